@@ -1,0 +1,1 @@
+"""ChronoTick: corrected time with honest error bounds."""

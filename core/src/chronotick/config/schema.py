@@ -1,0 +1,303 @@
+"""The one schema of the configuration: every key, its unit, its default and what it is for.
+
+Field descriptions are the documentation of the keys: ``docs/configuration.md`` is generated from
+them and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from chronotick.shm.paths import default_control_socket, default_record_path
+
+Seconds = Annotated[float, Field(gt=0)]
+ServerName = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
+FUSION_METHODS = Literal["inverse_variance", "inverse_variance_weighting", "best", "none"]
+
+
+def data_dir() -> Path:
+    """Directory of this user's lasting data: ``$XDG_DATA_HOME/chronotick``."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "chronotick"
+
+
+class Section(BaseModel):
+    """A section of the configuration: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Ntp(Section):
+    """Which servers are asked, and which answers count."""
+
+    servers: list[ServerName] = Field(
+        default=["pool.ntp.org", "time.nist.gov"],
+        min_length=1,
+        description="NTP servers: `host`, `host:port`, `[v6]:port`. A name with several addresses "
+        "that contains `pool` gives up to `pool_size` sources.",
+    )
+    pool_size: int = Field(4, ge=1, le=16, description="Sources taken from one pool name.")
+    timeout_seconds: Seconds = Field(2.0, description="How long a reply is waited for.")
+    max_acceptable_uncertainty: Seconds = Field(
+        1.5,
+        description="Largest root distance (delay/2 + root delay/2 + root dispersion, s) of a "
+        "source that may be used (RFC 5905 MAXDIST).",
+    )
+    min_stratum: int = Field(1, ge=1, le=15, description="Lowest stratum accepted.")
+    max_stratum: int = Field(15, ge=1, le=15, description="Highest stratum accepted.")
+    max_delay: Seconds = Field(3.0, description="Longest round trip accepted (s).")
+    min_sources: int = Field(
+        1, ge=1, description="How many agreeing sources are needed before any is believed."
+    )
+
+
+class WarmUp(Section):
+    """The burst at start."""
+
+    duration_seconds: Annotated[float, Field(ge=0)] = Field(
+        3.0, description="Length of the warm-up. Time is served during it, with status warming-up."
+    )
+    measurement_interval: Seconds = Field(
+        0.5, description="Time between measurements of each server during the warm-up (s)."
+    )
+
+
+class NormalOperation(Section):
+    """Polling after the warm-up."""
+
+    measurement_interval: Seconds = Field(
+        16.0, description="Shortest poll interval (s); it grows while the clock is predictable."
+    )
+    max_interval: Seconds = Field(1024.0, description="Longest poll interval (s).")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NormalOperation:
+        if self.max_interval < self.measurement_interval:
+            raise ValueError("max_interval must not be below measurement_interval")
+        return self
+
+
+class Timing(Section):
+    """When servers are measured."""
+
+    warm_up: WarmUp = Field(default_factory=WarmUp)
+    normal_operation: NormalOperation = Field(default_factory=NormalOperation)
+
+
+class ClockMeasurement(Section):
+    """Measuring time servers."""
+
+    ntp: Ntp = Field(default_factory=Ntp)
+    timing: Timing = Field(default_factory=Timing)
+
+
+class Clock(Section):
+    """Assumptions about the local oscillator. They enter the hard bound."""
+
+    max_drift_ppm: Annotated[float, Field(gt=0, le=1000)] = Field(
+        15.0,
+        description="How far the oscillator's frequency may be from its estimate (ppm), once "
+        "there is one.",
+    )
+    max_frequency_error_ppm: Annotated[float, Field(gt=0, le=5000)] = Field(
+        500.0,
+        description="How far an unmeasured oscillator may be from its nominal frequency (ppm).",
+    )
+    wander: Annotated[float, Field(gt=0)] = Field(
+        1e-9,
+        description="Random-walk frequency noise of the oscillator (1/sqrt(s)): process noise of "
+        "the filter.",
+    )
+
+
+class Predictor(Section):
+    """One prediction loop: which models, how often, how far."""
+
+    enabled: bool = Field(True, description="Whether this loop runs.")
+    models: list[str] = Field(
+        default=["kalman"],
+        description="Names of models (`chronotick models list`). `kalman` is always a member.",
+    )
+    model_name: str | None = Field(
+        None, description="A single model: short for `models: [NAME]`. Give one or the other."
+    )
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
+        "auto", description="Where models compute: `auto`, `cpu`, `cuda` or `cuda:N`."
+    )
+    inference_interval: Seconds = Field(5.0, description="Time between forecasts (s).")
+    prediction_horizon: Seconds = Field(64.0, description="How far ahead forecasts reach (s).")
+    step: Seconds = Field(4.0, description="Sampling step of contexts and forecasts (s).")
+    context_length: int = Field(512, ge=4, le=16384, description="Samples in a context.")
+    timeout_seconds: Seconds = Field(
+        4.0, description="Deadline of one forecast; a model that misses it is left out that time."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_way_to_name_models(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("model_name"):
+            if "models" in data:
+                raise ValueError("give either models or model_name, not both")
+            data = {**data, "models": [data["model_name"]]}
+        return data
+
+    @property
+    def horizon_steps(self) -> int:
+        """Number of steps that cover the horizon."""
+        return max(1, round(self.prediction_horizon / self.step))
+
+
+class LongTerm(Predictor):
+    """The loop for holdover: coarser steps, longer horizon."""
+
+    inference_interval: Seconds = Field(30.0, description="Time between forecasts (s).")
+    prediction_horizon: Seconds = Field(4096.0, description="How far ahead forecasts reach (s).")
+    step: Seconds = Field(64.0, description="Sampling step of contexts and forecasts (s).")
+    timeout_seconds: Seconds = Field(
+        20.0, description="Deadline of one forecast; a model that misses it is left out that time."
+    )
+
+
+class Fusion(Section):
+    """How forecasts become one."""
+
+    enabled: bool = Field(True, description="False: the estimator alone, as method `none`.")
+    method: FUSION_METHODS = Field(
+        "inverse_variance",
+        description="`inverse_variance` (also spelled `inverse_variance_weighting`): weights by "
+        "measured squared error at each horizon; `best`: the best model alone; `none`: kalman.",
+    )
+    min_scores: int = Field(
+        8, ge=1, description="Scored forecasts at a horizon before a model gets weight there."
+    )
+
+
+class Shm(Section):
+    """The published record."""
+
+    path: Path = Field(
+        default_factory=default_record_path, description="File of the shared-memory record."
+    )
+    frequency: Annotated[float, Field(ge=1, le=1000)] = Field(
+        10.0, description="Publications per second. Readers extrapolate: more is rarely needed."
+    )
+    validity_seconds: Annotated[float, Field(ge=0.5)] = Field(
+        3.0,
+        description="How long a record may be used after it was written: readers notice a dead "
+        "daemon after this time.",
+    )
+    max_slew_ppm: Annotated[float, Field(gt=0, le=100_000)] = Field(
+        500.0, description="How fast served time approaches a new estimate (ppm)."
+    )
+    step_threshold_seconds: Seconds = Field(
+        0.25,
+        description="A larger correction is made at once, with a new epoch, instead of slewed.",
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+
+class History(Section):
+    """What is remembered across restarts."""
+
+    path: Path = Field(
+        default_factory=lambda: data_dir() / "history.sqlite3",
+        description="SQLite database of measurements, forecasts and state changes.",
+    )
+    retention_days: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="Age at which rows are deleted."
+    )
+    max_resume_age_seconds: Annotated[float, Field(ge=0)] = Field(
+        3600.0,
+        description="A restart on the same boot continues without a warm-up when the last "
+        "measurement is younger than this. 0: never.",
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+
+class Workers(Section):
+    """Processes of models that need an environment of their own."""
+
+    environments: Path = Field(
+        default_factory=lambda: data_dir() / "envs", description="Where environments are built."
+    )
+    build: bool = Field(
+        True,
+        description="Build a missing environment when the daemon starts (in the background). "
+        "False: say which command builds it.",
+    )
+    offline: bool = Field(
+        False, description="Never let a model or uv use the network (HF_HUB_OFFLINE, UV_OFFLINE)."
+    )
+    threads: int = Field(1, ge=1, le=64, description="CPU threads of each worker.")
+    memory_limit_mb: int | None = Field(
+        None, ge=64, description="Memory (resident, MiB) at which a worker is restarted."
+    )
+    start_timeout_seconds: Seconds = Field(
+        120.0, description="How long a worker may take to load without reporting progress."
+    )
+    checkpoints: dict[str, str] = Field(
+        default_factory=dict,
+        description="Weights by model name: a hub id (`org/name[@revision]`) or a directory.",
+    )
+
+    @field_validator("environments")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+
+class Control(Section):
+    """The socket that answers status, sources and models."""
+
+    socket: Path = Field(
+        default_factory=default_control_socket,
+        description="Unix socket (mode 0660, JSON lines).",
+    )
+
+    @field_validator("socket")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+
+class Logging(Section):
+    """What the daemon writes to standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level.")
+    format: Literal["text", "json"] = Field("text", description="Lines for people or programs.")
+
+
+class Process(Section):
+    """The daemon's own process."""
+
+    cpu_affinity: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=list, description="CPUs the daemon may run on; empty: all."
+    )
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    clock_measurement: ClockMeasurement = Field(default_factory=ClockMeasurement)
+    clock: Clock = Field(default_factory=Clock)
+    short_term: Predictor = Field(default_factory=Predictor)
+    long_term: LongTerm = Field(default_factory=LongTerm)
+    fusion: Fusion = Field(default_factory=Fusion)
+    shm: Shm = Field(default_factory=Shm)
+    history: History = Field(default_factory=History)
+    workers: Workers = Field(default_factory=Workers)
+    control: Control = Field(default_factory=Control)
+    logging: Logging = Field(default_factory=Logging)
+    process: Process = Field(default_factory=Process)

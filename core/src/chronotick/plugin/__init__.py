@@ -1,0 +1,37 @@
+"""What plugin authors import.
+
+A plugin is a distribution with an entry point in group ``chronotick_model`` that names a light
+module; in it, a function marked with :data:`hookimpl` returns the models it provides::
+
+    from chronotick.plugin import ModelSpec, hookimpl
+
+    @hookimpl
+    def chronotick_models():
+        return [ModelSpec(name="last", title="Last value", worker="my_plugin:Last",
+                          licence="MIT", output="point")]
+"""
+
+from chronotick.plugin.contract import (
+    Checkpoint,
+    ContextBatch,
+    Environment,
+    Forecast,
+    Model,
+    ModelInfo,
+    ModelSpec,
+)
+from chronotick.plugin.hooks import ENTRY_POINT_GROUP, PROJECT, hookimpl, hookspec
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "PROJECT",
+    "Checkpoint",
+    "ContextBatch",
+    "Environment",
+    "Forecast",
+    "Model",
+    "ModelInfo",
+    "ModelSpec",
+    "hookimpl",
+    "hookspec",
+]
