@@ -117,7 +117,7 @@ class Clock(Section):
 class Predictor(Section):
     """One prediction loop: which models, how often, how far."""
 
-    enabled: bool = Field(True, description="Whether this loop runs.")
+    enabled: bool = Field(default=True, description="Whether this loop runs.")
     models: list[str] = Field(
         default=["kalman"],
         description="Names of models (`chronotick models list`). `kalman` is always a member.",
@@ -165,7 +165,7 @@ class LongTerm(Predictor):
 class Fusion(Section):
     """How forecasts become one."""
 
-    enabled: bool = Field(True, description="False: the estimator alone, as method `none`.")
+    enabled: bool = Field(default=True, description="False: the estimator alone, as method `none`.")
     method: FUSION_METHODS = Field(
         "inverse_variance",
         description="`inverse_variance` (also spelled `inverse_variance_weighting`): weights by "
@@ -233,12 +233,13 @@ class Workers(Section):
         default_factory=lambda: data_dir() / "envs", description="Where environments are built."
     )
     build: bool = Field(
-        True,
+        default=True,
         description="Build a missing environment when the daemon starts (in the background). "
         "False: say which command builds it.",
     )
     offline: bool = Field(
-        False, description="Never let a model or uv use the network (HF_HUB_OFFLINE, UV_OFFLINE)."
+        default=False,
+        description="Never let a model or uv use the network (HF_HUB_OFFLINE, UV_OFFLINE).",
     )
     threads: int = Field(1, ge=1, le=64, description="CPU threads of each worker.")
     memory_limit_mb: int | None = Field(

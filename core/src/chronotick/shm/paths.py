@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def default_record_path() -> Path:
-    """``$CHRONOTICK_SHM``, or ``chronotick_shm`` in /dev/shm (elsewhere: the temporary directory)."""
+    """``$CHRONOTICK_SHM``, or ``chronotick_shm`` in /dev/shm (macOS: the temporary directory)."""
     chosen = os.environ.get("CHRONOTICK_SHM")
     if chosen:
         return Path(chosen)
