@@ -1,1 +1,23 @@
-"""."""
+"""From measurements to the state of the local oscillator, on the CLOCK_MONOTONIC_RAW axis."""
+
+from chronotick.clock.bound import HardBound, Interval
+from chronotick.clock.context import ContextWindow, context_window
+from chronotick.clock.estimator import Estimator, Innovation
+from chronotick.clock.host import HostClocks, read_clocks
+from chronotick.clock.kalman import KalmanFilter
+from chronotick.clock.noise import DelayNoise
+from chronotick.clock.state import ClockState
+
+__all__ = [
+    "ClockState",
+    "ContextWindow",
+    "DelayNoise",
+    "Estimator",
+    "HardBound",
+    "HostClocks",
+    "Innovation",
+    "Interval",
+    "KalmanFilter",
+    "context_window",
+    "read_clocks",
+]

@@ -1,0 +1,115 @@
+"""The prediction loops: ask every model for the path of the clock, off the timing path.
+
+In-process models answer at once. Workers are asked concurrently and answer when they can; an
+answer to a question from before a disruption is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from chronotick.clock import ContextWindow
+from chronotick.config.schema import Predictor
+from chronotick.daemon.timekeeper import Timekeeper
+from chronotick.models import LEVELS, InProcessModel, as_batch, as_path
+from chronotick.plugin.contract import Forecast, ModelSpec
+from chronotick.workers.errors import WorkerError
+from chronotick.workers.state import Phase
+
+if TYPE_CHECKING:
+    from chronotick.workers.worker import Worker
+
+_log = logging.getLogger("chronotick.prediction")
+
+
+class PredictionLoop:
+    """One of the two loops (short term, long term).
+
+    Args:
+        name: ``short_term`` or ``long_term``.
+        config: its section of the configuration.
+        timekeeper: where contexts come from and forecasts go to.
+        read_raw_ns: the clock.
+        local: models that run here.
+        workers: models that run elsewhere.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: Predictor,
+        timekeeper: Timekeeper,
+        read_raw_ns: Callable[[], int],
+        local: Sequence[InProcessModel],
+        workers: Sequence[Worker],
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._timekeeper = timekeeper
+        self._read_raw_ns = read_raw_ns
+        self._local = local
+        self._workers = workers
+        self._wake = asyncio.Event()
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def measured(self) -> None:
+        """Forecast anew soon: there is a new measurement."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Forecast at every interval and after every measurement, until cancelled."""
+        try:
+            while True:
+                self.forecast()
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), self._config.inference_interval)
+                except asyncio.TimeoutError:
+                    continue
+        finally:
+            for task in self._asking:
+                task.cancel()
+
+    def forecast(self) -> None:
+        """Ask all models now; those in workers answer later."""
+        window = self._timekeeper.window(self._config, self._read_raw_ns())
+        if window is None:
+            return
+        for model in self._local:
+            batch = as_batch(window, model.info.max_context)
+            forecast, latency_s = model.forecast(batch, self._config.horizon_steps, LEVELS)
+            self._take(model.spec, window, forecast, latency_s)
+        for worker in self._workers:
+            if worker.state.phase is Phase.READY:
+                task = asyncio.create_task(self._ask(worker, window))
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+
+    async def _ask(self, worker: Worker, window: ContextWindow) -> None:
+        loop = asyncio.get_running_loop()
+        generation, started = self._timekeeper.generation, loop.time()
+        info = worker.state.info
+        context = info.max_context if info else worker.spec.max_context
+        horizon = min(self._config.horizon_steps, info.max_horizon if info else 1)
+        try:
+            forecast = await worker.forecast(
+                as_batch(window, context), horizon, LEVELS, self._config.timeout_seconds
+            )
+        except WorkerError as error:
+            _log.debug("%s: no forecast: %s", worker.spec.name, error)  # the worker logs changes
+            return
+        if generation == self._timekeeper.generation:
+            self._take(worker.spec, window, forecast, loop.time() - started)
+
+    def _take(
+        self, spec: ModelSpec, window: ContextWindow, forecast: Forecast, latency_s: float
+    ) -> None:
+        try:
+            path = as_path(spec.name, self._name, window, forecast, latency_s)
+        except ValueError as error:
+            _log.warning("%s: forecast dropped: %s", spec.name, error)
+            return
+        self._timekeeper.forecast(path)

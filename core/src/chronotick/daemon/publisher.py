@@ -1,0 +1,159 @@
+"""From a target to the record that readers see, many times a second."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from chronotick.clock import HostClocks
+from chronotick.daemon.steering import Served, Steering
+from chronotick.daemon.timekeeper import Target
+from chronotick.shm.layout import Flags, Source, Status
+from chronotick.shm.record import MAX_WIDTH_NS, Record
+
+STEP_NS = 1_000_000  # a jump of CLOCK_REALTIME against RAW that no slewing explains
+MAX_SLEW = 2e-3  # fastest slew of the system clock by anyone (adjtime: 500 ppm; some daemons more)
+
+_log = logging.getLogger("chronotick.daemon")
+
+
+class Writer(Protocol):
+    """Where records go."""
+
+    def write(self, record: Record) -> Record:
+        """Publish one record and return what readers now see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a record says besides the time; it changes with events, not with ticks."""
+
+    status: Status
+    flags: Flags
+    source: Source
+    confidence: float
+    last_sync_raw_ns: int
+    measurements: int
+
+
+class Publisher:
+    """Extrapolates the target to now, steers served time to it and writes the record.
+
+    Args:
+        writer: where records go.
+        steering: keeps served time continuous.
+        validity_ns: how long a record may be used.
+        epoch: of the first record.
+    """
+
+    def __init__(self, writer: Writer, steering: Steering, validity_ns: int, epoch: int) -> None:
+        self._writer = writer
+        self._steering = steering
+        self._validity_ns = validity_ns
+        self._epoch = epoch
+        self._before: HostClocks | None = None
+        self.published = 0
+        self.system_steps = 0
+        self.record: Record | None = None
+
+    def tick(self, clocks: HostClocks, target: Target | None, description: Description) -> None:
+        """Publish the time at ``clocks``; without a target, that there is none."""
+        self._watch_system_clock(clocks)
+        if target is None:
+            record = self._without_time(clocks, description)
+        else:
+            record = self._with_time(clocks, target, description)
+        self.record = self._writer.write(record)
+        self.published += 1
+
+    def restart(self) -> None:
+        """Let the next estimate be served at once, in a new epoch."""
+        self._steering.forget()
+
+    def _with_time(self, clocks: HostClocks, target: Target, about: Description) -> Record:
+        raw_ns = clocks.raw_ns
+        age = raw_ns - target.raw_ns
+        utc_ns = raw_ns + target.offset_ns + round(target.rate * age)
+        served = self._steering.steer(raw_ns, utc_ns, target.rate)
+        if served.stepped:
+            self._epoch = (self._epoch + 1) % 2**32
+        sigma_ns = target.sigma_ns + target.sigma_rate * max(age, 0)
+        return self._record(
+            clocks,
+            about,
+            anchor_utc_ns=served.utc_ns,
+            rate=served.rate,
+            bound_ns=_half_width(served, target),
+            bound_rate=max(target.high_rate - served.rate, served.rate - target.low_rate, 0.0),
+            sigma_ns=math.ceil(math.hypot(sigma_ns, served.residual_ns)),
+            sigma_rate=target.sigma_rate,
+        )
+
+    def _without_time(self, clocks: HostClocks, about: Description) -> Record:
+        self._steering.forget()
+        return self._record(
+            clocks,
+            about,
+            anchor_utc_ns=clocks.system_ns,
+            rate=0.0,
+            bound_ns=MAX_WIDTH_NS,
+            bound_rate=0.0,
+            sigma_ns=MAX_WIDTH_NS,
+            sigma_rate=0.0,
+        )
+
+    def _record(
+        self,
+        clocks: HostClocks,
+        about: Description,
+        *,
+        anchor_utc_ns: int,
+        rate: float,
+        bound_ns: int,
+        bound_rate: float,
+        sigma_ns: int,
+        sigma_rate: float,
+    ) -> Record:
+        return Record(
+            anchor_raw_ns=clocks.raw_ns,
+            anchor_utc_ns=anchor_utc_ns,
+            rate=rate,
+            bound_ns=bound_ns,
+            bound_rate=bound_rate,
+            sigma_ns=sigma_ns,
+            sigma_rate=sigma_rate,
+            void_after_raw_ns=clocks.raw_ns + self._validity_ns,
+            status=about.status,
+            flags=about.flags,
+            system_minus_utc_ns=clocks.system_ns - anchor_utc_ns,
+            suspended_ns=clocks.suspended_ns,
+            last_sync_raw_ns=about.last_sync_raw_ns,
+            measurements=about.measurements,
+            confidence=about.confidence,
+            source=about.source,
+            tai_minus_utc=0,  # NTP does not carry it
+            epoch=self._epoch,
+        )
+
+    def _watch_system_clock(self, clocks: HostClocks) -> None:
+        before, self._before = self._before, clocks
+        if before is None:
+            return
+        passed = clocks.raw_ns - before.raw_ns
+        jump = clocks.system_ns - before.system_ns - passed
+        if abs(jump) > STEP_NS + MAX_SLEW * passed:
+            self.system_steps += 1
+            _log.warning(
+                "system clock stepped by %+.6f s by someone; served time does not move", jump * 1e-9
+            )
+
+
+def _half_width(served: Served, target: Target) -> int:
+    """Distance in ns from served time to the farther hard limit."""
+    age = served.raw_ns - target.raw_ns
+    offset_ns = served.utc_ns - served.raw_ns
+    low = target.low_ns + math.floor(target.low_rate * age)
+    high = target.high_ns + math.ceil(target.high_rate * age)
+    return max(offset_ns - low, high - offset_ns) + 1

@@ -1,0 +1,101 @@
+"""The one state machine: what the served time is worth, and why it changed.
+
+``unknown -> warming up -> synchronised <-> holdover -> (disrupted) -> warming up``
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chronotick.shm.layout import Status
+
+WARM_UP_MEASUREMENTS = 4  # a frequency needs a few
+
+_log = logging.getLogger("chronotick.status")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the state is judged by.
+
+    Attributes:
+        has_time: there is an estimate with a bound.
+        warm_up_over: the configured warm-up has passed.
+        measurements: accepted since start or disruption, those before a resume included.
+        believed: how many sources are believed now.
+        silent_s: age of the newest accepted measurement.
+        patience_s: age at which it is old.
+    """
+
+    has_time: bool
+    warm_up_over: bool
+    measurements: int
+    believed: int
+    silent_s: float
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change of state."""
+
+    raw_ns: int
+    before: Status
+    after: Status
+    reason: str
+
+
+class StateMachine:
+    """Holds the state and makes every change known once.
+
+    Args:
+        on_transition: told of each change.
+    """
+
+    def __init__(self, on_transition: Callable[[Transition], None]) -> None:
+        self._on_transition = on_transition
+        self.status = Status.UNKNOWN
+        self.reason = "no measurement yet"
+        self.counts: Counter[str] = Counter()
+
+    def judge(self, raw_ns: int, facts: Facts) -> Status:
+        """Move to the state that the facts call for and return it."""
+        after, reason = _judge(self.status, facts)
+        self.change(raw_ns, after, reason)
+        return self.status
+
+    def change(self, raw_ns: int, after: Status, reason: str) -> None:
+        """Move to a state; nothing happens if it is the present one."""
+        if after is self.status:
+            return
+        transition = Transition(raw_ns=raw_ns, before=self.status, after=after, reason=reason)
+        self.status, self.reason = after, reason
+        self.counts[after.name.lower()] += 1
+        _log.info("%s -> %s: %s", words(transition.before), words(after), reason)
+        self._on_transition(transition)
+
+
+def words(status: Status) -> str:
+    """The state as people write it."""
+    return status.name.lower().replace("_", "-")
+
+
+def _judge(status: Status, facts: Facts) -> tuple[Status, str]:
+    fresh = facts.believed > 0 and facts.silent_s <= facts.patience_s
+    if not facts.has_time:
+        return (status if status is Status.DISRUPTED else Status.UNKNOWN), "no measurement"
+    if status in {Status.UNKNOWN, Status.DISRUPTED}:
+        return Status.WARMING_UP, "first measurement accepted"
+    if status is Status.WARMING_UP:
+        ready = facts.warm_up_over and facts.measurements >= WARM_UP_MEASUREMENTS
+        if ready and fresh:
+            return Status.SYNCHRONISED, f"warm-up over after {facts.measurements} measurements"
+        return status, ""
+    if fresh:
+        return Status.SYNCHRONISED, f"{facts.believed} source(s) believed again"
+    if facts.believed == 0:
+        return Status.HOLDOVER, "no source is believed or reachable"
+    return Status.HOLDOVER, f"no measurement for {facts.silent_s:.0f} s"

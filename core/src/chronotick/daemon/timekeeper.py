@@ -1,0 +1,218 @@
+"""The synchronous heart of the daemon: measurements and forecasts in, the time out.
+
+No sockets, no clocks, no event loop: whoever drives it says what time it is. The daemon drives it
+with the host's clocks, a replay with recorded ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from chronotick.clock import (
+    ClockState,
+    ContextWindow,
+    Estimator,
+    HardBound,
+    Innovation,
+    KalmanFilter,
+    context_window,
+)
+from chronotick.config.schema import Config, Predictor
+from chronotick.fusion import Calibration, Fused, Fusion, Score, Scorer, Skill
+from chronotick.models.forecast import PathForecast
+from chronotick.ntp.measurement import Measurement
+
+REMEMBERED = 8192  # measurements kept for contexts
+REPLAYED = 512  # of them, how many a rebuilt estimator is fed with
+LOOK_AHEAD_NS = 1_000_000_000  # over which the rates of a target are taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where served time ought to be, and how wrong that can be.
+
+    Attributes:
+        raw_ns: the instant.
+        offset_ns: UTC - RAW at it.
+        rate: d(UTC - RAW)/d(RAW).
+        sigma_ns, sigma_rate: calibrated standard uncertainty and its growth (s/s).
+        low_ns, high_ns: hard limits of UTC - RAW at the instant.
+        low_rate, high_rate: how the limits move.
+        fused: the members behind it.
+    """
+
+    raw_ns: int
+    offset_ns: int
+    rate: float
+    sigma_ns: int
+    sigma_rate: float
+    low_ns: int
+    high_ns: int
+    low_rate: float
+    high_rate: float
+    fused: Fused
+
+
+class Timekeeper:
+    """Estimator, bound, scores and fusion of one clock."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        method = config.fusion.method if config.fusion.enabled else "none"
+        self.skill = Skill(config.fusion.min_scores)
+        self.calibration = Calibration()
+        self.bound = HardBound(
+            config.clock.max_drift_ppm * 1e-6, config.clock.max_frequency_error_ppm * 1e-6
+        )
+        self._fusion = Fusion(method.removesuffix("_weighting"), self.skill)
+        self._scorer = Scorer()
+        self._estimator = self._new_estimator()
+        self._measurements: deque[Measurement] = deque(maxlen=REMEMBERED)
+        self._paths: dict[str, dict[str, PathForecast]] = {}
+        self.accepted = 0
+        self.generation = 0  # forecasts from an earlier one are about another clock
+
+    @property
+    def newest_raw_ns(self) -> int | None:
+        """RAW time of the newest measurement in the estimate."""
+        return self._estimator.newest_raw_ns
+
+    @property
+    def contributors(self) -> frozenset[str]:
+        """Sources whose measurements are in the estimate."""
+        return frozenset(m.source for m in self._measurements)
+
+    def measure(self, measurement: Measurement) -> tuple[Innovation, list[Score]]:
+        """Take a measurement of a believed source: score forecasts by it, then learn from it."""
+        noise = self._estimator.noise_s(measurement) ** 2
+        bias_s = self._estimator.bias_s(measurement.source)
+        scores = self._scorer.judge(measurement, noise, bias_s)
+        for score in scores:
+            self.skill.add(score.path.model, score.horizon_s, score.error_s, score.noise_variance)
+        innovation = self._estimator.update(measurement)
+        if self.accepted:
+            self.calibration.add(innovation)
+        self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
+        self._measurements.append(measurement)
+        self.accepted += 1
+        if innovation.reacquired:
+            self._drop_forecasts()
+        return innovation, scores
+
+    def disbelieve(self, sources: Collection[str]) -> None:
+        """Rebuild the estimate without the measurements of sources that turned out to lie."""
+        kept = [m for m in self._measurements if m.source not in sources]
+        self._measurements = deque(kept, maxlen=REMEMBERED)
+        self._estimator = self._new_estimator()
+        for measurement in kept[-REPLAYED:]:
+            self._estimator.update(measurement)
+        self._drop_forecasts()
+
+    def remember(self, measurements: Iterable[Measurement]) -> None:
+        """Put earlier measurements of this boot into the contexts, without learning from them."""
+        self._measurements.extend(measurements)
+
+    def disrupt(self) -> None:
+        """Forget the clock: what was measured before says nothing of it any more."""
+        self._estimator = self._new_estimator()
+        self.bound.forget()
+        self._measurements.clear()
+        self._drop_forecasts()
+
+    def forecast(self, path: PathForecast) -> None:
+        """Take a model's forecast."""
+        self._scorer.add(path)
+        self._paths.setdefault(path.model, {})[path.predictor] = path
+
+    def state(self, raw_ns: int) -> ClockState | None:
+        """Return the estimator's state; ``None`` before the first measurement."""
+        return self._estimator.state(raw_ns)
+
+    def window(self, predictor: Predictor, raw_ns: int) -> ContextWindow | None:
+        """Return the context of a prediction loop; ``None`` before the first measurement."""
+        trend = self._estimator.state(raw_ns)
+        if trend is None:
+            return None
+        return context_window(
+            self._measurements,
+            self._estimator.noise_s,
+            trend,
+            round(predictor.step * 1e9),
+            predictor.context_length,
+        )
+
+    def target(self, raw_ns: int, sources: Collection[str]) -> Target | None:
+        """Return where time should be; ``None`` before the first measurement.
+
+        Args:
+            raw_ns: the instant.
+            sources: the believed sources, whose intervals make the hard bound.
+        """
+        newest_raw_ns = self._estimator.newest_raw_ns
+        limits = self.bound.at(raw_ns, sources)
+        if newest_raw_ns is None or limits is None:
+            return None
+        # Fused from the state at the newest measurement: its age is the baseline's horizon.
+        now = self._fuse(newest_raw_ns, raw_ns)
+        soon = self._fuse(newest_raw_ns, raw_ns + LOOK_AHEAD_NS)
+        return Target(
+            raw_ns=raw_ns,
+            offset_ns=now.offset_ns,
+            rate=(soon.offset_ns - now.offset_ns) / LOOK_AHEAD_NS,
+            sigma_ns=round(now.sigma_s * 1e9),
+            sigma_rate=max((soon.sigma_s - now.sigma_s) * 1e9 / LOOK_AHEAD_NS, 0.0),
+            low_ns=limits.low_ns,
+            high_ns=limits.high_ns,
+            low_rate=limits.low_rate,
+            high_rate=limits.high_rate,
+            fused=now,
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what a restart on the same boot goes on with, as JSON types."""
+        return {
+            "estimator": self._estimator.snapshot(),
+            "bound": self.bound.snapshot(),
+            "calibration": self.calibration.snapshot(),
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Take up a snapshot; on failure nothing is changed.
+
+        Raises:
+            ValueError: it is damaged or of another version.
+        """
+        estimator, calibration = self._new_estimator(), Calibration()
+        try:
+            estimator.restore(snapshot["estimator"])
+            calibration.restore(snapshot["calibration"])
+            self.bound.restore(snapshot["bound"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the saved state is damaged: {error!r}") from error
+        self._estimator, self.calibration = estimator, calibration
+
+    def _new_estimator(self) -> Estimator:
+        clock = self._config.clock
+        return KalmanFilter(clock.wander, clock.max_frequency_error_ppm * 1e-6)
+
+    def _fuse(self, newest_raw_ns: int, raw_ns: int) -> Fused:
+        state = self._estimator.state(newest_raw_ns)
+        assert state is not None  # noqa: S101 - there is a newest measurement
+        paths = {model: _speaker(by_loop, raw_ns) for model, by_loop in self._paths.items()}
+        return self._fusion.fuse(state, self.calibration.factor, raw_ns, paths)
+
+    def _drop_forecasts(self) -> None:
+        self.generation += 1
+        self._paths.clear()
+        self._scorer.forget()
+
+
+def _speaker(by_loop: dict[str, PathForecast], raw_ns: int) -> PathForecast:
+    """The short-term forecast while it reaches, else the one that reaches furthest."""
+    covering = [path for path in by_loop.values() if path.covers(raw_ns)]
+    if covering:
+        return min(covering, key=lambda path: path.step_ns)
+    return max(by_loop.values(), key=lambda path: path.issued_raw_ns + path.reach_ns)

@@ -1,0 +1,109 @@
+"""Between a window of the clock and a model's batch, and back to a path of the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.clock.context import ContextWindow
+from chronotick.clock.state import ClockState
+from chronotick.plugin.contract import ContextBatch, Forecast
+
+LEVELS = (0.1, 0.5, 0.9)  # every quantile model in the zoo was trained on these
+_NORMAL_80 = 2.5631  # width of the normal distribution's central 80 % in standard deviations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathForecast:
+    """One model's forecast of the clock: a path of offsets on the RAW axis.
+
+    Attributes:
+        model: name of the model.
+        predictor: ``"short_term"`` or ``"long_term"``.
+        trend: state it was issued from; the path is its tangent plus ``residual``.
+        step_ns: time between the points of the path.
+        residual: ``[1 + horizon]`` seconds beyond the tangent; the first is 0, at issue.
+        claimed_sigma: ``[1 + horizon]`` the model's own standard uncertainty in seconds, NaN from
+            point models. It is recorded and compared; fusion trusts measured errors only.
+        latency_s: how long the model took.
+    """
+
+    model: str
+    predictor: str
+    trend: ClockState
+    step_ns: int
+    residual: NDArray[np.float64]
+    claimed_sigma: NDArray[np.float64]
+    latency_s: float
+
+    @property
+    def issued_raw_ns(self) -> int:
+        """RAW time of issue."""
+        return self.trend.raw_ns
+
+    @property
+    def reach_ns(self) -> int:
+        """How far after its issue the path goes."""
+        return (len(self.residual) - 1) * self.step_ns
+
+    def covers(self, raw_ns: int) -> bool:
+        """Whether the path reaches that instant."""
+        return 0 <= raw_ns - self.issued_raw_ns <= self.reach_ns
+
+    def offset_at(self, raw_ns: int) -> int:
+        """UTC - RAW in ns on the path, linear between its points."""
+        return self.trend.offset_at(raw_ns) + round(self._at(self.residual, raw_ns) * 1e9)
+
+    def claimed_sigma_at(self, raw_ns: int) -> float:
+        """Return the model's own standard uncertainty in s; NaN where it gives none."""
+        return self._at(self.claimed_sigma, raw_ns)
+
+    def _at(self, values: NDArray[np.float64], raw_ns: int) -> float:
+        place = (raw_ns - self.issued_raw_ns) / self.step_ns
+        return float(np.interp(place, np.arange(len(values)), values))
+
+
+def as_batch(window: ContextWindow, max_context: int) -> ContextBatch:
+    """Return the newest ``max_context`` samples of a window as a batch of one series."""
+    trend = window.trend
+    return ContextBatch(
+        values=window.values[-max_context:][np.newaxis],
+        noise=window.noise[-max_context:][np.newaxis],
+        step_s=window.step_ns * 1e-9,
+        trend_covariance=np.array(
+            [[trend.var_offset, trend.cov, trend.var_frequency, trend.wander_psd]]
+        ),
+    )
+
+
+def as_path(
+    model: str, predictor: str, window: ContextWindow, forecast: Forecast, latency_s: float
+) -> PathForecast:
+    """Put a model's answer back on the trend of the window it was given.
+
+    Raises:
+        ValueError: the answer is not finite.
+    """
+    mean = np.asarray(forecast.mean[0], dtype=float)
+    if not np.isfinite(mean).all():
+        raise ValueError(f"{model} forecast values that are not finite")
+    return PathForecast(
+        model=model,
+        predictor=predictor,
+        trend=window.trend,
+        step_ns=window.step_ns,
+        residual=np.concatenate([[0.0], mean]),
+        claimed_sigma=np.concatenate([[np.sqrt(window.trend.var_offset)], _sigma(forecast)]),
+        latency_s=latency_s,
+    )
+
+
+def _sigma(forecast: Forecast) -> NDArray[np.float64]:
+    """Standard deviation of the normal distribution with the same central 80 %."""
+    if forecast.quantiles is None:
+        return np.full(forecast.mean.shape[1], np.nan)
+    quantiles = np.asarray(forecast.quantiles[0], dtype=float)
+    width: NDArray[np.float64] = (quantiles[:, -1] - quantiles[:, 0]) / _NORMAL_80
+    return width
