@@ -6,29 +6,57 @@ them and a test holds the two together.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
+from chronotick.config.paths import data_dir, expand
 from chronotick.shm.paths import default_control_socket, default_record_path
 
-Seconds = Annotated[float, Field(gt=0)]
+
+def _unit(name: str) -> JsonDict:
+    return {"unit": name}
+
+
+def _shown(default: str) -> JsonDict:
+    """What documents and templates show for a default that depends on the machine."""
+    return {"shown_default": default}
+
+
+Seconds = Annotated[float, Field(gt=0, json_schema_extra=_unit("s"))]
+SecondsOrZero = Annotated[float, Field(ge=0, json_schema_extra=_unit("s"))]
+FilePath = Annotated[Path, BeforeValidator(expand)]
 ServerName = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
+ModelName = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
+Cpu = Annotated[int, Field(ge=0)]
 FUSION_METHODS = Literal["inverse_variance", "inverse_variance_weighting", "best", "none"]
-
-
-def data_dir() -> Path:
-    """Directory of this user's lasting data: ``$XDG_DATA_HOME/chronotick``."""
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "chronotick"
 
 
 class Section(BaseModel):
     """A section of the configuration: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        """Python takes ``true`` for 1; a person who wrote ``timeout_seconds: true`` did not."""
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation is not bool:
+            raise ValueError("true/false does not belong here")
+        return value
 
 
 class Ntp(Section):
@@ -44,12 +72,12 @@ class Ntp(Section):
     timeout_seconds: Seconds = Field(2.0, description="How long a reply is waited for.")
     max_acceptable_uncertainty: Seconds = Field(
         1.5,
-        description="Largest root distance (delay/2 + root delay/2 + root dispersion, s) of a "
+        description="Largest root distance (delay/2 + root delay/2 + root dispersion) of a "
         "source that may be used (RFC 5905 MAXDIST).",
     )
     min_stratum: int = Field(1, ge=1, le=15, description="Lowest stratum accepted.")
     max_stratum: int = Field(15, ge=1, le=15, description="Highest stratum accepted.")
-    max_delay: Seconds = Field(3.0, description="Longest round trip accepted (s).")
+    max_delay: Seconds = Field(3.0, description="Longest round trip accepted.")
     min_sources: int = Field(
         1, ge=1, description="How many agreeing sources are needed before any is believed."
     )
@@ -58,11 +86,11 @@ class Ntp(Section):
 class WarmUp(Section):
     """The burst at start."""
 
-    duration_seconds: Annotated[float, Field(ge=0)] = Field(
+    duration_seconds: SecondsOrZero = Field(
         3.0, description="Length of the warm-up. Time is served during it, with status warming-up."
     )
     measurement_interval: Seconds = Field(
-        0.5, description="Time between measurements of each server during the warm-up (s)."
+        0.5, description="Time between measurements of each server during the warm-up."
     )
 
 
@@ -70,14 +98,17 @@ class NormalOperation(Section):
     """Polling after the warm-up."""
 
     measurement_interval: Seconds = Field(
-        16.0, description="Shortest poll interval (s); it grows while the clock is predictable."
+        16.0, description="Shortest poll interval; it grows while the clock is predictable."
     )
-    max_interval: Seconds = Field(1024.0, description="Longest poll interval (s).")
+    max_interval: Seconds = Field(1024.0, description="Longest poll interval.")
 
     @model_validator(mode="after")
     def _ordered(self) -> NormalOperation:
         if self.max_interval < self.measurement_interval:
-            raise ValueError("max_interval must not be below measurement_interval")
+            raise ValueError(
+                f"max_interval ({self.max_interval:g} s) must not be below measurement_interval "
+                f"({self.measurement_interval:g} s)"
+            )
         return self
 
 
@@ -100,17 +131,19 @@ class Clock(Section):
 
     max_drift_ppm: Annotated[float, Field(gt=0, le=1000)] = Field(
         15.0,
-        description="How far the oscillator's frequency may be from its estimate (ppm), once "
+        json_schema_extra=_unit("ppm"),
+        description="How far the oscillator's frequency may be from its estimate, once "
         "there is one.",
     )
     max_frequency_error_ppm: Annotated[float, Field(gt=0, le=5000)] = Field(
         500.0,
-        description="How far an unmeasured oscillator may be from its nominal frequency (ppm).",
+        json_schema_extra=_unit("ppm"),
+        description="How far an unmeasured oscillator may be from its nominal frequency.",
     )
     wander: Annotated[float, Field(gt=0)] = Field(
         1e-9,
-        description="Random-walk frequency noise of the oscillator (1/sqrt(s)): process noise of "
-        "the filter.",
+        json_schema_extra=_unit("1/sqrt(s)"),
+        description="Random-walk frequency noise of the oscillator: process noise of the filter.",
     )
 
 
@@ -118,19 +151,22 @@ class Predictor(Section):
     """One prediction loop: which models, how often, how far."""
 
     enabled: bool = Field(default=True, description="Whether this loop runs.")
-    models: list[str] = Field(
+    models: list[ModelName] = Field(
         default=["kalman"],
+        min_length=1,
         description="Names of models (`chronotick models list`). `kalman` is always a member.",
     )
-    model_name: str | None = Field(
+    model_name: ModelName | None = Field(
         None, description="A single model: short for `models: [NAME]`. Give one or the other."
     )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
-        "auto", description="Where models compute: `auto`, `cpu`, `cuda` or `cuda:N`."
+        "auto",
+        json_schema_extra={"accepted": "auto, cpu, cuda or cuda:N"},
+        description="Where models compute.",
     )
-    inference_interval: Seconds = Field(5.0, description="Time between forecasts (s).")
-    prediction_horizon: Seconds = Field(64.0, description="How far ahead forecasts reach (s).")
-    step: Seconds = Field(4.0, description="Sampling step of contexts and forecasts (s).")
+    inference_interval: Seconds = Field(5.0, description="Time between forecasts.")
+    prediction_horizon: Seconds = Field(64.0, description="How far ahead forecasts reach.")
+    step: Seconds = Field(4.0, description="Sampling step of contexts and forecasts.")
     context_length: int = Field(512, ge=4, le=16384, description="Samples in a context.")
     timeout_seconds: Seconds = Field(
         4.0, description="Deadline of one forecast; a model that misses it is left out that time."
@@ -139,10 +175,11 @@ class Predictor(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_way_to_name_models(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("model_name"):
-            if "models" in data:
+        if isinstance(data, dict) and isinstance(data.get("model_name"), str):
+            chosen = [data["model_name"]]
+            if data.get("models", chosen) != chosen:
                 raise ValueError("give either models or model_name, not both")
-            data = {**data, "models": [data["model_name"]]}
+            data = {**data, "models": chosen}
         return data
 
     @property
@@ -154,9 +191,9 @@ class Predictor(Section):
 class LongTerm(Predictor):
     """The loop for holdover: coarser steps, longer horizon."""
 
-    inference_interval: Seconds = Field(30.0, description="Time between forecasts (s).")
-    prediction_horizon: Seconds = Field(4096.0, description="How far ahead forecasts reach (s).")
-    step: Seconds = Field(64.0, description="Sampling step of contexts and forecasts (s).")
+    inference_interval: Seconds = Field(30.0, description="Time between forecasts.")
+    prediction_horizon: Seconds = Field(4096.0, description="How far ahead forecasts reach.")
+    step: Seconds = Field(64.0, description="Sampling step of contexts and forecasts.")
     timeout_seconds: Seconds = Field(
         20.0, description="Deadline of one forecast; a model that misses it is left out that time."
     )
@@ -179,58 +216,58 @@ class Fusion(Section):
 class Shm(Section):
     """The published record."""
 
-    path: Path = Field(
-        default_factory=default_record_path, description="File of the shared-memory record."
+    path: FilePath = Field(
+        default_factory=default_record_path,
+        json_schema_extra=_shown("/dev/shm/chronotick_shm"),  # noqa: S108 - a published record
+        description="File of the shared-memory record.",
     )
     frequency: Annotated[float, Field(ge=1, le=1000)] = Field(
-        10.0, description="Publications per second. Readers extrapolate: more is rarely needed."
+        10.0,
+        json_schema_extra=_unit("Hz"),
+        description="Publications per second. Readers extrapolate: more is rarely needed.",
     )
     validity_seconds: Annotated[float, Field(ge=0.5)] = Field(
         3.0,
+        json_schema_extra=_unit("s"),
         description="How long a record may be used after it was written: readers notice a dead "
         "daemon after this time.",
     )
     max_slew_ppm: Annotated[float, Field(gt=0, le=100_000)] = Field(
-        500.0, description="How fast served time approaches a new estimate (ppm)."
+        500.0,
+        json_schema_extra=_unit("ppm"),
+        description="How fast served time approaches a new estimate.",
     )
     step_threshold_seconds: Seconds = Field(
         0.25,
         description="A larger correction is made at once, with a new epoch, instead of slewed.",
     )
 
-    @field_validator("path")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
-
 
 class History(Section):
     """What is remembered across restarts."""
 
-    path: Path = Field(
+    path: FilePath = Field(
         default_factory=lambda: data_dir() / "history.sqlite3",
+        json_schema_extra=_shown("~/.local/share/chronotick/history.sqlite3"),
         description="SQLite database of measurements, forecasts and state changes.",
     )
     retention_days: Annotated[float, Field(gt=0)] = Field(
-        30.0, description="Age at which rows are deleted."
+        30.0, json_schema_extra=_unit("days"), description="Age at which rows are deleted."
     )
-    max_resume_age_seconds: Annotated[float, Field(ge=0)] = Field(
+    max_resume_age_seconds: SecondsOrZero = Field(
         3600.0,
         description="A restart on the same boot continues without a warm-up when the last "
         "measurement is younger than this. 0: never.",
     )
 
-    @field_validator("path")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
-
 
 class Workers(Section):
     """Processes of models that need an environment of their own."""
 
-    environments: Path = Field(
-        default_factory=lambda: data_dir() / "envs", description="Where environments are built."
+    environments: FilePath = Field(
+        default_factory=lambda: data_dir() / "envs",
+        json_schema_extra=_shown("~/.local/share/chronotick/envs"),
+        description="Where environments are built.",
     )
     build: bool = Field(
         default=True,
@@ -243,34 +280,28 @@ class Workers(Section):
     )
     threads: int = Field(1, ge=1, le=64, description="CPU threads of each worker.")
     memory_limit_mb: int | None = Field(
-        None, ge=64, description="Memory (resident, MiB) at which a worker is restarted."
+        None,
+        ge=64,
+        json_schema_extra=_unit("MiB"),
+        description="Resident memory at which a worker is restarted. null: no limit.",
     )
     start_timeout_seconds: Seconds = Field(
         120.0, description="How long a worker may take to load without reporting progress."
     )
     checkpoints: dict[str, str] = Field(
-        default_factory=dict,
+        default={},
         description="Weights by model name: a hub id (`org/name[@revision]`) or a directory.",
     )
-
-    @field_validator("environments")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
 
 
 class Control(Section):
     """The socket that answers status, sources and models."""
 
-    socket: Path = Field(
+    socket: FilePath = Field(
         default_factory=default_control_socket,
+        json_schema_extra=_shown("$XDG_RUNTIME_DIR/chronotick/control.sock"),
         description="Unix socket (mode 0660, JSON lines).",
     )
-
-    @field_validator("socket")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
 
 
 class Logging(Section):
@@ -279,12 +310,17 @@ class Logging(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level.")
     format: Literal["text", "json"] = Field("text", description="Lines for people or programs.")
 
+    @field_validator("level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
 
 class Process(Section):
     """The daemon's own process."""
 
-    cpu_affinity: list[Annotated[int, Field(ge=0)]] = Field(
-        default_factory=list, description="CPUs the daemon may run on; empty: all."
+    cpu_affinity: list[Cpu] = Field(
+        default=[], description="CPUs the daemon may run on, by number; empty: all."
     )
 
 

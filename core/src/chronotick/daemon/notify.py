@@ -9,15 +9,14 @@ import socket
 _log = logging.getLogger("chronotick.daemon")
 
 
-def sd_notify(message: str) -> bool:
-    """Send ``message`` to ``$NOTIFY_SOCKET``; see sd_notify(3).
+def sd_notify(message: str) -> None:
+    """Tell systemd, if it started this process (``$NOTIFY_SOCKET``, see the manual page).
 
-    Returns:
-        Whether somebody listens. A socket that does not answer is logged, never raised.
+    A socket that does not answer is logged, never raised.
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
-        return False
+        return
     if address.startswith("@"):
         address = "\0" + address[1:]
     try:
@@ -25,8 +24,6 @@ def sd_notify(message: str) -> bool:
             s.sendto(message.encode(), address)
     except OSError as error:
         _log.debug("systemd was not told %r: %s", message, error)
-        return False
-    return True
 
 
 def watchdog_interval_s() -> float | None:

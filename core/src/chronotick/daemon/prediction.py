@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from chronotick.clock import ContextWindow
 from chronotick.config.schema import Predictor
 from chronotick.daemon.timekeeper import Timekeeper
+from chronotick.daemon.zoo import RemoteModel
 from chronotick.models import LEVELS, InProcessModel, as_batch, as_path
 from chronotick.plugin.contract import Forecast, ModelSpec
 from chronotick.workers.errors import WorkerError
 from chronotick.workers.state import Phase
-
-if TYPE_CHECKING:
-    from chronotick.workers.worker import Worker
 
 _log = logging.getLogger("chronotick.prediction")
 
@@ -34,7 +31,7 @@ class PredictionLoop:
         timekeeper: where contexts come from and forecasts go to.
         read_raw_ns: the clock.
         local: models that run here.
-        workers: models that run elsewhere.
+        remote: models that run in workers.
     """
 
     def __init__(
@@ -42,16 +39,17 @@ class PredictionLoop:
         name: str,
         config: Predictor,
         timekeeper: Timekeeper,
+        *,
         read_raw_ns: Callable[[], int],
         local: Sequence[InProcessModel],
-        workers: Sequence[Worker],
+        remote: Sequence[RemoteModel],
     ) -> None:
         self._name = name
         self._config = config
         self._timekeeper = timekeeper
         self._read_raw_ns = read_raw_ns
         self._local = local
-        self._workers = workers
+        self._remote = remote
         self._wake = asyncio.Event()
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -82,27 +80,27 @@ class PredictionLoop:
             batch = as_batch(window, model.info.max_context)
             forecast, latency_s = model.forecast(batch, self._config.horizon_steps, LEVELS)
             self._take(model.spec, window, forecast, latency_s)
-        for worker in self._workers:
-            if worker.state.phase is Phase.READY:
-                task = asyncio.create_task(self._ask(worker, window))
+        for remote in self._remote:
+            if remote.worker.state.phase is Phase.READY:
+                task = asyncio.create_task(self._ask(remote, window))
                 self._asking.add(task)
                 task.add_done_callback(self._asking.discard)
 
-    async def _ask(self, worker: Worker, window: ContextWindow) -> None:
+    async def _ask(self, model: RemoteModel, window: ContextWindow) -> None:
         loop = asyncio.get_running_loop()
         generation, started = self._timekeeper.generation, loop.time()
-        info = worker.state.info
-        context = info.max_context if info else worker.spec.max_context
+        info = model.worker.state.info
+        context = info.max_context if info else model.spec.max_context
         horizon = min(self._config.horizon_steps, info.max_horizon if info else 1)
         try:
-            forecast = await worker.forecast(
+            forecast = await model.worker.forecast(
                 as_batch(window, context), horizon, LEVELS, self._config.timeout_seconds
             )
         except WorkerError as error:
-            _log.debug("%s: no forecast: %s", worker.spec.name, error)  # the worker logs changes
+            _log.debug("%s: no forecast: %s", model.spec.name, error)  # the worker logs changes
             return
         if generation == self._timekeeper.generation:
-            self._take(worker.spec, window, forecast, loop.time() - started)
+            self._take(model.spec, window, forecast, loop.time() - started)
 
     def _take(
         self, spec: ModelSpec, window: ContextWindow, forecast: Forecast, latency_s: float

@@ -84,18 +84,16 @@ def words(status: Status) -> str:
 
 
 def _judge(status: Status, facts: Facts) -> tuple[Status, str]:
-    fresh = facts.believed > 0 and facts.silent_s <= facts.patience_s
     if not facts.has_time:
         return (status if status is Status.DISRUPTED else Status.UNKNOWN), "no measurement"
     if status in {Status.UNKNOWN, Status.DISRUPTED}:
         return Status.WARMING_UP, "first measurement accepted"
+    fresh = facts.believed > 0 and facts.silent_s <= facts.patience_s
     if status is Status.WARMING_UP:
-        ready = facts.warm_up_over and facts.measurements >= WARM_UP_MEASUREMENTS
-        if ready and fresh:
-            return Status.SYNCHRONISED, f"warm-up over after {facts.measurements} measurements"
-        return status, ""
+        over = facts.warm_up_over and facts.measurements >= WARM_UP_MEASUREMENTS
+        reason = f"warm-up over after {facts.measurements} measurements"
+        return (Status.SYNCHRONISED if over and fresh else status), reason
     if fresh:
         return Status.SYNCHRONISED, f"{facts.believed} source(s) believed again"
-    if facts.believed == 0:
-        return Status.HOLDOVER, "no source is believed or reachable"
-    return Status.HOLDOVER, f"no measurement for {facts.silent_s:.0f} s"
+    silent = f"no measurement for {facts.silent_s:.0f} s"
+    return Status.HOLDOVER, silent if facts.believed else "no source is believed or reachable"

@@ -24,9 +24,11 @@ from chronotick.config.schema import Config, Predictor
 from chronotick.fusion import Calibration, Fused, Fusion, Score, Scorer, Skill
 from chronotick.models.forecast import PathForecast
 from chronotick.ntp.measurement import Measurement
+from chronotick.shm.layout import Flags
 
 REMEMBERED = 8192  # measurements kept for contexts
 REPLAYED = 512  # of them, how many a rebuilt estimator is fed with
+_LEAPS = {1: Flags.LEAP_INSERT, 2: Flags.LEAP_DELETE}
 LOOK_AHEAD_NS = 1_000_000_000  # over which the rates of a target are taken
 
 
@@ -170,6 +172,19 @@ class Timekeeper:
             high_rate=limits.high_rate,
             fused=now,
         )
+
+    def leap_flags(self, sources: Collection[str]) -> Flags:
+        """Return what most of the given sources announced last, and whether all authenticate."""
+        newest = {m.source: m for m in self._measurements if m.source in sources}
+        if not newest:
+            return Flags(0)
+        flags = Flags(0)
+        for leap, flag in _LEAPS.items():
+            if 2 * sum(m.leap == leap for m in newest.values()) > len(newest):
+                flags |= flag
+        if all(m.authenticated for m in newest.values()):
+            flags |= Flags.AUTHENTICATED
+        return flags
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a restart on the same boot goes on with, as JSON types."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,18 @@ from chronotick.plugin.registry import Plugins
 from chronotick.workers.state import Phase
 
 if TYPE_CHECKING:
-    from chronotick.workers import Worker, WorkerPool
+    from chronotick.workers.supervisor import WorkerPool
+    from chronotick.workers.worker import Worker
 
 _log = logging.getLogger("chronotick.models")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    """A model and the worker it runs in."""
+
+    spec: ModelSpec
+    worker: Worker
 
 
 class Zoo:
@@ -32,7 +42,7 @@ class Zoo:
         self._plugins = plugins
         self._runtime_dir = runtime_dir
         self._local: dict[str, InProcessModel] = {}
-        self._workers: dict[str, Worker] = {}
+        self._remote: dict[str, RemoteModel] = {}
         self._pool: WorkerPool | None = None
 
     async def use(self, config: Config) -> None:
@@ -42,47 +52,45 @@ class Zoo:
             UnknownModel: no plugin provides a model; nothing is changed.
         """
         specs = wanted(config, self._plugins)
-        for name in self._workers.keys() - specs.keys():
-            await self._workers.pop(name).close()
+        for name in self._remote.keys() - specs.keys():
+            del self._remote[name]
+            await self._started_pool(config).remove(name)
         for name, spec in specs.items():
             if spec.environment is None:
                 self._local.setdefault(name, InProcessModel(spec))
-            elif name not in self._workers:
-                self._workers[name] = await self._start(spec, config)
+            elif name not in self._remote:
+                worker = self._started_pool(config).add(spec, device=_device(name, config))
+                self._remote[name] = RemoteModel(spec, worker)
 
     def local(self, predictor: Predictor) -> list[InProcessModel]:
         """Models of a loop that run here."""
         return [self._local[name] for name in names(predictor) if name in self._local]
 
-    def workers(self, predictor: Predictor) -> list[Worker]:
+    def remote(self, predictor: Predictor) -> list[RemoteModel]:
         """Models of a loop that run in workers."""
-        return [self._workers[name] for name in names(predictor) if name in self._workers]
+        return [self._remote[name] for name in names(predictor) if name in self._remote]
 
     @property
     def ready(self) -> bool:
         """Whether every model answers."""
-        return all(worker.state.phase is Phase.READY for worker in self._workers.values())
+        return all(m.worker.state.phase is Phase.READY for m in self._remote.values())
 
     def report(self) -> dict[str, dict[str, Any]]:
         """What each model is doing, by name."""
         local = {name: _local_report(model) for name, model in self._local.items()}
-        return local | {name: _worker_report(worker) for name, worker in self._workers.items()}
+        return local | {name: _remote_report(model) for name, model in self._remote.items()}
 
     async def close(self) -> None:
         """End all workers."""
         if self._pool is not None:
             await self._pool.close()
 
-    async def _start(self, spec: ModelSpec, config: Config) -> Worker:
+    def _started_pool(self, config: Config) -> WorkerPool:
         if self._pool is None:
-            # Imported here: a daemon without such models never loads ZeroMQ.
-            from chronotick.workers import WorkerPool
+            from chronotick.workers.supervisor import WorkerPool
 
             self._pool = WorkerPool(config.workers, self._runtime_dir)
-            await self._pool.open()
-        default = spec.checkpoint.repository if spec.checkpoint else ""
-        checkpoint = config.workers.checkpoints.get(spec.name, default)
-        return self._pool.add(spec, checkpoint, _device(spec.name, config))
+        return self._pool
 
 
 def names(predictor: Predictor) -> list[str]:
@@ -111,12 +119,12 @@ def _local_report(model: InProcessModel) -> dict[str, Any]:
     return {"state": "ready", "where": "in process", "title": model.spec.title}
 
 
-def _worker_report(worker: Worker) -> dict[str, Any]:
-    state = worker.state
+def _remote_report(model: RemoteModel) -> dict[str, Any]:
+    state = model.worker.state
     return {
         "state": state.phase.value,
         "where": f"worker {state.pid}" if state.pid else "worker",
-        "title": worker.spec.title,
+        "title": model.spec.title,
         "detail": state.detail,
         "checkpoint": state.info.checkpoint if state.info else None,
         "device": state.info.device if state.info else None,

@@ -1,1 +1,23 @@
-"""."""
+"""The history: SQLite behind a thread of its own, so that remembering never delays the clock."""
+
+from chronotick.history.boot import boot_id
+from chronotick.history.connect import reading
+from chronotick.history.opening import OpenedHistory, open_history
+from chronotick.history.rows import SavedState, Score, StoredForecast, StoredMeasurement, Transition
+from chronotick.history.store import History, HistoryHealth
+from chronotick.history.writer import HistoryUnavailableError
+
+__all__ = [
+    "History",
+    "HistoryHealth",
+    "HistoryUnavailableError",
+    "OpenedHistory",
+    "SavedState",
+    "Score",
+    "StoredForecast",
+    "StoredMeasurement",
+    "Transition",
+    "boot_id",
+    "open_history",
+    "reading",
+]

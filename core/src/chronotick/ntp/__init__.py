@@ -1,1 +1,43 @@
-"""."""
+"""NTP: asks time servers and decides which to believe.
+
+:class:`NtpMonitor` does all of it; its measurements compare UTC with CLOCK_MONOTONIC_RAW.
+:func:`run_exchange` is a single question, for programs that need no more.
+"""
+
+from chronotick.ntp.address import (
+    AddressError,
+    Endpoint,
+    ResolveError,
+    ServerName,
+    parse_server,
+    resolve,
+)
+from chronotick.ntp.checks import Drop
+from chronotick.ntp.exchange import Outcome, Query, Reply, run_exchange
+from chronotick.ntp.measurement import Measurement, Stamps
+from chronotick.ntp.monitor import NtpMonitor
+from chronotick.ntp.packet import Packet, PacketError
+from chronotick.ntp.report import SourceReport
+from chronotick.ntp.selection import Reason, Selection
+
+__all__ = [
+    "AddressError",
+    "Drop",
+    "Endpoint",
+    "Measurement",
+    "NtpMonitor",
+    "Outcome",
+    "Packet",
+    "PacketError",
+    "Query",
+    "Reason",
+    "Reply",
+    "ResolveError",
+    "Selection",
+    "ServerName",
+    "SourceReport",
+    "Stamps",
+    "parse_server",
+    "resolve",
+    "run_exchange",
+]

@@ -11,7 +11,9 @@ module; in it, a function marked with :data:`hookimpl` returns the models it pro
                           licence="MIT", output="point")]
 """
 
+from chronotick.plugin.answers import InvalidForecast, check_forecast
 from chronotick.plugin.contract import (
+    CURRENT_INTERPRETER,
     Checkpoint,
     ContextBatch,
     Environment,
@@ -21,17 +23,27 @@ from chronotick.plugin.contract import (
     ModelSpec,
 )
 from chronotick.plugin.hooks import ENTRY_POINT_GROUP, PROJECT, hookimpl, hookspec
+from chronotick.plugin.quantiles import at_levels
+from chronotick.plugin.registry import PluginProblem, Plugins, UnknownModel, load_plugins
 
 __all__ = [
+    "CURRENT_INTERPRETER",
     "ENTRY_POINT_GROUP",
     "PROJECT",
     "Checkpoint",
     "ContextBatch",
     "Environment",
     "Forecast",
+    "InvalidForecast",
     "Model",
     "ModelInfo",
     "ModelSpec",
+    "PluginProblem",
+    "Plugins",
+    "UnknownModel",
+    "at_levels",
+    "check_forecast",
     "hookimpl",
     "hookspec",
+    "load_plugins",
 ]

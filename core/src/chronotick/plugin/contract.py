@@ -44,6 +44,10 @@ class Environment:
         preinstall: requirements outside the hashed lock, installed first (torch, whose build
             depends on the machine).
         smoke_import: module whose import proves that the environment works.
+
+    :data:`CURRENT_INTERPRETER`, whose recipe is empty, asks for a process of its own on the
+    daemon's own interpreter: isolation without an environment, for models that need nothing
+    but numpy.
     """
 
     recipe: str
@@ -51,6 +55,9 @@ class Environment:
     python: str
     preinstall: tuple[str, ...] = ()
     smoke_import: str = ""
+
+
+CURRENT_INTERPRETER = Environment(recipe="", package="", python="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SIZE = 128
 ABI_VERSION = 1
@@ -16,9 +16,8 @@ MAGIC = b"CTK" + bytes([ABI_VERSION])  # as the four bytes stand in memory
 MODE = 0o644
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of the record.
+class Field(NamedTuple):
+    """One field of the record (no dataclass: importing those takes longer than all the rest).
 
     Attributes:
         offset: bytes from the start.
@@ -64,6 +63,10 @@ FIELDS: Sequence[Field] = (
 
 BODY_FORMAT = "@" + "".join(field.format for field in FIELDS[1:-2])
 """``struct`` format of bytes 8 to 119: all fields but ``seq``, ``crc32`` and ``writer_pid``."""
+
+OFFSETS = {field.name: field.offset for field in FIELDS}
+BODY = slice(OFFSETS["anchor_raw_ns"], OFFSETS["crc32"])
+"""Where the body stands in the record."""
 
 
 class Status(enum.IntEnum):

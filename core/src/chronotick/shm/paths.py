@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 
@@ -13,8 +12,8 @@ def default_record_path() -> Path:
     chosen = os.environ.get("CHRONOTICK_SHM")
     if chosen:
         return Path(chosen)
-    base = "/dev/shm" if sys.platform == "linux" else tempfile.gettempdir()  # noqa: S108 - a published record
-    return Path(base) / "chronotick_shm"
+    base = Path("/dev/shm") if sys.platform == "linux" else _temporary_dir()  # noqa: S108 - a published record
+    return base / "chronotick_shm"
 
 
 def runtime_dir() -> Path:
@@ -22,10 +21,16 @@ def runtime_dir() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base:
         return Path(base) / "chronotick"
-    return Path(tempfile.gettempdir()) / f"chronotick-{os.getuid()}"
+    return _temporary_dir() / f"chronotick-{os.getuid()}"
 
 
 def default_control_socket() -> Path:
     """``$CHRONOTICK_CONTROL``, or ``control.sock`` in the runtime directory."""
     chosen = os.environ.get("CHRONOTICK_CONTROL")
     return Path(chosen) if chosen else runtime_dir() / "control.sock"
+
+
+def _temporary_dir() -> Path:
+    import tempfile  # 4 ms that most readers never need
+
+    return Path(tempfile.gettempdir())

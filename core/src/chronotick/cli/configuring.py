@@ -1,0 +1,79 @@
+"""``chronotick config``: write, check and show the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chronotick.cli.output import fail, json_option, print_json
+from chronotick.cli.settings import config_option, load_settings
+
+
+@click.group()
+def config() -> None:
+    """Write, check and show the configuration."""
+
+
+@config.command()
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def init(path: Path | None, *, force: bool) -> None:
+    """Write a commented configuration with every key to PATH (default: standard output)."""
+    from chronotick.config import template
+
+    if path is None:
+        click.echo(template(), nl=False)
+        return
+    try:
+        with path.open("w" if force else "x") as file:
+            file.write(template())
+    except FileExistsError:
+        fail(f"{path} exists. Use --force to overwrite it, or name another file.")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}.")
+    click.echo(f"wrote {path}")
+
+
+@config.command()
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+def check(path: Path | None) -> None:
+    """Check a configuration and the models it names; exit code 2 with everything that is wrong."""
+    from chronotick.cli.output import BAD_CONFIGURATION
+    from chronotick.daemon.zoo import wanted
+    from chronotick.plugin.registry import UnknownModel, load_plugins
+
+    loaded = load_settings(path)
+    try:
+        wanted(loaded.config, load_plugins())
+    except UnknownModel as error:
+        fail(error, BAD_CONFIGURATION)
+    for remark in loaded.remarks:
+        click.echo(f"note: {remark}", err=True)
+    click.echo(f"{loaded.path or 'embedded defaults'}: valid")
+
+
+@config.command()
+@config_option
+@click.option("--origin", is_flag=True, help="Also show where each value comes from.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema instead (for editors).")
+@json_option
+def show(config_path: Path | None, *, origin: bool, schema: bool, as_json: bool) -> None:
+    """Show the configuration in force."""
+    if schema:
+        from chronotick.config import json_schema
+
+        print_json(json_schema())
+        return
+    from chronotick.config import show as describe
+
+    loaded = load_settings(config_path)
+    if as_json:
+        leaves = loaded.leaves()
+        print_json({k: {"value": _plain(value), "origin": str(at)} for k, value, at in leaves})
+        return
+    click.echo(describe(loaded, origin=origin), nl=False)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value

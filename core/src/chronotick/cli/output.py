@@ -1,0 +1,63 @@
+"""Printing: JSON for programs, aligned text for people; and how commands fail."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+FAILED = 1
+BAD_CONFIGURATION = 2
+NO_DAEMON = 3
+NOT_SYNCHRONISED = 4
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("as_json", "--json", is_flag=True, help="Print JSON.")
+
+
+def fail(message: object, code: int = FAILED) -> NoReturn:
+    """Print an error and end with an exit code."""
+    click.echo(f"chronotick: {message}", err=True)
+    raise click.exceptions.Exit(code)
+
+
+def print_json(value: Any, *, pretty: bool = True) -> None:  # noqa: ANN401 - any JSON type
+    """Print one JSON document and a newline."""
+    click.echo(json.dumps(value, indent=2 if pretty else None, allow_nan=False))
+
+
+def seconds(value: float | None, *, signed: bool = False) -> str:
+    """A time in the unit that suits its size: ``12.3 us``."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    sign = "+" if signed else ""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if abs(value) >= scale:
+            return f"{value / scale:{sign}.4g} {unit}"
+    return f"{value * 1e9:{sign}.0f} ns"
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
+    """Columns aligned with spaces; numbers stay as they were formatted."""
+    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(header))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def interruptible(command: Command) -> Command:
+    """Let Ctrl-C end a command without a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passes everything through
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(0) from None
+
+    return wrapper  # type: ignore[return-value] # same signature

@@ -1,0 +1,203 @@
+"""One server address: asks it, remembers its last answers and how reliable it is."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chronotick.ntp.address import Endpoint
+from chronotick.ntp.checks import Drop
+from chronotick.ntp.clock_filter import STAGES, filter_samples
+from chronotick.ntp.drift import Drift
+from chronotick.ntp.exchange import Outcome, Query, Reply, run_exchange
+from chronotick.ntp.measurement import Measurement
+from chronotick.ntp.packet import NS_PER_S, reference_id_text
+from chronotick.ntp.poll import Poll, PollLimits
+from chronotick.ntp.report import SourceReport
+from chronotick.ntp.selection import Candidate, Reason
+from chronotick.ntp.tasks import Alarm
+from chronotick.ntp.timestamps import read_pair
+
+REACH_BITS = 8
+"""Questions that the reach register remembers (RFC 5905, section 9.2)."""
+_REFUSALS = frozenset({"DENY", "RSTR"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """What the configuration says about asking a server.
+
+    Attributes:
+        timeout_s: how long a reply is waited for.
+        max_delay_ns: longest delay accepted.
+        poll: intervals.
+        kernel_stamps: False measures with user-space stamps (for comparison).
+    """
+
+    timeout_s: float
+    max_delay_ns: int
+    poll: PollLimits
+    kernel_stamps: bool = True
+
+
+class Source:
+    """One server address.
+
+    Args:
+        name: the server as configured.
+        endpoint: its address.
+        settings: how it is asked.
+        burst: whether to begin with a burst.
+        finished: called after every exchange, with the measurement if there was one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        settings: SourceSettings,
+        *,
+        burst: bool,
+        finished: Callable[[Source, Measurement | None], None],
+    ) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self.id = str(endpoint)
+        self.drops: Counter[Drop] = Counter()
+        self.last_error = ""
+        self.reach = 0
+        self.unanswered = 0
+        self._settings = settings
+        self._finished = finished
+        self._poll = Poll(settings.poll, burst=burst)
+        self._samples: deque[Measurement] = deque(maxlen=STAGES)
+        self._last: Reply | None = None
+        self._asked = 0
+        self._refusal: str | None = None
+        self._alarm = Alarm()
+
+    async def run(self) -> None:
+        """Ask until cancelled, or until the server has refused service and gone silent."""
+        while not self.demobilised:
+            began_s = time.monotonic()
+            await self.ask()
+            await self._alarm.wait(began_s + self._poll.next_pause_s() - time.monotonic())
+
+    async def ask(self) -> None:
+        """Do one exchange and take in its outcome."""
+        query = Query(
+            endpoint=self.endpoint,
+            timeout_s=self._settings.timeout_s,
+            max_delay_ns=self._settings.max_delay_ns,
+            previous_transmit=self._last.packet.transmit_timestamp if self._last else None,
+            kernel_stamps=self._settings.kernel_stamps,
+        )
+        outcome = await run_exchange(query)
+        self._take(outcome)
+        self._finished(self, outcome.reply.measurement if outcome.reply else None)
+
+    def _take(self, outcome: Outcome) -> None:
+        self._asked += 1
+        self.drops += outcome.drops
+        self.reach = (self.reach << 1 | (outcome.reply is not None)) & (1 << REACH_BITS) - 1
+        if outcome.kiss == "RATE":
+            self._poll.slow_down()
+        elif outcome.kiss in _REFUSALS:
+            self._refusal = outcome.kiss
+        if outcome.reply is None:
+            self.last_error = outcome.error
+            self.unanswered += 1
+            self._poll.failed()
+        else:
+            self._last = outcome.reply
+            self._samples.append(outcome.reply.measurement)
+            self.unanswered = 0
+            self._refusal = None  # it serves us after all: the kiss was forged
+            self._poll.replied()
+
+    @property
+    def demobilised(self) -> bool:
+        """The server refused service, and gave no valid reply to eight questions either.
+
+        One forged DENY must not silence a source, so the kiss alone is not enough.
+        """
+        return self._refusal is not None and self.unanswered >= REACH_BITS
+
+    @property
+    def exhausted(self) -> bool:
+        """Another eight questions went without a valid reply: time to look for another address."""
+        return self.unanswered > 0 and self.unanswered % REACH_BITS == 0
+
+    @property
+    def samples(self) -> list[Measurement]:
+        """The samples in the clock filter, oldest first."""
+        return list(self._samples)
+
+    def burst(self, *, forget: bool) -> None:
+        """Ask quickly again from now on.
+
+        Args:
+            forget: drop the samples: UTC - CLOCK_MONOTONIC_RAW is no longer what they say.
+        """
+        if forget:
+            self._samples.clear()
+        self._poll.burst()
+        self._alarm.ring()
+
+    def feedback(self, normalised_innovation: float) -> None:
+        """Adapt the poll interval: see :mod:`chronotick.ntp.poll`."""
+        self._poll.feedback(normalised_innovation)
+
+    def configure(self, settings: SourceSettings) -> None:
+        """Use other settings from the next exchange on; everything learnt is kept."""
+        self._settings = settings
+        self._poll.set_limits(settings.poll)
+        self._alarm.ring()
+
+    def candidate(self, drift: Drift, raw_ns: int) -> Candidate:
+        """What selection has to know, at a moment."""
+        filtered = filter_samples(self._samples, drift, raw_ns)
+        if filtered is None or not self.reach:
+            return Candidate(source=self.id, unusable=self._why_silent())
+        return Candidate(
+            source=self.id,
+            stratum=filtered.best.stratum,
+            offset_ns=filtered.offset_ns,
+            root_distance_ns=filtered.root_distance_ns,
+            jitter_ns=filtered.jitter_ns,
+        )
+
+    def _why_silent(self) -> Reason:
+        if self._refusal is not None:
+            return Reason.KISS
+        return Reason.UNREACHABLE if self._asked and not self.reach else Reason.NOT_MEASURED
+
+    def report(self, reason: Reason, drift: Drift) -> SourceReport:
+        """Describe the source as it is now."""
+        pair = read_pair()
+        filtered = filter_samples(self._samples, drift, pair.raw_ns)
+        last = self._last.measurement if self._last else None
+        system_ns = pair.realtime_ns - pair.raw_ns
+        return SourceReport(
+            id=self.id,
+            name=self.name,
+            address=self.endpoint.host,
+            port=self.endpoint.port,
+            reason=reason,
+            poll_s=self._poll.interval_s,
+            reach=self.reach,
+            drops={drop.value: count for drop, count in sorted(self.drops.items())},
+            last_error=self.last_error,
+            stratum=last.stratum if last else None,
+            reference_id=reference_id_text(last.reference_id, last.stratum) if last else "",
+            stamps=last.stamps if last else None,
+            authenticated=last.authenticated if last else False,
+            age_s=(pair.raw_ns - last.raw_ns) / NS_PER_S if last else None,
+            offset_ns=filtered.offset_ns if filtered else None,
+            system_offset_ns=filtered.offset_ns - system_ns if filtered else None,
+            delay_ns=filtered.best.delay_ns if filtered else None,
+            jitter_ns=filtered.jitter_ns if filtered else None,
+            root_distance_ns=filtered.root_distance_ns if filtered else None,
+        )

@@ -1,0 +1,169 @@
+"""The one writer of the record: a seqlock in a file that it alone may write.
+
+Algorithm: odd sequence, payload, even sequence (H.-J. Boehm, "Can seqlocks get along with
+programming language memory models?", MSPC 2012). ``docs/record.md`` says what readers may rely on.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+from chronotick.shm import clocks
+from chronotick.shm.file import open_for_writing, same_file
+from chronotick.shm.layout import BODY, SIZE, Status
+from chronotick.shm.record import SERVING, Record, continued, is_void, pack, unpack
+
+try:
+    from chronotick.shm._creader import fence
+except ImportError:  # built without a compiler: readers on such a machine check the CRC
+
+    def fence() -> None:
+        """Order stores before and after; x86-64 does so by itself."""
+
+
+LATE_NS = 20_000
+"""A continuation computed longer ago than this is computed again: with a slew of 500 ppm it would
+be 10 ns off, less than two reads of the clock are apart."""
+
+_TAIL = slice(BODY.start, SIZE)
+_NUMBERS = struct.Struct("@II")  # crc32, writer_pid
+_SEQUENCE_MASK = (1 << 64) - 1
+
+
+class RecordWriter:
+    """Creates or takes over the record and publishes into it.
+
+    The file is never unlinked or shrunk: readers map it. It stays behind when the writer closes,
+    and the next one continues its sequence. An exclusive lock keeps it to one writer at a time.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RecordHeld: another living process writes this record.
+        RecordError: the file is not a record of ours, or the directory cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._file = -1
+        self._last: Record | None = None
+        self._take(first_sequence=0)
+
+    def last(self) -> Record | None:
+        """Return the record that stands in the file, also one left by an earlier daemon.
+
+        None: nothing was ever published there, or what was there had been cut off in the middle.
+        """
+        return self._last
+
+    def write(self, record: Record) -> Record:
+        """Publish a record and return what readers now see.
+
+        While ``epoch`` is that of the record before and both serve time, the anchor is moved to the
+        instant of publication and lifted onto the old line if the new one is below it: served time
+        never steps back within an epoch.
+
+        Raises:
+            ValueError: the record could not be read by anyone (NaN, overflow); nothing is changed.
+        """
+        published, when_ns, body = self._prepare(record)
+        self._begin()
+        self._store(body)
+        while clocks.raw_ns() - when_ns > LATE_NS:  # the scheduler took the processor away
+            published, when_ns, body = self._prepare(record)
+            self._store(body)
+        self._end()
+        self._last = published
+        return published
+
+    def ensure_in_place(self) -> bool:
+        """Make a new file if somebody removed ours; return whether that was so.
+
+        (logind does it when the daemon's user logs out, RemoveIPC=yes.) Readers of the removed
+        file are told at once that it says nothing any more, and find the new one.
+
+        Raises:
+            RecordHeld: another process has made a record there in the meantime.
+            RecordError: something else stands there now.
+        """
+        if same_file(os.fstat(self._file), self.path):
+            return False
+        last = self._last
+        self._retire()
+        self._release()
+        self._take(first_sequence=self._sequence)
+        if last is not None:
+            self.write(last)
+        return True
+
+    def close(self) -> None:
+        """Tell readers that nobody publishes any more and release the lock. The file stays."""
+        if self._file < 0:
+            return
+        self._retire()
+        self._release()
+
+    def _take(self, first_sequence: int) -> None:
+        self._file = open_for_writing(self.path)
+        self._map = mmap.mmap(self._file, SIZE)
+        self._bytes = memoryview(self._map)
+        self._words = self._bytes.cast("Q")  # one aligned 8-byte access; struct would copy bytes
+        self._pid = os.getpid()
+        self._sequence = max(first_sequence, self._words[0])
+        self._last = self._recovered()
+        self._begin()
+        self._store(pack(self._last or Record()))
+        self._end()
+
+    def _begin(self) -> None:
+        self._sequence = (self._sequence + 1) | 1  # odd also after a writer that died on the way
+        self._words[0] = self._sequence & _SEQUENCE_MASK
+        fence()
+
+    def _end(self) -> None:
+        fence()
+        self._sequence += 1
+        self._words[0] = self._sequence & _SEQUENCE_MASK
+
+    def _recovered(self) -> Record | None:
+        body = bytes(self._bytes[BODY])
+        crc, _ = _NUMBERS.unpack(self._bytes[BODY.stop :])
+        if crc != zlib.crc32(body):
+            return None
+        found = unpack(body)
+        return None if found == Record() else found
+
+    def _prepare(self, record: Record) -> tuple[Record, int, bytes]:
+        when_ns = clocks.raw_ns()
+        last = self._last
+        if (
+            last is not None
+            and last.epoch == record.epoch
+            and last.status in SERVING
+            and record.status in SERVING
+            and not is_void(last, when_ns)
+            and not is_void(record, when_ns)
+        ):
+            record = continued(record, last, when_ns)
+        return record, when_ns, pack(record)
+
+    def _store(self, body: bytes) -> None:
+        self._bytes[_TAIL] = body + _NUMBERS.pack(zlib.crc32(body), self._pid)
+
+    def _retire(self) -> None:
+        if self._last is None:
+            return
+        self.write(replace(self._last, status=Status.UNKNOWN, void_after_raw_ns=clocks.raw_ns()))
+
+    def _release(self) -> None:
+        self._words.release()
+        self._bytes.release()
+        self._map.close()
+        os.close(self._file)
+        self._file = -1

@@ -1,0 +1,213 @@
+"""A worker's conversation with the daemon: greet, load, answer one forecast at a time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import zmq
+
+from chronotick.plugin.answers import InvalidForecast, check_forecast
+from chronotick.plugin.contract import Model
+from chronotick.workers import child, wire
+from chronotick.workers.messages import (
+    LOAD_REQUEST,
+    PROTOCOL,
+    Bye,
+    Cancel,
+    Drain,
+    Failed,
+    ForecastRequest,
+    Hello,
+    Loading,
+    Message,
+    Ready,
+    Refuse,
+    Result,
+    Welcome,
+    batch_of,
+    result_of,
+)
+
+_WELCOME_TIMEOUT_S = 30.0
+_HIGH_WATER_MARK = 8
+
+
+class LifelineCut(Exception):  # noqa: N818 - says what happened
+    """Raised when the daemon closed our standard input: it is gone."""
+
+
+@dataclass(slots=True)
+class Connection:
+    """The DEALER socket and the lifeline, waited for together."""
+
+    socket: zmq.Socket[bytes]
+    lifeline: int
+    poller: zmq.Poller = field(default_factory=zmq.Poller)
+
+    def __post_init__(self) -> None:
+        self.poller.register(self.socket, zmq.POLLIN)
+        self.poller.register(self.lifeline, zmq.POLLIN)
+
+    def send(self, message: Message) -> None:
+        """Send one message; waits while the daemon does not read."""
+        self.socket.send_multipart(wire.encode(message))
+
+    def receive(self, timeout_s: float | None = None) -> list[Message]:
+        """Wait for messages and return all that are there; none on a timeout.
+
+        Raises:
+            LifelineCut: the daemon is gone.
+        """
+        events = dict(self.poller.poll(None if timeout_s is None else int(timeout_s * 1000)))
+        if self.lifeline in events and not os.read(self.lifeline, 4096):
+            raise LifelineCut
+        return list(self._waiting())
+
+    def _waiting(self) -> Iterator[Message]:
+        while self.socket.poll(0, zmq.POLLIN):
+            frames = self.socket.recv_multipart()
+            with suppress(wire.UnknownMessage):  # of a newer daemon: not for us
+                yield wire.decode(frames)
+
+
+def serve(bootstrap: child.Bootstrap, lifeline: int) -> int:
+    """Connect to the daemon and serve it; returns the exit status."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context, _connect(context, bootstrap) as socket:
+        connection = Connection(socket, lifeline)
+        try:
+            return _converse(connection, bootstrap)
+        except LifelineCut:
+            return child.EXIT_ORPHAN
+
+
+def _connect(
+    context: zmq.Context[zmq.Socket[bytes]], bootstrap: child.Bootstrap
+) -> zmq.Socket[bytes]:
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.IDENTITY, bootstrap.identity.encode())
+    # BYE and the reason of a failed load should arrive, but must not hold the exit up for long.
+    socket.setsockopt(zmq.LINGER, 500)
+    socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
+    socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
+    socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_FRAME_BYTES)
+    socket.connect(bootstrap.address)
+    return socket
+
+
+def _converse(connection: Connection, bootstrap: child.Bootstrap) -> int:
+    welcome = _greet(connection, bootstrap.token)
+    if welcome is None:
+        return child.EXIT_REFUSED
+    model = _load(connection, welcome)
+    if model is None:
+        return child.EXIT_LOAD_FAILED
+    try:
+        _answer_until_drained(connection, model)
+    finally:
+        model.close()
+    connection.send(Bye(reason="drained"))
+    return 0
+
+
+def _greet(connection: Connection, token: str) -> Welcome | None:
+    connection.send(
+        Hello(
+            protocol=PROTOCOL,
+            token=token,
+            pid=os.getpid(),
+            runtime=f"python {platform.python_version()}",
+            platform=platform.platform(),
+        )
+    )
+    deadline = time.monotonic() + _WELCOME_TIMEOUT_S
+    while (remaining := deadline - time.monotonic()) > 0:
+        for message in connection.receive(remaining):
+            if isinstance(message, Welcome):
+                return message
+            if isinstance(message, Refuse):
+                print(f"refused by the daemon: {message.reason} {message.hint}")  # noqa: T201 - the daemon logs our output
+                return None
+    print("the daemon did not answer HELLO")  # noqa: T201 - same
+    return None
+
+
+def _load(connection: Connection, welcome: Welcome) -> Model | None:
+    """Import and load the model; a failure is reported under the load's own id."""
+    started_ns = time.monotonic_ns()
+    try:
+        connection.send(Loading(stage=f"importing {welcome.model}"))
+        module, _, name = welcome.model.partition(":")
+        model: Model = getattr(import_module(module), name)()
+        connection.send(Loading(stage=f"loading {welcome.checkpoint or 'the model'}"))
+        info = model.load(welcome.checkpoint, welcome.device, welcome.threads)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the daemon should know
+        connection.send(_load_failure(error))
+        return None
+    connection.send(
+        Ready(
+            checkpoint=info.checkpoint,
+            device=info.device,
+            max_context=info.max_context,
+            max_horizon=info.max_horizon,
+            parameters=info.parameters,
+            load_ns=time.monotonic_ns() - started_ns,
+        )
+    )
+    return model
+
+
+def _load_failure(error: Exception) -> Failed:
+    # A missing file or module will be missing in a second as well.
+    retryable = not isinstance(error, (FileNotFoundError, ImportError))
+    return _failure(LOAD_REQUEST, "load", error, retryable=retryable)
+
+
+def _failure(request_id: int, kind: str, error: Exception, *, retryable: bool = True) -> Failed:
+    text = str(error)
+    return Failed(
+        id=request_id,
+        kind=kind,
+        message=f"{type(error).__name__}: {text}" if text else type(error).__name__,
+        traceback=traceback.format_exc(),
+        retryable=retryable,
+    )
+
+
+def _answer_until_drained(connection: Connection, model: Model) -> None:
+    while True:
+        messages = connection.receive()
+        arrived_ns = time.monotonic_ns()
+        cancelled = {message.id for message in messages if isinstance(message, Cancel)}
+        for message in messages:
+            if isinstance(message, Drain):
+                return
+            if isinstance(message, ForecastRequest):
+                connection.send(_answer(model, message, arrived_ns, cancelled))
+
+
+def _answer(
+    model: Model, request: ForecastRequest, arrived_ns: int, cancelled: set[int]
+) -> Result | Failed:
+    if request.id in cancelled:
+        return Failed(id=request.id, kind="cancelled", message="cancelled by the daemon")
+    if time.monotonic_ns() - arrived_ns >= request.deadline_ns:
+        return Failed(id=request.id, kind="expired", message="the deadline passed in the queue")
+    try:
+        batch = batch_of(request)
+        started_ns = time.perf_counter_ns()
+        forecast = model.forecast(batch, request.horizon, request.quantiles)
+        compute_ns = time.perf_counter_ns() - started_ns
+        check_forecast(forecast, len(batch.values), request.horizon, len(request.quantiles))
+    except InvalidForecast as error:
+        return _failure(request.id, "invalid", error)
+    except Exception as error:  # noqa: BLE001 - the model's failure, not the worker's
+        return _failure(request.id, "exception", error)
+    return result_of(forecast, request_id=request.id, compute_ns=compute_ns)

@@ -1,0 +1,184 @@
+"""All workers of a daemon: what they share, and their common end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from chronotick.config.schema import Workers
+from chronotick.plugin.contract import ModelSpec
+from chronotick.workers.child import Bootstrap
+from chronotick.workers.environments import Lease
+from chronotick.workers.launch import Launcher, WorkerProcess, worker_variables
+from chronotick.workers.messages import Message
+from chronotick.workers.provision import provide
+from chronotick.workers.restart import RestartRules
+from chronotick.workers.state import WorkerState
+from chronotick.workers.worker import Order, Patience, Services, Worker
+
+if TYPE_CHECKING:
+    from chronotick.workers.router import Router
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerPool:
+    """Runs models in processes of their own, inside the daemon's event loop.
+
+    Until the first worker is added nothing is opened, and neither pyzmq nor msgpack is imported:
+    a daemon without such models does not pay for them.
+    """
+
+    def __init__(
+        self,
+        config: Workers,
+        runtime_dir: Path,
+        *,
+        patience: Patience | None = None,
+        rules: RestartRules | None = None,
+        on_change: Callable[[WorkerState], None] | None = None,
+    ) -> None:
+        """Make an empty pool.
+
+        Args:
+            config: section ``workers`` of the configuration.
+            runtime_dir: where the socket's directory is made; its path must be short.
+            patience: how long workers are waited for; the configuration's start timeout and
+                defaults, unless given.
+            rules: when dead workers are started again.
+            on_change: told, in the event loop, of each change of a worker's phase.
+        """
+        self._config = config
+        self._runtime_dir = runtime_dir
+        self._patience = patience
+        self._rules = rules or RestartRules()
+        self._on_change = on_change
+        self._workers: dict[str, Worker] = {}
+        self._leases: dict[Path, Lease] = {}
+        self._cancelled = threading.Event()
+        self._launcher: Launcher | None = None
+        self._router: Router | None = None
+
+    @property
+    def workers(self) -> Mapping[str, Worker]:
+        """The workers by name of their model."""
+        return MappingProxyType(self._workers)
+
+    def add(self, spec: ModelSpec, checkpoint: str = "", device: str = "auto") -> Worker:
+        """Start a worker; environment, process and weights follow in the background.
+
+        Args:
+            spec: of a model with an environment.
+            checkpoint: hub id (``org/name[@revision]``) or directory; empty: the configuration's
+                for this model, else the model's default.
+            device: ``auto``, ``cpu`` or ``cuda[:n]``.
+
+        Raises:
+            ValueError: the model runs in the daemon, or has a worker already.
+            OSError: the runtime directory cannot be used for a socket.
+        """
+        if spec.environment is None:
+            raise ValueError(f"model {spec.name} runs in the daemon: it needs no worker")
+        if spec.name in self._workers:
+            raise ValueError(f"model {spec.name} has a worker already")
+        patience = self._patience or Patience(start_s=self._config.start_timeout_seconds)
+        order = Order(
+            spec=spec,
+            checkpoint=checkpoint or self._default_checkpoint(spec),
+            device=device,
+            threads=self._config.threads,
+            memory_limit_mb=self._config.memory_limit_mb,
+        )
+        worker = Worker(order, self._services(), os.getpid(), patience, self._rules)
+        self._workers[spec.name] = worker
+        worker.start()
+        return worker
+
+    async def close(self) -> None:
+        """Stop every worker (DRAIN, SIGTERM, SIGKILL) and close the socket."""
+        self._cancelled.set()
+        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+        if self._router is not None:
+            self._router.close()
+        if self._launcher is not None:
+            self._launcher.close()
+        for lease in self._leases.values():
+            lease.release()
+        self._workers.clear()
+        self._leases.clear()
+        self._router = self._launcher = None
+
+    def _services(self) -> Services:
+        from chronotick.workers.router import (
+            Router,
+        )  # pyzmq and msgpack, not before they are needed
+
+        if self._router is None:
+            self._router = Router(self._runtime_dir, self._receive)
+            self._launcher = Launcher()
+        return Services(
+            prepare=self._prepare,
+            launch=self._launch,
+            address=self._router.address,
+            send=self._router.send,
+            changed=self._on_change or (lambda _state: None),
+        )
+
+    def _default_checkpoint(self, spec: ModelSpec) -> str:
+        chosen = self._config.checkpoints.get(spec.name)
+        if chosen:
+            return chosen
+        if spec.checkpoint is None:
+            return ""
+        revision = spec.checkpoint.revision
+        return spec.checkpoint.repository + (f"@{revision}" if revision else "")
+
+    async def _prepare(self, spec: ModelSpec, device: str, report: Callable[[str], None]) -> Path:
+        loop = asyncio.get_running_loop()
+
+        def progress(stage: str, message: str) -> None:
+            loop.call_soon_threadsafe(report, f"{stage}: {message}" if message else stage)
+
+        lease = await asyncio.to_thread(
+            provide,
+            spec,
+            self._config.environments,
+            device,
+            allowed=self._config.build,
+            offline=self._config.offline,
+            progress=progress,
+            cancelled=self._cancelled,
+        )
+        previous = self._leases.pop(lease.interpreter, None)
+        if previous is not None:
+            previous.release()
+        self._leases[lease.interpreter] = lease
+        return lease.interpreter
+
+    async def _launch(
+        self, interpreter: Path, bootstrap: Bootstrap, log: logging.Logger
+    ) -> WorkerProcess:
+        assert self._launcher is not None  # noqa: S101 - made with the router
+        variables = worker_variables(
+            os.environ, threads=self._config.threads, offline=self._config.offline
+        )
+        return await self._launcher.launch(interpreter, bootstrap, variables, log)
+
+    def _receive(self, identity: str, message: Message) -> None:
+        for worker in self._workers.values():
+            if worker.identity == identity:
+                if not worker.receive(message):
+                    self._drop("not greeted", identity)
+                return
+        self._drop("unknown identity", identity)
+
+    def _drop(self, reason: str, identity: str) -> None:
+        assert self._router is not None  # noqa: S101 - it called us
+        self._router.dropped[reason] += 1
+        logger.debug("dropped a message from %s: %s", identity, reason)

@@ -1,0 +1,384 @@
+"""One worker: its life from environment to end and round again, and the forecasts in between."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+import statistics
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo, ModelSpec
+from chronotick.workers.child import Bootstrap
+from chronotick.workers.errors import EnvironmentProblem, WorkerUnavailable
+from chronotick.workers.exits import describe
+from chronotick.workers.launch import WorkerProcess
+from chronotick.workers.messages import (
+    LOAD_REQUEST,
+    PROTOCOL,
+    Drain,
+    Failed,
+    Hello,
+    Loading,
+    Message,
+    Ready,
+    Refuse,
+    Result,
+    Welcome,
+)
+from chronotick.workers.procfs import resident_bytes, written_bytes
+from chronotick.workers.requests import Desk, Request
+from chronotick.workers.restart import RestartPolicy, RestartRules
+from chronotick.workers.state import Phase, WorkerState
+
+_LATENCIES_KEPT: Final = 64
+_MIB: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a worker is waited for, in seconds.
+
+    Attributes:
+        start_s: starting or loading without any sign of progress.
+        late_s: an answer after its deadline, before the process is stopped.
+        drain_s: the end after DRAIN, before SIGTERM.
+        term_s: the end after SIGTERM, before SIGKILL.
+        poll_s: between looks at memory and progress.
+    """
+
+    start_s: float = 120.0
+    late_s: float = 5.0
+    drain_s: float = 1.0
+    term_s: float = 2.0
+    poll_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a worker is to run."""
+
+    spec: ModelSpec
+    checkpoint: str
+    device: str
+    threads: int
+    memory_limit_mb: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a worker needs of its pool.
+
+    Attributes:
+        prepare: returns the interpreter of the environment, building it if need be; reports
+            stages in words.
+        launch: starts a process.
+        address: of the ROUTER.
+        send: sends to an identity; false when it is not connected.
+        changed: told of each change of phase.
+    """
+
+    prepare: Callable[[ModelSpec, str, Callable[[str], None]], Awaitable[Path]]
+    launch: Callable[[Path, Bootstrap, logging.Logger], Awaitable[WorkerProcess]]
+    address: str
+    send: Callable[[str, Message], bool]
+    changed: Callable[[WorkerState], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a life ended, in words, and whether another one could be better."""
+
+    reason: str
+    retryable: bool = True
+
+
+class Worker:
+    """A model in a process of its own, started again when it dies. Made by the pool."""
+
+    def __init__(
+        self,
+        order: Order,
+        services: Services,
+        bootstrap_pid: int,
+        patience: Patience,
+        rules: RestartRules,
+    ) -> None:
+        self.name = order.spec.name
+        self.identity = ""
+        self._order = order
+        self._services = services
+        self._parent_pid = bootstrap_pid
+        self._patience = patience
+        self._policy = RestartPolicy(rules)
+        self._loop = asyncio.get_running_loop()
+        self._logger = logging.getLogger(f"chronotick.workers.{self.name}")
+        self._desk = Desk(
+            worker=self.name,
+            send=self._send,
+            answered=self._on_answer,
+            overdue=self._on_overdue,
+            loop=self._loop,
+        )
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        self._phase, self._detail = Phase.BUILDING, ""
+        self._process: WorkerProcess | None = None
+        self._token = ""
+        self._greeted = False
+        self._ending: Ending | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._progress = 0
+        self._restarts = 0
+        self._retry_at_s: float | None = None
+        self._last_error = ""
+        self._info: ModelInfo | None = None
+        self._rss: int | None = None
+        self._errands: set[asyncio.Task[int]] = set()
+
+    @property
+    def state(self) -> WorkerState:
+        """A snapshot of what the worker is doing."""
+        tally, retry_at_s = self._desk.tally, self._retry_at_s
+        return WorkerState(
+            name=self.name,
+            phase=self._phase,
+            detail=self._detail,
+            pid=None if self._process is None else self._process.pid,
+            incarnation=self.identity,
+            restarts=self._restarts,
+            last_error=self._last_error,
+            info=self._info,
+            rss_bytes=self._rss,
+            latency_median_s=statistics.median(self._latencies) if self._latencies else None,
+            requests=tally.requests,
+            answers=tally.answers,
+            failures=tally.failures,
+            deadline_misses=tally.deadline_misses,
+            late_replies=tally.late_replies,
+            retry_in_s=None if retry_at_s is None else max(0.0, retry_at_s - self._loop.time()),
+        )
+
+    def output(self, lines: int = 20) -> str:
+        """Return the last lines the present process printed."""
+        return "" if self._process is None else self._process.output.text(lines)
+
+    async def forecast(
+        self, batch: ContextBatch, horizon: int, quantiles: Sequence[float], timeout_s: float
+    ) -> Forecast:
+        """Ask for a forecast; see :meth:`chronotick.plugin.Model.forecast`.
+
+        One request is in flight at a time. Another one waits, and gives way to a newer one.
+
+        Raises:
+            WorkerUnavailable: at once when the worker is not ready, or when it dies meanwhile.
+            ForecastFailed: the model raised, or its answer is no forecast.
+            DeadlineMissed: no answer within ``timeout_s``.
+            Superseded: a newer request took this one's place before it was sent.
+        """
+        if self._phase is not Phase.READY:
+            raise WorkerUnavailable(self.name, self._words())
+        return await self._desk.submit(batch, horizon, quantiles, timeout_s)
+
+    def start(self) -> None:
+        """Begin to live, in the background; called once."""
+        self._life = self._loop.create_task(self._live())
+
+    async def _live(self) -> None:
+        """Run the worker, again and again, until it is stopped."""
+        while True:
+            ending = await self._one_life()
+            verdict = self._policy.crashed(self._loop.time(), retryable=ending.retryable)
+            self._last_error = ending.reason
+            self._retry_at_s = self._loop.time() + verdict.delay_s
+            self._logger.warning("%s; next start in %.1f s", ending.reason, verdict.delay_s)
+            self._enter(Phase.BROKEN if verdict.open else Phase.BACKOFF, ending.reason)
+            await asyncio.sleep(verdict.delay_s)
+            self._retry_at_s = None
+            self._restarts += 1
+
+    async def stop(self) -> None:
+        """End the process: DRAIN, then SIGTERM, then SIGKILL."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.gather(self._life, return_exceptions=True)
+        self._desk.abandon("it is being stopped")
+        process = self._process
+        if process is not None:
+            self._send(Drain())
+            await asyncio.wait({process.exited}, timeout=self._patience.drain_s)
+            if not process.exited.done():
+                await process.end(self._patience.term_s)
+        self._enter(Phase.STOPPED)
+
+    def receive(self, message: Message) -> bool:
+        """Handle a message from this worker's process; false if it has no place here."""
+        if isinstance(message, Hello):
+            return self._on_hello(message)
+        if not self._greeted:
+            return False
+        match message:
+            case Loading():
+                self._progress += 1
+                self._enter(Phase.LOADING, _loading_words(message))
+            case Ready():
+                self._on_ready(message)
+            case Failed(id=request_id) if request_id == LOAD_REQUEST:
+                self._ending = Ending(message.message, retryable=message.retryable)
+                self._logger.debug("loading failed:\n%s", message.traceback)
+            case Result() | Failed():
+                self._desk.receive(message)
+        return True
+
+    async def _one_life(self) -> Ending:
+        self._ending = None
+        self._enter(Phase.BUILDING)
+        try:
+            interpreter = await self._services.prepare(
+                self._order.spec, self._order.device, self._on_stage
+            )
+            process = await self._launch(interpreter)
+        except (EnvironmentProblem, OSError) as problem:
+            return Ending(str(problem), retryable=False)
+        watch = self._loop.create_task(self._watch(process))
+        try:
+            returncode = await asyncio.shield(process.exited)
+        finally:
+            watch.cancel()
+        return self._bury(process, returncode)
+
+    async def _launch(self, interpreter: Path) -> WorkerProcess:
+        self.identity = f"{self.name}/{secrets.token_hex(2)}"
+        self._token = secrets.token_urlsafe(24)
+        self._greeted = False
+        self._enter(Phase.STARTING)
+        bootstrap = Bootstrap(
+            address=self._services.address,
+            identity=self.identity,
+            token=self._token,
+            parent_pid=self._parent_pid,
+        )
+        process = await self._services.launch(interpreter, bootstrap, self._logger)
+        self._process = process
+        self._policy.started(self._loop.time())
+        return process
+
+    def _bury(self, process: WorkerProcess, returncode: int) -> Ending:
+        ending = self._ending or Ending(_exit_words(returncode, process.output.text(1)))
+        self._process, self._rss, self._greeted = None, None, False
+        self.identity = ""
+        self._desk.abandon(ending.reason)
+        return ending
+
+    async def _watch(self, process: WorkerProcess) -> None:
+        """Look at memory and, while it loads, at progress."""
+        seen, since_s = (-1, -1), self._loop.time()
+        while True:
+            self._rss = resident_bytes(process.pid)
+            self._check_memory(process)
+            now_s = self._loop.time()
+            # A download writes: that is progress too, and code that hangs does not fake it.
+            progress = (self._progress, written_bytes(process.pid))
+            if progress != seen or self._phase is Phase.READY:
+                seen, since_s = progress, now_s
+            elif now_s - since_s > self._patience.start_s:
+                self._condemn(process, f"no progress in {self._patience.start_s:g} s of loading")
+            await asyncio.sleep(self._patience.poll_s)
+
+    def _check_memory(self, process: WorkerProcess) -> None:
+        limit = self._order.memory_limit_mb
+        if limit is not None and self._rss is not None and self._rss > limit * _MIB:
+            used = self._rss // _MIB
+            self._condemn(process, f"used {used} MiB of memory, its limit is {limit} MiB")
+
+    def _condemn(self, process: WorkerProcess, reason: str) -> None:
+        """Stop a process that misbehaves; its life then ends for this reason."""
+        if self._ending is None and not process.exited.done():
+            self._ending = Ending(reason)
+            errand = self._loop.create_task(process.end(self._patience.term_s))
+            self._errands.add(errand)
+            errand.add_done_callback(self._errands.discard)
+
+    def _on_hello(self, hello: Hello) -> bool:
+        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
+            self._send(Refuse(reason="wrong token"))
+            return False
+        version = min(PROTOCOL[1], hello.protocol[1])
+        if version < max(PROTOCOL[0], hello.protocol[0]):
+            self._refuse_protocol(hello.protocol)
+            return True
+        self._greeted = True
+        self._enter(Phase.LOADING)
+        self._send(
+            Welcome(
+                protocol=version,
+                model=self._order.spec.worker,
+                checkpoint=self._order.checkpoint,
+                device=self._order.device,
+                threads=self._order.threads,
+            )
+        )
+        return True
+
+    def _refuse_protocol(self, theirs: tuple[int, int]) -> None:
+        reason = "protocol {}-{} is spoken by the worker, {}-{} by this daemon.".format(
+            *theirs, *PROTOCOL
+        )
+        hint = f"Run: chronotick envs sync {self.name}"
+        self._ending = Ending(f"{reason} {hint}", retryable=False)
+        self._send(Refuse(reason=reason, hint=hint))
+
+    def _on_ready(self, ready: Ready) -> None:
+        self._info = ModelInfo(
+            checkpoint=ready.checkpoint,
+            device=ready.device,
+            max_context=ready.max_context,
+            max_horizon=ready.max_horizon,
+            parameters=ready.parameters,
+        )
+        self._enter(Phase.READY)
+        self._logger.info(
+            "ready: %s on %s, loaded in %.1f s", ready.checkpoint, ready.device, ready.load_ns / 1e9
+        )
+
+    def _on_answer(self, round_trip_s: float) -> None:
+        self._latencies.append(round_trip_s)
+        self._policy.answered(self._loop.time())
+
+    def _on_overdue(self, request: Request) -> None:
+        self._loop.call_later(self._patience.late_s, self._give_up, request, self._process)
+
+    def _give_up(self, request: Request, process: WorkerProcess | None) -> None:
+        if process is not None and self._desk.in_flight is request:
+            total_s = request.timeout_s + self._patience.late_s
+            self._condemn(process, f"gave no answer for {total_s:g} s")
+
+    def _on_stage(self, words: str) -> None:
+        if self._phase is Phase.BUILDING:
+            self._detail = words
+
+    def _send(self, message: Message) -> bool:
+        return bool(self.identity) and self._services.send(self.identity, message)
+
+    def _enter(self, phase: Phase, detail: str = "") -> None:
+        changed = phase is not self._phase
+        self._phase, self._detail = phase, detail
+        if changed:
+            self._logger.debug("%s %s", phase.value, detail)
+            self._services.changed(self.state)
+
+    def _words(self) -> str:
+        return f"{self._phase.value}: {self._detail}" if self._detail else self._phase.value
+
+
+def _loading_words(message: Loading) -> str:
+    return f"{message.stage} ({message.done}/{message.total})" if message.total else message.stage
+
+
+def _exit_words(returncode: int, last_line: str) -> str:
+    words = describe(returncode)
+    return f"{words}; it last printed: {last_line[:200]}" if last_line and returncode else words
