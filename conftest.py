@@ -15,7 +15,7 @@ StartChronyd = Callable[..., AbstractContextManager[int]]
 
 @pytest.fixture(scope="session")
 def start_chronyd() -> StartChronyd:
-    """``with start_chronyd("directive", …) as port``: a private chronyd with extra directives.
+    """Run a private chronyd, with further directives, for the length of a ``with`` block.
 
     Where the program is missing the test is skipped; under CI (variable ``CI``) it fails, so that
     a green run always means that real packets were exchanged.

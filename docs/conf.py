@@ -1,4 +1,5 @@
 """Sphinx builds the documentation from here: ``sphinx-build -W docs docs/_build/html``."""
+# ruff: noqa: INP001 - Sphinx runs this file, nobody imports it
 
 project = "ChronoTick"
 author = "The ChronoTick authors"

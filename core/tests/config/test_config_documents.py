@@ -54,8 +54,9 @@ def test_every_key_is_described_and_says_what_it_accepts():
 
 @pytest.mark.parametrize("name", documents())
 def test_generated_documents_are_up_to_date(name: str):
-    message = f"run: python -m chronotick.config.document {ROOT.name}"
-    assert (ROOT / name).read_text() == documents()[name], message
+    assert (ROOT / name).read_text() == documents()[name], (
+        "run: python -m chronotick.config.document ."
+    )
 
 
 def test_the_documents_can_be_written(tmp_path: Path):

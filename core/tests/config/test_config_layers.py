@@ -1,6 +1,5 @@
 """Defaults < file < environment < command line, and where each value comes from."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,7 +124,7 @@ def test_a_host_without_home_directory_is_told_what_to_set(
 
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
-    with pytest.raises(ConfigError, match="Set XDG_DATA_HOME, or history.path"):
+    with pytest.raises(ConfigError, match=r"Set XDG_DATA_HOME, or history\.path"):
         load(write(""), {}, {})
 
 
@@ -157,5 +156,5 @@ class TestFind:
 
     def test_a_dangling_link_is_an_error_not_nothing(self, tmp_path: Path):
         link = tmp_path / "config.yaml"
-        os.symlink(tmp_path / "gone", link)
+        link.symlink_to(tmp_path / "gone")
         assert find(None, {}, link) == link

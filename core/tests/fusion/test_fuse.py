@@ -30,6 +30,7 @@ def path(model: str, beyond_s: float, raw_s: float = 100.0, steps: int = 16) -> 
         model=model,
         predictor="short_term",
         trend=state(raw_s),
+        known_raw_ns=round(raw_s * SECOND),
         step_ns=4 * SECOND,
         residual=np.concatenate([[0.0], np.full(steps, beyond_s)]),
         claimed_sigma=np.full(steps + 1, np.nan),

@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from chronotick.ntp.address import Endpoint
+from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import Packet, unix_ns_to_ntp
 
 Answer = Callable[[Packet], Iterable[bytes]]
@@ -95,3 +96,41 @@ def closed_endpoint() -> Endpoint:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         return Endpoint(socket.AF_INET, sock.getsockname())
+
+
+def make_sample(
+    *,
+    at_s: float = 0,
+    offset_ns: int = 0,
+    delay_ns: int = 200_000,
+    precision_ns: int = 100,
+    root_delay_ns: int = 0,
+    root_dispersion_ns: int = 0,
+) -> Measurement:
+    return Measurement(
+        source="192.0.2.1:123",
+        raw_ns=round(at_s * 1e9),
+        offset_ns=offset_ns,
+        delay_ns=delay_ns,
+        precision_ns=precision_ns,
+        root_delay_ns=root_delay_ns,
+        root_dispersion_ns=root_dispersion_ns,
+        stratum=1,
+    )
+
+
+@pytest.fixture
+def sample() -> Callable[..., Measurement]:
+    """A measurement at `at_s` seconds on the RAW axis."""
+    return make_sample
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    """`await until(condition)`; a condition that never comes ends with the test's timeout."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        while not condition():  # noqa: ASYNC110  # what is watched has no event to wait for
+            await asyncio.sleep(0.005)
+
+    return wait

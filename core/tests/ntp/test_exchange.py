@@ -4,7 +4,8 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import pytest
 
@@ -14,25 +15,40 @@ from chronotick.ntp.checks import Drop
 from chronotick.ntp.exchange import Outcome, Query, run_exchange
 from chronotick.ntp.measurement import Measurement, Stamps
 from chronotick.ntp.packet import Packet
-from chronotick.ntp.timestamps import ClockPair, read_pair
+from chronotick.ntp.timestamps import ClockPair, Received, read_pair, receive
 
 SECOND = 1_000_000_000
 
 
 class Server(Protocol):
     endpoint: Endpoint
+    answer: Callable[[Packet], Iterable[bytes]]
     requests: list[bytes]
     clients: list[tuple[str, int]]
 
 
 Answer = Callable[[Packet], Iterable[bytes]]
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
 StartServer = Callable[..., Awaitable[Server]]
 Honest = Callable[..., Packet]
 
 
-async def ask(endpoint: Endpoint, **options: Any) -> Outcome:
-    settings = {"timeout_s": 0.25, "max_delay_ns": SECOND, **options}
-    return await run_exchange(Query(endpoint=endpoint, **settings))
+async def ask(
+    endpoint: Endpoint,
+    *,
+    timeout_s: float = 0.25,
+    max_delay_ns: int = SECOND,
+    previous_transmit: int | None = None,
+    kernel_stamps: bool = True,
+) -> Outcome:
+    query = Query(
+        endpoint=endpoint,
+        timeout_s=timeout_s,
+        max_delay_ns=max_delay_ns,
+        previous_transmit=previous_transmit,
+        kernel_stamps=kernel_stamps,
+    )
+    return await run_exchange(query)
 
 
 def error_ns(measurement: Measurement) -> int:
@@ -128,7 +144,7 @@ async def test_a_bad_reply_alone_ends_at_the_deadline_with_its_reason(
     start_server: StartServer, honest: Honest, drop: Drop
 ) -> None:
     server = await start_server(lambda request: [GARBAGE[drop](honest, request)])
-    outcome = await ask(server.endpoint, previous_transmit=77, timeout_s=0.05)
+    outcome = await ask(server.endpoint, previous_transmit=77, timeout_s=0.15)
     assert outcome.reply is None
     assert outcome.drops[drop] == 1
     assert drop.words in outcome.error
@@ -153,7 +169,7 @@ async def test_kiss_codes_are_handed_on(
     start_server: StartServer, honest: Honest, code: str
 ) -> None:
     server = await start_server(lambda request: [kiss(honest, request, code)])
-    outcome = await ask(server.endpoint, timeout_s=0.05)
+    outcome = await ask(server.endpoint, timeout_s=0.15)
     assert outcome.kiss == code
     assert code in outcome.error
     assert outcome.drops == {Drop.KISS: 1}
@@ -184,7 +200,7 @@ async def test_a_round_trip_beyond_max_delay_is_dropped(start_server: StartServe
 
 async def test_a_silent_server_times_out(start_server: StartServer) -> None:
     server = await start_server(lambda _: [])
-    outcome = await ask(server.endpoint, timeout_s=0.05)
+    outcome = await ask(server.endpoint, timeout_s=0.15)
     assert outcome.drops == {Drop.TIMEOUT: 1}
     assert outcome.error == "no reply in time"
 
@@ -200,8 +216,8 @@ async def test_a_reply_from_another_port_never_counts(
             stranger.sendto(honest(request).pack(), server.clients[-1])
             return []
 
-        server.answer = answer_from_elsewhere  # type: ignore[attr-defined]  # TestServer's own
-        outcome = await ask(server.endpoint, timeout_s=0.05)
+        server.answer = answer_from_elsewhere
+        outcome = await ask(server.endpoint, timeout_s=0.15)
     assert outcome.reply is None
     assert outcome.drops in ({Drop.TIMEOUT: 1}, {Drop.ADDRESS: 1})
 
@@ -209,21 +225,18 @@ async def test_a_reply_from_another_port_never_counts(
 async def test_a_reply_that_slipped_in_before_connecting_is_dropped_by_its_address(
     start_server: StartServer, honest: Honest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def receive_from_stranger(sock: socket.socket) -> exchange.Received:
+    def receive_from_stranger(sock: socket.socket) -> Received:
         received = receive(sock)
-        return exchange.Received(
-            received.data, ("127.0.0.9", 123), received.raw_ns, received.kernel_ns
-        )
+        return Received(received.data, ("127.0.0.9", 123), received.raw_ns, received.kernel_ns)
 
-    receive = exchange.receive
     monkeypatch.setattr(exchange, "receive", receive_from_stranger)
     server = await start_server()
-    outcome = await ask(server.endpoint, timeout_s=0.05)
+    outcome = await ask(server.endpoint, timeout_s=0.15)
     assert outcome.drops == {Drop.ADDRESS: 1, Drop.TIMEOUT: 1}
 
 
 async def test_a_closed_port_is_said_to_be_closed(closed_endpoint: Endpoint) -> None:
-    outcome = await ask(closed_endpoint, timeout_s=0.05)
+    outcome = await ask(closed_endpoint, timeout_s=0.15)
     assert outcome.drops == {Drop.REFUSED: 1}
     assert "nothing listens" in outcome.error
 
@@ -255,8 +268,9 @@ async def test_a_step_of_the_system_clock_discards_the_sample(
     assert "stepped by +3600" in outcome.error
 
 
+@pytest.mark.chronyd
 async def test_a_blocked_event_loop_does_not_spoil_kernel_stamps(
-    start_server: StartServer, start_chronyd: Any
+    start_chronyd: Callable[..., AbstractContextManager[int]],
 ) -> None:
     """The reply waits 50 ms for the loop: user-space stamps would be wrong by half of that."""
     with start_chronyd() as port:
@@ -272,12 +286,11 @@ async def test_a_blocked_event_loop_does_not_spoil_kernel_stamps(
     assert abs(error_ns(measured)) < measured.root_distance_ns
 
 
-async def test_cancelling_leaves_no_socket_behind(start_server: StartServer) -> None:
+async def test_cancelling_leaves_no_socket_behind(start_server: StartServer, until: Until) -> None:
     """An unclosed socket is a ResourceWarning, and warnings are errors here."""
     server = await start_server(lambda _: [])
     task = asyncio.create_task(ask(server.endpoint, timeout_s=30))
-    while not server.requests:
-        await asyncio.sleep(0.001)
+    await until(lambda: bool(server.requests))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import PathLike
 
 from chronotick.shm.errors import ChronoTickError, RecordError, RecordHeld, RecordMissing
 from chronotick.shm.layout import Status
@@ -35,7 +35,7 @@ class DaemonUnavailable(ChronoTickError):  # noqa: N818 - says what is the case,
         pid: process that wrote the record last; None when there is no record.
     """
 
-    def __init__(self, message: str, path: Path, pid: int | None = None) -> None:
+    def __init__(self, message: str, path: PathLike[str], pid: int | None = None) -> None:
         super().__init__(message)
         self.path = path
         self.pid = pid

@@ -1,5 +1,6 @@
 """From measurements to the state of the local oscillator, on the CLOCK_MONOTONIC_RAW axis."""
 
+from chronotick.clock.bank import KalmanBank
 from chronotick.clock.bound import HardBound, Interval
 from chronotick.clock.context import ContextWindow, context_window
 from chronotick.clock.estimator import Estimator, Innovation
@@ -17,6 +18,7 @@ __all__ = [
     "HostClocks",
     "Innovation",
     "Interval",
+    "KalmanBank",
     "KalmanFilter",
     "context_window",
     "read_clocks",

@@ -18,6 +18,7 @@ class ContextWindow:
 
     Attributes:
         trend: the estimator's state at the end of the window; its tangent was subtracted.
+        newest_raw_ns: RAW time of the newest measurement in it; the trend's without any.
         step_ns: sampling step.
         values: ``[length]`` residual in seconds, oldest first, NaN where a step holds no
             measurement. The last step ends at ``trend.raw_ns``.
@@ -25,6 +26,7 @@ class ContextWindow:
     """
 
     trend: ClockState
+    newest_raw_ns: int
     step_ns: int
     values: NDArray[np.float64]
     noise: NDArray[np.float64]
@@ -58,6 +60,7 @@ def context_window(
     Raises:
         TypeError: something else than a measurement was given.
     """
+    newest_raw_ns = 0
     weight = np.zeros(length)
     weighted = np.zeros(length)
     for measurement in measurements:
@@ -66,6 +69,7 @@ def context_window(
         position = length - 1 - (trend.raw_ns - measurement.raw_ns) // step_ns
         if not 0 <= position < length:
             continue
+        newest_raw_ns = max(newest_raw_ns, measurement.raw_ns)
         residual = (measurement.offset_ns - trend.offset_at(measurement.raw_ns)) * 1e-9
         w = 1.0 / noise_s(measurement) ** 2
         weight[position] += w
@@ -73,5 +77,9 @@ def context_window(
     empty = weight == 0
     weight[empty] = np.nan
     return ContextWindow(
-        trend=trend, step_ns=step_ns, values=weighted / weight, noise=1.0 / np.sqrt(weight)
+        trend=trend,
+        newest_raw_ns=newest_raw_ns if (weight > 0).any() else trend.raw_ns,
+        step_ns=step_ns,
+        values=weighted / weight,
+        noise=1.0 / np.sqrt(weight),
     )

@@ -16,7 +16,9 @@ from chronotick.ntp.measurement import Measurement
 KAPPA = 0.29
 WINDOW = 64  # samples over which the minimum delay is taken: a longer route ages out of it
 FLOOR_S = 5e-7  # no exchange is better than this: kernel stamps were seen to err by 0.5 us
-PRIOR_EXCESS = 0.1  # queueing assumed before any was seen, as a fraction of the delay
+PRIOR_EXCESS = 0.25  # mean queueing assumed before any was seen, as a fraction of the delay
+PRIOR_SAMPLES = 3.0  # what that assumption is worth
+CAUTION = 2.0  # the least of n delays may be that many times its expectation above the minimum
 BIAS_FRACTION = 0.02  # asymmetry of a route, one sigma, as a fraction of its minimum delay
 BIAS_FLOOR_S = 1e-6  # asymmetry of time stamping
 
@@ -44,15 +46,16 @@ class DelayNoise:
     def variance(self, measurement: Measurement) -> float:
         """Variance in s² of a measurement's offset, its route's constant bias left out.
 
-        The minimum of n delays exceeds the true minimum by about the mean excess over n; that
-        much is added to every excess, so that a first sample is not taken for a perfect one.
+        The minimum of n delays exceeds the true minimum by about the mean excess over n; a
+        multiple of that is added to every excess, so that a first sample is not taken for a
+        perfect one.
         """
         count = max(len(self._delays), 1)
         delay = measurement.delay_ns * 1e-9
         minimum = self.minimum_s or delay
-        seen = sum(self._delays) - count * minimum if self._delays else 0.0
-        mean_excess = (seen + PRIOR_EXCESS * minimum) / count
-        excess = max(delay - minimum, 0.0) + mean_excess / count
+        seen = max(sum(self._delays) - count * minimum, 0.0)
+        mean_excess = (PRIOR_SAMPLES * PRIOR_EXCESS * minimum + seen) / (PRIOR_SAMPLES + count)
+        excess = max(delay - minimum, 0.0) + CAUTION * mean_excess / count
         epsilon = max(measurement.precision_ns * 1e-9, FLOOR_S)
         return (KAPPA * excess) ** 2 + epsilon**2
 

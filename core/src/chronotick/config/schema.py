@@ -140,10 +140,13 @@ class Clock(Section):
         json_schema_extra=_unit("ppm"),
         description="How far an unmeasured oscillator may be from its nominal frequency.",
     )
-    wander: Annotated[float, Field(gt=0)] = Field(
-        1e-9,
+    wander: list[Annotated[float, Field(gt=0)]] = Field(
+        default=[5e-10, 2e-9, 8e-9, 3.2e-8],
+        min_length=1,
+        max_length=16,
         json_schema_extra=_unit("1/sqrt(s)"),
-        description="Random-walk frequency noise of the oscillator: process noise of the filter.",
+        description="Random-walk frequency noise of the oscillator: one filter runs with each, and "
+        "they are mixed by how well each has predicted lately.",
     )
 
 

@@ -14,6 +14,7 @@ from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import MAX_WIDTH_NS, Record
 
 STEP_NS = 1_000_000  # a jump of CLOCK_REALTIME against RAW that no slewing explains
+ROUNDING_NS = 2  # of served time and its growth
 MAX_SLEW = 2e-3  # fastest slew of the system clock by anyone (adjtime: 500 ppm; some daemons more)
 
 _log = logging.getLogger("chronotick.daemon")
@@ -156,4 +157,4 @@ def _half_width(served: Served, target: Target) -> int:
     offset_ns = served.utc_ns - served.raw_ns
     low = target.low_ns + math.floor(target.low_rate * age)
     high = target.high_ns + math.ceil(target.high_rate * age)
-    return max(offset_ns - low, high - offset_ns) + 1
+    return max(offset_ns - low, high - offset_ns) + ROUNDING_NS

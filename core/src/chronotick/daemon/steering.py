@@ -35,8 +35,14 @@ class Served:
 
     def utc_at(self, raw_ns: int) -> int:
         """Served time at a later instant."""
+        return self.continued(raw_ns)[0]
+
+    def continued(self, raw_ns: int, fraction: float = 0.0) -> tuple[int, float]:
+        """Served time at a later instant, and the fraction of a nanosecond that is left over."""
         passed = raw_ns - self.raw_ns
-        return self.utc_ns + passed + round(self.rate * passed)
+        gained = self.rate * passed + fraction
+        whole = round(gained)
+        return self.utc_ns + passed + whole, gained - whole
 
 
 class Steering:
@@ -51,6 +57,9 @@ class Steering:
         self._max_slew = max_slew
         self._step_threshold_ns = step_threshold_ns
         self._served: Served | None = None
+        # At 1000 records per second a slow slew moves less than half a nanosecond per record:
+        # rounded away each time, it would never arrive.
+        self._fraction = 0.0
 
     def steer(self, raw_ns: int, utc_ns: int, rate: float) -> Served:
         """Return served time for an estimate: UTC and rate at a RAW instant."""
@@ -67,10 +76,11 @@ class Steering:
         self._served = None
 
     def _step(self, raw_ns: int, utc_ns: int, rate: float) -> Served:
+        self._fraction = 0.0
         return Served(raw_ns, utc_ns, rate, 0, stepped=True)
 
     def _slew(self, before: Served, raw_ns: int, utc_ns: int, rate: float) -> Served:
-        standing = before.utc_at(raw_ns)
+        standing, self._fraction = before.continued(raw_ns, self._fraction)
         residual_ns = utc_ns - standing
         period_s = (raw_ns - before.raw_ns) * 1e-9
         constant_s = max(TIME_CONSTANT_S, PERIODS_PER_TIME_CONSTANT * period_s)

@@ -17,7 +17,7 @@ from chronotick.clock import (
     Estimator,
     HardBound,
     Innovation,
-    KalmanFilter,
+    KalmanBank,
     context_window,
 )
 from chronotick.config.schema import Config, Predictor
@@ -27,7 +27,7 @@ from chronotick.ntp.measurement import Measurement
 from chronotick.shm.layout import Flags
 
 REMEMBERED = 8192  # measurements kept for contexts
-REPLAYED = 512  # of them, how many a rebuilt estimator is fed with
+REPLAYED = 128  # of them, how many a rebuilt estimator is fed with
 _LEAPS = {1: Flags.LEAP_INSERT, 2: Flags.LEAP_DELETE}
 LOOK_AHEAD_NS = 1_000_000_000  # over which the rates of a target are taken
 
@@ -211,7 +211,7 @@ class Timekeeper:
 
     def _new_estimator(self) -> Estimator:
         clock = self._config.clock
-        return KalmanFilter(clock.wander, clock.max_frequency_error_ppm * 1e-6)
+        return KalmanBank(clock.wander, clock.max_frequency_error_ppm * 1e-6)
 
     def _fuse(self, newest_raw_ns: int, raw_ns: int) -> Fused:
         state = self._estimator.state(newest_raw_ns)

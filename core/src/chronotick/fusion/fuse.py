@@ -32,7 +32,7 @@ class Member:
         weight: share of it, 0 to 1.
         offset_ns: UTC - RAW it forecasts for the instant.
         sigma_s: its measured or (baseline) calibrated standard error at the horizon.
-        horizon_s: time since the forecast was issued.
+        horizon_s: time since the newest measurement it knew.
         reason: why it has that weight, in words.
     """
 
@@ -115,10 +115,11 @@ class Fusion:
         )
 
     def _candidate(self, path: PathForecast, raw_ns: int, estimate: float) -> _Candidate:
-        horizon_s = (raw_ns - path.issued_raw_ns) * 1e-9
+        horizon_s = path.horizon_s(raw_ns)
         offset_ns = path.offset_at(raw_ns)
         if not path.covers(raw_ns):
-            reason = f"its forecast ended {horizon_s - path.reach_ns * 1e-9:.0f} s ago"
+            ended_s = (raw_ns - path.issued_raw_ns - path.reach_ns) * 1e-9
+            reason = f"its forecast ended {ended_s:.0f} s ago"
             return _Candidate(path.model, offset_ns, None, horizon_s, reason)
         mean_square = self._skill.mean_square(path.model, horizon_s)
         scores = self._skill.scores(path.model, horizon_s)

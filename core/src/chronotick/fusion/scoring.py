@@ -20,7 +20,7 @@ class Score:
     Attributes:
         path: the forecast.
         measurement: its judge.
-        horizon_s: time between the two.
+        horizon_s: time between the newest measurement the forecast knew and its judge.
         error_s: measured offset (the source's estimated bias removed) minus forecast offset.
         noise_variance: variance in s² of the judge.
     """
@@ -65,15 +65,15 @@ def _drop_expired(paths: deque[PathForecast], raw_ns: int) -> None:
 
 
 def _nearest_to_horizons(paths: deque[PathForecast], raw_ns: int) -> dict[int, PathForecast]:
-    """The forecast whose age is nearest to each horizon, by ratio."""
+    """The forecast nearest to each horizon, by ratio; of equals the one issued last."""
     chosen: dict[int, tuple[float, PathForecast]] = {}
     for path in paths:
-        age_s = (raw_ns - path.issued_raw_ns) * 1e-9
-        if age_s <= 0:
+        if raw_ns <= path.issued_raw_ns:
             continue
-        index = horizon_index(age_s)
-        distance = abs(math.log(age_s / HORIZONS_S[index]))
-        if index not in chosen or distance < chosen[index][0]:
+        horizon_s = path.horizon_s(raw_ns)
+        index = horizon_index(horizon_s)
+        distance = abs(math.log(horizon_s / HORIZONS_S[index]))
+        if index not in chosen or distance <= chosen[index][0]:
             chosen[index] = distance, path
     return {index: path for index, (_, path) in chosen.items()}
 
@@ -85,7 +85,7 @@ def _score(
     return Score(
         path=path,
         measurement=measurement,
-        horizon_s=(raw_ns - path.issued_raw_ns) * 1e-9,
+        horizon_s=path.horizon_s(raw_ns),
         error_s=(measurement.offset_ns - path.offset_at(raw_ns)) * 1e-9 - bias_s,
         noise_variance=noise_variance,
     )

@@ -37,6 +37,6 @@ def delete_aged(connection: sqlite3.Connection, retention_days: float) -> int:
         for table in _AGED
     )
     if deleted:
-        # fetchall: each step of the statement frees one page
-        connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+        # Each step of the statement frees one page; execute() would take only the first.
+        connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
     return deleted

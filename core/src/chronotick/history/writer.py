@@ -96,6 +96,7 @@ class Writer:
         self._latest: dict[str, Statement] = {}
         self._questions: deque[Callable[[], None]] = deque()
         self._closing = False
+        self._in_hand = 0  # rows taken from the queue and not yet committed
         self._dropped = 0
         self._problem = ""
         self._connection: sqlite3.Connection | None = None
@@ -137,7 +138,7 @@ class Writer:
     def health(self) -> WriterHealth:
         """How the writing goes."""
         with self._wake:
-            pending = len(self._rows) + len(self._latest)
+            pending = len(self._rows) + len(self._latest) + self._in_hand
             return WriterHealth(pending, self._dropped, self._problem)
 
     def close(self) -> None:
@@ -165,9 +166,12 @@ class Writer:
         self._disconnect()
 
     def _turn(self) -> None:
+        with self._wake:  # before the commit: answers know what was queued before the question
+            questions = list(self._questions)
+            self._questions.clear()
         self._commit()
-        while self._questions:
-            self._questions.popleft()()
+        for question in questions:
+            question()
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -202,10 +206,12 @@ class Writer:
             rows, latest = list(self._rows), self._latest
             self._rows.clear()
             self._latest = {}
+            self._in_hand = len(rows) + len(latest)
         return rows, latest
 
     def _put_back(self, rows: list[Statement], latest: dict[str, Statement]) -> None:
         with self._wake:
+            self._in_hand = 0
             self._rows.extendleft(reversed(rows))
             self._latest = latest | self._latest
             self._trim()
@@ -252,6 +258,8 @@ class Writer:
             self._disconnect()
 
     def _succeeded(self) -> None:
+        with self._wake:
+            self._in_hand = 0
         if self._problem:
             log.warning(
                 "history: %s can be written again; %d rows lost", self._storage.name, self._dropped

@@ -23,6 +23,8 @@ class PathForecast:
         model: name of the model.
         predictor: ``"short_term"`` or ``"long_term"``.
         trend: state it was issued from; the path is its tangent plus ``residual``.
+        known_raw_ns: RAW time of the newest measurement it knew. Horizons count from here: a
+            forecast issued anew without a new measurement knows nothing new.
         step_ns: time between the points of the path.
         residual: ``[1 + horizon]`` seconds beyond the tangent; the first is 0, at issue.
         claimed_sigma: ``[1 + horizon]`` the model's own standard uncertainty in seconds, NaN from
@@ -33,6 +35,7 @@ class PathForecast:
     model: str
     predictor: str
     trend: ClockState
+    known_raw_ns: int
     step_ns: int
     residual: NDArray[np.float64]
     claimed_sigma: NDArray[np.float64]
@@ -47,6 +50,10 @@ class PathForecast:
     def reach_ns(self) -> int:
         """How far after its issue the path goes."""
         return (len(self.residual) - 1) * self.step_ns
+
+    def horizon_s(self, raw_ns: int) -> float:
+        """How far an instant lies beyond what the forecast knew, in s."""
+        return (raw_ns - self.known_raw_ns) * 1e-9
 
     def covers(self, raw_ns: int) -> bool:
         """Whether the path reaches that instant."""
@@ -93,6 +100,7 @@ def as_path(
         model=model,
         predictor=predictor,
         trend=window.trend,
+        known_raw_ns=window.newest_raw_ns,
         step_ns=window.step_ns,
         residual=np.concatenate([[0.0], mean]),
         claimed_sigma=np.concatenate([[np.sqrt(window.trend.var_offset)], _sigma(forecast)]),

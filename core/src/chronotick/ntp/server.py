@@ -79,13 +79,13 @@ class Server:
     async def _fill(self, tasks: Tasks) -> None:
         for surplus in list(self.sources)[self._wanted :]:
             self._drop(surplus)
-        needing = self._exhausted & set(self.sources)
+        needing = (self._exhausted | self._refused) & set(self.sources)
         if len(self.sources) >= self._wanted and not needing:
             return
         fresh = await self._fresh_endpoints()
         self._exhausted.clear()
         for dead in sorted(needing)[: len(fresh)]:
-            logger.warning("%s (%s): replaced, it does not answer", dead, self.name)
+            logger.warning("%s (%s): does not answer, replaced", dead, self.name)
             self._drop(dead)
         for endpoint in fresh[: max(self._wanted - len(self.sources), 0)]:
             self._add(endpoint, tasks)

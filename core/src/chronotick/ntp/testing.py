@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from chronotick.ntp.packet import Packet, PacketError
+from chronotick.ntp.packet import MODE_SERVER, Packet, PacketError
 
 _START_TIMEOUT_S = 10.0
 _PORT_ATTEMPTS = 3
@@ -40,17 +40,22 @@ def find_chronyd() -> str:
 
 
 @contextlib.contextmanager
-def running_chronyd(*directives: str, port: int | None = None) -> Iterator[int]:
+def running_chronyd(
+    *directives: str, port: int | None = None, synchronised: bool = True
+) -> Iterator[int]:
     """Run a private chronyd on 127.0.0.1 and ::1, and yield its UDP port.
 
     Args:
-        directives: further lines of its configuration; ``local stratum 1`` is there already.
+        directives: further lines of its configuration.
         port: UDP port; by default a free one.
+        synchronised: True claims stratum 1 (``local stratum 1``), False answers with leap 3.
 
     Raises:
         ChronydError: it is not installed or does not start.
     """
     program = find_chronyd()
+    if synchronised:
+        directives = ("local stratum 1", *directives)
     # Not pytest's tmp_path: several tests, and programs that are no tests, share this.
     with tempfile.TemporaryDirectory(prefix="chronyd-") as folder:
         process, found = _start(program, Path(folder), directives, port)
@@ -79,7 +84,6 @@ def _start_on(
 ) -> subprocess.Popen[bytes]:
     configuration, output = folder / "chrony.conf", folder / "output"
     lines = [
-        "local stratum 1",
         "allow",
         f"port {port}",
         "bindaddress 127.0.0.1",
@@ -127,6 +131,6 @@ def _serves(port: int) -> bool:
         sock.connect(("127.0.0.1", port))
         try:
             sock.send(Packet(transmit_timestamp=1).pack())
-            return Packet.unpack(sock.recv(512)).stratum == 1
+            return Packet.unpack(sock.recv(512)).mode == MODE_SERVER
         except (OSError, PacketError):
             return False

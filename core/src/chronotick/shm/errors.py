@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import PathLike
 
 
 class ChronoTickError(Exception):
@@ -16,7 +16,7 @@ class RecordError(ChronoTickError):
         path: the file.
     """
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: PathLike[str], problem: str) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = path
 
@@ -33,7 +33,7 @@ class RecordHeld(RecordError):  # noqa: N818 - same
         pid: process that holds it; 0 when it has not said so yet.
     """
 
-    def __init__(self, path: Path, pid: int) -> None:
+    def __init__(self, path: PathLike[str], pid: int) -> None:
         super().__init__(
             path,
             f"held by process {pid or 'unknown'}; stop it or choose another path "

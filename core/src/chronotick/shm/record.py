@@ -178,8 +178,8 @@ def continued(record: Record, previous: Record, raw_ns: int) -> Record:
         record,
         anchor_raw_ns=raw_ns,
         anchor_utc_ns=estimate_ns + lift_ns,
-        bound_ns=bound_at(record, raw_ns) + lift_ns,
-        sigma_ns=sigma_at(record, raw_ns),
+        bound_ns=min(bound_at(record, raw_ns) + lift_ns, MAX_WIDTH_NS),
+        sigma_ns=min(sigma_at(record, raw_ns), MAX_WIDTH_NS),
         system_minus_utc_ns=record.system_minus_utc_ns - lift_ns,
     )
 

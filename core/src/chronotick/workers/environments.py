@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -133,13 +133,15 @@ def prune(root: Path, keep: Collection[Path]) -> tuple[Path, ...]:
 
 
 @contextmanager
-def building(directory: Path, cancelled: threading.Event, waiting: str) -> Iterator[None]:
+def building(
+    directory: Path, cancelled: threading.Event, on_wait: Callable[[], None]
+) -> Iterator[None]:
     """Hold the lock of an environment while it is built.
 
     Args:
         directory: of the environment.
         cancelled: gives up waiting when set.
-        waiting: what to say when that happens.
+        on_wait: called when another process holds the lock, once.
 
     Raises:
         EnvironmentProblem: cancelled while another process was building it.
@@ -147,9 +149,11 @@ def building(directory: Path, cancelled: threading.Event, waiting: str) -> Itera
     directory.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _open_lock(directory)
     try:
-        while not _try_lock(descriptor):
-            if cancelled.wait(_POLL_S):
-                raise EnvironmentProblem("", waiting, "Start again.")
+        if not _try_lock(descriptor):
+            on_wait()
+            while not _try_lock(descriptor):
+                if cancelled.wait(_POLL_S):
+                    raise EnvironmentProblem("", "waiting for it was cancelled.", "Start again.")
         yield
     finally:
         os.close(descriptor)

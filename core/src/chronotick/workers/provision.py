@@ -92,8 +92,7 @@ def build(
     """
     stop = cancelled or threading.Event()
     tell = partial(_tell, plan, progress)
-    tell("waiting", "for another process that builds it")
-    with building(plan.directory, stop, "building was cancelled."):
+    with building(plan.directory, stop, partial(tell, "waiting", "another process builds it")):
         if is_complete(plan.directory):
             return
         uv = Uv(program=find_uv(), offline=offline, cancelled=stop)

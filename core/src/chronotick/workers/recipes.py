@@ -82,7 +82,7 @@ def plan(spec: ModelSpec, root: Path, device: str, find_python: Callable[[str], 
         device=kind,
         packages_key=packages_key,
         code=code,
-        directory=root / f"{recipe.recipe}-{key}",
+        directory=root.absolute() / f"{recipe.recipe}-{key}",
     )
 
 

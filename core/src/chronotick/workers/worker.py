@@ -381,4 +381,4 @@ def _loading_words(message: Loading) -> str:
 
 def _exit_words(returncode: int, last_line: str) -> str:
     words = describe(returncode)
-    return f"{words}; it last printed: {last_line[:200]}" if last_line and returncode else words
+    return f"{words}; it last printed: {last_line[:200]}" if last_line and returncode > 0 else words

@@ -1,0 +1,50 @@
+# Everything a developer or a first-time user runs, one word each. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test quick lint format types docs bench clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## create .venv with the chronotick command and every extra
+
+$(STAMP): core/pyproject.toml core/setup.py core/src/chronotick/shm/_creader.c $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e 'core[all]' $(foreach p,$(wildcard plugins/*/pyproject.toml),-e $(dir $(p)))
+	touch $(STAMP)
+
+demo: $(STAMP) ## the main job on embedded defaults: server, daemon and reader for a minute
+	$(BIN)/chronotick demo
+
+test: $(STAMP) lint types ## all checks and all tests (model environments included)
+	$(BIN)/python -m pytest
+
+quick: $(STAMP) ## tests without model environments
+	$(BIN)/python -m pytest -m 'not environment'
+
+lint: $(STAMP) ## style, formatting, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## mend what can be mended by a program
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP) ## static types
+	$(BIN)/mypy
+
+docs: $(STAMP) ## build the documentation into docs/_build
+	$(BIN)/sphinx-build -W -q docs docs/_build
+
+bench: $(STAMP) ## every benchmark, ratios measured in one run
+	for program in bench/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
+clean: ## remove everything that was built
+	rm -rf $(VENV) build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

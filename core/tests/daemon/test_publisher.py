@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import pytest
+
+from chronotick.clock import HostClocks
+from chronotick.daemon.publisher import Description, Publisher
+from chronotick.daemon.steering import Steering
+from chronotick.daemon.timekeeper import Target
+from chronotick.fusion import Fused
+from chronotick.shm.layout import Flags, Source, Status
+from chronotick.shm.record import Record, bound_at, sigma_at, time_at
+
+SECOND = 1_000_000_000
+BASE = 1_700_000_000 * SECOND
+ABOUT = Description(
+    status=Status.SYNCHRONISED,
+    flags=Flags.VALID,
+    source=Source.NTP,
+    confidence=0.9,
+    last_sync_raw_ns=0,
+    measurements=5,
+)
+
+
+class Kept:
+    """A writer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def write(self, record: Record) -> Record:
+        self.records.append(record)
+        return record
+
+
+def clocks(raw_ns: int, system_ns: int | None = None) -> HostClocks:
+    return HostClocks(raw_ns, BASE + raw_ns if system_ns is None else system_ns, 0)
+
+
+def target(raw_ns: int = 0, beyond_ns: int = 0) -> Target:
+    return Target(
+        raw_ns=raw_ns,
+        offset_ns=BASE + beyond_ns,
+        rate=1e-5,
+        sigma_ns=100,
+        sigma_rate=1e-8,
+        low_ns=BASE - 500,
+        high_ns=BASE + 2000,
+        low_rate=-5e-6,
+        high_rate=25e-6,
+        fused=Fused(raw_ns=raw_ns, offset_ns=BASE + beyond_ns, sigma_s=1e-7, members=()),
+    )
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def publisher(kept: Kept) -> Publisher:
+    return Publisher(kept, Steering(500e-6, SECOND // 4), validity_ns=3 * SECOND, epoch=7)
+
+
+def test_the_record_is_the_target_at_the_instant_of_publication(kept, publisher):
+    publisher.tick(clocks(SECOND), target(), ABOUT)
+    (record,) = kept.records
+    assert record.anchor_raw_ns == SECOND
+    assert record.anchor_utc_ns == SECOND + BASE + 10_000
+    assert record.void_after_raw_ns == 4 * SECOND
+    assert record.sigma_ns == 110
+    assert record.epoch == 8
+    assert record.system_minus_utc_ns == -10_000
+
+
+def test_the_bound_covers_both_hard_limits_at_every_later_instant(kept, publisher):
+    publisher.tick(clocks(0), target(), ABOUT)
+    publisher.tick(clocks(SECOND // 10), target(), ABOUT)
+    record = kept.records[-1]
+    for raw_ns in range(SECOND // 10, 4 * SECOND, SECOND // 3):
+        served, bound = time_at(record, raw_ns) - raw_ns - BASE, bound_at(record, raw_ns)
+        assert served - bound <= -500 - 5e-6 * raw_ns
+        assert served + bound >= 2000 + 25e-6 * raw_ns
+
+
+def test_what_is_still_to_be_slewed_is_part_of_the_uncertainty(kept, publisher):
+    publisher.tick(clocks(0), target(), ABOUT)
+    publisher.tick(clocks(SECOND // 10), target(beyond_ns=50_000), ABOUT)
+    assert sigma_at(kept.records[-1], SECOND // 10) >= 50_000
+    assert kept.records[-1].epoch == kept.records[0].epoch
+
+
+def test_a_large_correction_begins_a_new_epoch(kept, publisher):
+    publisher.tick(clocks(0), target(), ABOUT)
+    publisher.tick(clocks(1), target(beyond_ns=SECOND), ABOUT)
+    assert kept.records[1].epoch == kept.records[0].epoch + 1
+
+
+def test_without_an_estimate_the_record_says_unknown(kept, publisher):
+    about = dataclasses.replace(ABOUT, status=Status.UNKNOWN)
+    publisher.tick(clocks(SECOND), None, about)
+    assert kept.records[0].status is Status.UNKNOWN
+    assert kept.records[0].bound_ns > 10**18
+
+
+def test_a_step_of_the_system_clock_is_seen_and_moves_nothing(kept, publisher, caplog):
+    publisher.tick(clocks(0), target(), ABOUT)
+    with caplog.at_level(logging.WARNING, "chronotick.daemon"):
+        raw_ns = SECOND // 10
+        publisher.tick(clocks(raw_ns, BASE + raw_ns + 3600 * SECOND), target(), ABOUT)
+    first, second = kept.records
+    assert "stepped by +3600.0" in caplog.text
+    assert publisher.system_steps == 1
+    assert second.anchor_utc_ns == time_at(first, raw_ns)
+    assert second.system_minus_utc_ns - first.system_minus_utc_ns == pytest.approx(
+        3600 * SECOND, abs=2000
+    )
+
+
+def test_slewing_of_the_system_clock_is_no_step(kept, publisher):
+    for n in range(10):
+        raw_ns = n * SECOND
+        publisher.tick(clocks(raw_ns, BASE + raw_ns + round(500e-6 * raw_ns)), target(), ABOUT)
+    assert publisher.system_steps == 0

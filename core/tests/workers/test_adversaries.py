@@ -1,0 +1,165 @@
+"""Peers that are not the worker the daemon started: each is a real socket on the real address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgpack
+import pytest
+import zmq
+
+from chronotick.workers import Phase, wire
+from chronotick.workers.messages import Hello, Ready, Refuse, Result
+
+
+@pytest.fixture
+async def pool(make_pool, echo, wait_for_phase):
+    made = make_pool()
+    await wait_for_phase(made.add(echo), Phase.READY)
+    return made
+
+
+@contextmanager
+def stranger(pool, identity: str):
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.setsockopt(zmq.IDENTITY, identity.encode())
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(pool._router.address)
+        yield socket
+
+
+async def until(condition) -> None:
+    async def poll() -> None:
+        while not condition():
+            await asyncio.sleep(0.005)
+
+    await asyncio.wait_for(poll(), 10.0)
+
+
+def hello(token: str = "guess", protocol: tuple[int, int] = (1, 1)) -> list[bytes]:  # noqa: S107 - wrong on purpose
+    return wire.encode(Hello(protocol=protocol, token=token, pid=1))
+
+
+async def test_unknown_identity_is_dropped_and_counted(pool):
+    with stranger(pool, "echo/0000") as socket:
+        socket.send_multipart(hello())
+        await until(lambda: pool._router.dropped["unknown identity"] == 1)
+    assert pool.workers["echo"].state.phase is Phase.READY
+
+
+async def test_reply_of_a_dead_incarnation_is_dropped(pool, batch, wait_for_phase):
+    worker = pool.workers["echo"]
+    old = worker.identity
+    worker._process.signal(9)
+    await until(lambda: worker.identity != old)
+    await wait_for_phase(worker, Phase.READY)
+    with stranger(pool, old) as socket:
+        socket.send_multipart(wire.encode(Result(id=1, compute_ns=0, arrays={})))
+        await until(lambda: pool._router.dropped["unknown identity"] == 1)
+    await worker.forecast(batch, 2, (0.5,), 5.0)
+    assert worker.state.late_replies == 0
+
+
+async def test_garbage_is_dropped_and_counted(pool, batch):
+    with stranger(pool, "echo/0000") as socket:
+        socket.send_multipart([b"\xc1garbage"])
+        socket.send_multipart([msgpack.packb({"t": "RESULT"}), b"x"])
+        socket.send_multipart([msgpack.packb({"t": "PING"})])
+        await until(lambda: pool._router.dropped.total() == 3)
+    assert pool._router.dropped == {"malformed": 2, "unknown message": 1}
+    await pool.workers["echo"].forecast(batch, 2, (0.5,), 5.0)
+
+
+async def test_message_above_the_limit_cuts_the_connection_only(pool, batch):
+    with stranger(pool, "echo/0000") as socket:
+        socket.send_multipart([bytes(wire.MAX_FRAME_BYTES + 1)])
+        await asyncio.sleep(0.2)
+    assert pool._router.dropped.total() == 0
+    await pool.workers["echo"].forecast(batch, 2, (0.5,), 5.0)
+
+
+@pytest.fixture
+async def mute(make_pool, echo, wait_for_phase):
+    """A worker whose process stands still before HELLO, so that its identity is free."""
+    pool = make_pool()
+    worker = pool.add(echo)
+    await wait_for_phase(worker, Phase.STARTING)
+    await until(lambda: worker._process is not None)
+    worker._process.signal(19)  # SIGSTOP
+    yield pool, worker
+    if worker._process is not None:
+        worker._process.signal(9)
+
+
+async def answer(socket) -> object:
+    frames = []
+
+    def arrived() -> bool:
+        if socket.poll(0):
+            frames.extend(socket.recv_multipart())
+        return bool(frames)
+
+    await until(arrived)
+    return wire.decode(frames)
+
+
+async def test_wrong_token_is_refused(mute):
+    pool, worker = mute
+    with stranger(pool, worker.identity) as socket:
+        socket.send_multipart(hello())
+        assert await answer(socket) == Refuse(reason="wrong token")
+        ready = Ready(checkpoint="", device="cpu", max_context=1, max_horizon=1)
+        socket.send_multipart(wire.encode(ready))
+        await until(lambda: pool._router.dropped["not greeted"] == 2)
+    assert worker.state.phase is Phase.STARTING
+
+
+@pytest.mark.parametrize("protocol", [(0, 0), (2, 9)])
+async def test_other_protocol_is_refused_with_a_hint(mute, protocol, wait_for_phase):
+    pool, worker = mute
+    with stranger(pool, worker.identity) as socket:
+        socket.send_multipart(hello(worker._token, protocol))
+        refusal = await answer(socket)
+    assert "is spoken by the worker, 1-1 by this daemon" in refusal.reason
+    assert refusal.hint == "Run: chronotick envs sync echo"
+    worker._process.signal(9)
+    await wait_for_phase(worker, Phase.BROKEN)
+    assert refusal.reason in worker.state.last_error
+
+
+async def test_newer_peer_that_still_speaks_ours_is_welcome(mute):
+    pool, worker = mute
+    with stranger(pool, worker.identity) as socket:
+        socket.send_multipart(hello(worker._token, (1, 7)))
+        welcome = await answer(socket)
+    assert welcome.protocol == 1
+    assert welcome.model == "chronotick.plugin.echo:Echo"
+
+
+async def test_socket_lies_where_only_this_user_can_enter(pool):
+    directory = Path(pool._router.address.removeprefix("ipc://")).parent
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+async def test_directories_of_dead_daemons_are_swept_away(make_pool, echo, runtime_dir):
+    dead = runtime_dir / "workers-dead"
+    dead.mkdir()
+    (dead / "lock").touch()
+    alive = make_pool()
+    alive.add(echo)
+    second = make_pool()
+    second.add(echo)
+    assert not dead.exists()
+    assert os.path.exists(alive._router.address.removeprefix("ipc://"))  # noqa: PTH110 - a socket
+
+
+async def test_path_too_long_for_a_socket_is_said_clearly(make_pool, echo, runtime_dir):
+    pool = make_pool()
+    pool._runtime_dir = runtime_dir / ("x" * 100)
+    with pytest.raises(OSError, match="Set XDG_RUNTIME_DIR to a shorter directory"):
+        pool.add(echo)
+    assert list(pool._runtime_dir.iterdir()) == []

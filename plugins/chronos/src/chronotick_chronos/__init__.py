@@ -1,0 +1,1 @@
+"""Chronos-Bolt and Chronos-2 as forecasting models of ChronoTick."""
