@@ -57,13 +57,13 @@ def test_every_key_has_a_variable(key: Key, tmp_path: Path, monkeypatch: pytest.
 def test_values_are_yaml(config: Callable[..., Config]):
     loaded = config(
         CHRONOTICK_SHORT_TERM__MODELS="[kalman, ttm]",
-        CHRONOTICK_CLOCK__WANDER="1e-10",
+        CHRONOTICK_CLOCK__MAX_DRIFT_PPM="1e-1",
         CHRONOTICK_WORKERS__CHECKPOINTS="{time-moe: /weights}",
         CHRONOTICK_WORKERS__CHECKPOINTS__CHRONOS="amazon/chronos-bolt-tiny",
         CHRONOTICK_WORKERS__MEMORY_LIMIT_MB="null",
     )
     assert loaded.short_term.models == ["kalman", "ttm"]
-    assert loaded.clock.wander == 1e-10
+    assert loaded.clock.max_drift_ppm == 0.1
     assert loaded.workers.checkpoints == {
         "time-moe": "/weights",
         "chronos": "amazon/chronos-bolt-tiny",

@@ -91,7 +91,7 @@ def test_a_loaded_configuration_can_be_loaded_again_from_its_own_values():
 
 def test_what_is_shown_can_be_loaded_and_gives_the_same(write: Callable[[str], Path]):
     path = write("short_term: {model_name: ttm}\nworkers: {checkpoints: {ttm: '#odd: name'}}\n")
-    loaded = load(path, {}, {"clock.wander": 1e-9})
+    loaded = load(path, {}, {"clock.wander": [1e-9]})
     again = load(write(show(loaded, origin=True)), {}, {}).config
     plain = again.short_term.model_copy(update={"model_name": "ttm"})
     assert again.model_copy(update={"short_term": plain}) == loaded.config

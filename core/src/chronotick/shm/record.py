@@ -80,9 +80,7 @@ def pack(record: Record) -> bytes:
     Raises:
         ValueError: a value does not fit its field, or no reader would accept the record.
     """
-    problem = implausible(record)
-    if problem:
-        raise ValueError(f"record not publishable: {problem}")
+    require_plausible(record)
     values = list(_FIELD_VALUES(record))
     values[_CONFIDENCE] = round(record.confidence * _CONFIDENCE_ONE)
     try:
@@ -124,6 +122,17 @@ def implausible(record: Record) -> str:
     if not 0.0 <= record.confidence <= 1.0:
         return f"confidence {record.confidence!r} is not within 0 and 1"
     return ""
+
+
+def require_plausible(record: Record) -> None:
+    """Refuse a record that no reader would accept.
+
+    Raises:
+        ValueError: its numbers are impossible.
+    """
+    problem = implausible(record)
+    if problem:
+        raise ValueError(f"record not publishable: {problem}")
 
 
 def is_void(record: Record, raw_ns: int) -> bool:

@@ -16,7 +16,15 @@ from pathlib import Path
 from chronotick.shm import clocks
 from chronotick.shm.file import open_for_writing, same_file
 from chronotick.shm.layout import BODY, SIZE, Status
-from chronotick.shm.record import SERVING, Record, continued, is_void, pack, unpack
+from chronotick.shm.record import (
+    SERVING,
+    Record,
+    continued,
+    is_void,
+    pack,
+    require_plausible,
+    unpack,
+)
 
 try:
     from chronotick.shm._creader import fence
@@ -63,7 +71,7 @@ class RecordWriter:
         return self._last
 
     def write(self, record: Record) -> Record:
-        """Publish a record and return what readers now see.
+        """Publish a record and return what readers now see (``confidence`` to 1/65535).
 
         While ``epoch`` is that of the record before and both serve time, the anchor is moved to the
         instant of publication and lifted onto the old line if the new one is below it: served time
@@ -140,6 +148,7 @@ class RecordWriter:
         return None if found == Record() else found
 
     def _prepare(self, record: Record) -> tuple[Record, int, bytes]:
+        require_plausible(record)
         when_ns = clocks.raw_ns()
         last = self._last
         if (

@@ -95,8 +95,7 @@ def _quieten() -> int:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout = sys.stderr  # line by line, and never failing on an odd character
     faulthandler.enable()
     return lifeline
 

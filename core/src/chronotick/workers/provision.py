@@ -92,21 +92,21 @@ def build(
     """
     stop = cancelled or threading.Event()
     tell = partial(_tell, plan, progress)
-    with building(plan.directory, stop, partial(tell, "waiting", "another process builds it")):
-        if is_complete(plan.directory):
-            return
-        uv = Uv(program=find_uv(), offline=offline, cancelled=stop)
-        try:
-            _fill(plan, uv, tell)
-        except UvFailed as failure:
-            raise failure.explain(plan.recipe.recipe, plan.model) from failure
-        except OSError as error:
-            raise EnvironmentProblem(
-                plan.recipe.recipe,
-                f"{error.strerror or error} ({error.filename or plan.directory}).",
-                f"Free space or correct permissions, then run: chronotick envs sync {plan.model}",
-            ) from error
-        mark_complete(plan)
+    waiting = partial(tell, "waiting", "another process builds it")
+    try:
+        with building(plan.directory, stop, waiting):
+            if is_complete(plan.directory):
+                return
+            _fill(plan, Uv(program=find_uv(), offline=offline, cancelled=stop), tell)
+            mark_complete(plan)
+    except UvFailed as failure:
+        raise failure.explain(plan.recipe.recipe, plan.model) from failure
+    except OSError as error:
+        raise EnvironmentProblem(
+            plan.recipe.recipe,
+            f"{error.strerror or error} ({error.filename or plan.directory}).",
+            f"Free space or correct permissions, then run: chronotick envs sync {plan.model}",
+        ) from error
     tell("done", str(plan.directory))
 
 

@@ -1,0 +1,186 @@
+"""``chronotick doctor``: what this machine can do, what is wrong, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from chronotick.cli.output import FAILED, json_option, print_json
+from chronotick.cli.settings import config_option, load_settings
+
+if TYPE_CHECKING:
+    from chronotick.config.schema import Config
+
+SLOW_CLOCK_NS = 500.0  # a system call: the vDSO takes a tenth of it
+FREE_FOR_ENVIRONMENTS_GB = 3.0  # torch and its friends, once
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        state: ``ok``, ``note`` (works, could be better) or ``bad``.
+        what: what was looked at.
+        evidence: what was found.
+        fix: one command or step; empty when all is well.
+    """
+
+    state: Literal["ok", "note", "bad"]
+    what: str
+    evidence: str
+    fix: str = ""
+
+
+@click.command()
+@config_option
+@json_option
+def doctor(config_path: Path | None, *, as_json: bool) -> None:
+    """Check clocks, reader, record, sockets, servers' names, plugins, uv and disk.
+
+    Exit code 1 if something is bad.
+    """
+    config = load_settings(config_path).config
+    findings = [finding for check in CHECKS for finding in check(config)]
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:4}  {finding.what}: {finding.evidence}")
+            if finding.fix:
+                click.echo(f"      -> {finding.fix}")
+    if any(finding.state == "bad" for finding in findings):
+        raise click.exceptions.Exit(FAILED)
+
+
+def _clocks(config: Config) -> Iterable[Finding]:
+    del config
+    source = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    name = source.read_text(encoding="ascii").strip() if source.exists() else sys.platform
+    started = time.perf_counter_ns()
+    for _ in range(1000):
+        time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+    cost_ns = (time.perf_counter_ns() - started) / 1000
+    slow = cost_ns > SLOW_CLOCK_NS
+    yield Finding(
+        "note" if slow else "ok",
+        "clock",
+        f"source {name}, CLOCK_MONOTONIC_RAW costs {cost_ns:.0f} ns",
+        "reads are slow: choose a clock source with a vDSO (tsc)" if slow else "",
+    )
+
+
+def _reader(config: Config) -> Iterable[Finding]:
+    del config
+    try:
+        import chronotick.shm._creader  # noqa: F401 - whether it is there is the question
+    except ImportError:
+        yield Finding(
+            "note",
+            "reader",
+            "pure Python: the C extension was not built",
+            "install a C compiler and Python's headers, then reinstall chronotick",
+        )
+    else:
+        yield Finding("ok", "reader", "C extension")
+
+
+def _record(config: Config) -> Iterable[Finding]:
+    from chronotick.client import ChronoTick, ChronoTickError
+
+    path = config.shm.path
+    if not os.access(path.parent, os.W_OK):
+        fix = "choose another path: --shm or CHRONOTICK_SHM"
+        yield Finding("bad", "record", f"{path.parent} is not writable", fix)
+        return
+    try:
+        now = ChronoTick(path).now(allow_unsynchronised=False)
+    except ChronoTickError as error:
+        yield Finding("note", "daemon", str(error))
+    else:
+        yield Finding("ok", "daemon", f"{path}: {now.status.name.lower()}")
+
+
+def _control(config: Config) -> Iterable[Finding]:
+    from chronotick.client import ChronoTickError
+    from chronotick.client.control import ask
+
+    try:
+        answer = ask("status", socket_path=config.control.socket)
+    except ChronoTickError as error:
+        yield Finding("note", "control socket", str(error))
+    else:
+        problems = answer["problems"]
+        yield Finding(
+            "note" if problems else "ok",
+            "control socket",
+            "; ".join(problems) or str(config.control.socket),
+        )
+
+
+def _servers(config: Config) -> Iterable[Finding]:
+    return map(_server, config.clock_measurement.ntp.servers)
+
+
+def _server(name: str) -> Finding:
+    import asyncio
+
+    from chronotick.ntp import AddressError, ResolveError, parse_server, resolve
+
+    try:
+        endpoints = asyncio.run(resolve(parse_server(name)))
+    except (AddressError, ResolveError) as error:
+        fix = "correct clock_measurement.ntp.servers, or check the resolver"
+        return Finding("bad", f"server {name}", str(error), fix)
+    return Finding("ok", f"server {name}", ", ".join(str(each) for each in endpoints[:4]))
+
+
+def _plugins(config: Config) -> Iterable[Finding]:
+    from chronotick.daemon.zoo import wanted
+    from chronotick.plugin.registry import UnknownModel, load_plugins
+
+    plugins = load_plugins()
+    yield Finding("ok", "models", ", ".join(plugins.models))
+    for problem in plugins.problems:
+        yield Finding("bad", f"plugin {problem.name}", problem.error, problem.hint)
+    try:
+        wanted(config, plugins)
+    except UnknownModel as error:
+        yield Finding("bad", "configured models", str(error), "chronotick models list")
+
+
+def _uv(config: Config) -> Iterable[Finding]:
+    import shutil
+
+    from chronotick.workers.errors import EnvironmentProblem
+    from chronotick.workers.uv import find_uv
+
+    try:
+        yield Finding("ok", "uv", str(find_uv()))
+    except EnvironmentProblem as problem:
+        yield Finding("note", "uv", problem.problem, problem.hint)
+    root = config.workers.environments
+    existing = next(p for p in (root, *root.parents) if p.exists())
+    free_gb = shutil.disk_usage(existing).free / 1e9
+    short = free_gb < FREE_FOR_ENVIRONMENTS_GB
+    fix = "free some, or set workers.environments to a larger disk" if short else ""
+    state: Literal["note", "ok"] = "note" if short else "ok"
+    yield Finding(state, "disk for environments", f"{free_gb:.1f} GB free at {existing}", fix)
+
+
+CHECKS: tuple[Callable[[Config], Iterable[Finding]], ...] = (
+    _clocks,
+    _reader,
+    _record,
+    _control,
+    _servers,
+    _plugins,
+    _uv,
+)

@@ -1,0 +1,188 @@
+"""Commands that read the published record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronotick.cli.output import (
+    NO_DAEMON,
+    NOT_SYNCHRONISED,
+    fail,
+    interruptible,
+    json_option,
+    print_json,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from chronotick.client import DetailedTime, Now
+
+shm_option = click.option(
+    "--shm",
+    type=click.Path(path_type=Path),
+    help="The record (default: $CHRONOTICK_SHM or /dev/shm).",
+)
+
+
+def _take(shm: Path | None) -> tuple[DetailedTime, Now]:
+    """One reading; raises what the client raises."""
+    from chronotick.client import ChronoTick
+
+    clock = ChronoTick(shm)
+    now = clock.now(allow_unsynchronised=True)
+    if now.sigma_ns > 2**62:  # nothing to be had: let the client say why
+        clock.now()
+    return clock.time_detailed(), now
+
+
+def _reading(shm: Path | None) -> tuple[DetailedTime, Now]:
+    """One reading, or the end with the exit code that says why there is none."""
+    from chronotick.client import ClockUnsynchronised, DaemonUnavailable
+
+    try:
+        return _take(shm)
+    except DaemonUnavailable as error:
+        fail(error, NO_DAEMON)
+    except ClockUnsynchronised as error:
+        fail(error, NOT_SYNCHRONISED)
+
+
+def _fields(detailed: DetailedTime, now: Now) -> dict[str, Any]:
+    return {
+        "time_ns": now.estimate_ns,
+        "earliest_ns": now.earliest_ns,
+        "latest_ns": now.latest_ns,
+        "sigma_ns": now.sigma_ns,
+        "utc": _utc(now.estimate_ns),
+        "system_time": detailed.raw_timestamp,
+        "offset_correction_s": detailed.offset_correction,
+        "confidence": detailed.confidence,
+        "source": detailed.source,
+        "status": _status(now),
+    }
+
+
+def _status(now: Now) -> str:
+    return now.status.name.lower().replace("_", "-")
+
+
+def _utc(time_ns: int) -> str:
+    """ISO 8601 with nanoseconds, which datetime does not have."""
+    from datetime import datetime, timezone
+
+    whole, ns = divmod(time_ns, 1_000_000_000)
+    at = datetime.fromtimestamp(whole, timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+
+
+def _exit_unless_synchronised(now: Now) -> None:
+    from chronotick.shm.record import READY
+
+    if now.status not in READY:
+        raise click.exceptions.Exit(NOT_SYNCHRONISED)
+
+
+@click.command()
+@shm_option
+@json_option
+def read(shm: Path | None, *, as_json: bool) -> None:
+    """Read the time once."""
+    detailed, now = _reading(shm)
+    if as_json:
+        print_json(_fields(detailed, now))
+    else:
+        width_s = (now.latest_ns - now.earliest_ns) / 2e9
+        click.echo(f"time      {_utc(now.estimate_ns)}  ({now.estimate_ns / 1e9:.6f})")
+        click.echo(f"bound     +-{seconds(width_s)}: true time is inside")
+        click.echo(f"sigma     {seconds(now.sigma_ns * 1e-9)} standard uncertainty")
+        click.echo(f"system    {seconds(-detailed.offset_correction, signed=True)} from it")
+        click.echo(
+            f"status    {_status(now)}, source {detailed.source}, "
+            f"confidence {detailed.confidence:.2f}"
+        )
+    _exit_unless_synchronised(now)
+
+
+@click.command("json")
+@shm_option
+@click.option("--pretty", is_flag=True, help="Indent.")
+def json_command(shm: Path | None, *, pretty: bool) -> None:
+    """Print one reading as JSON."""
+    detailed, now = _reading(shm)
+    print_json(_fields(detailed, now), pretty=pretty)
+    _exit_unless_synchronised(now)
+
+
+@click.command()
+@shm_option
+@click.option("--interval", default=1.0, show_default=True, help="Seconds between lines.")
+@click.option("--count", type=int, help="Stop after this many lines (default: never).")
+@click.option("as_json", "--json", is_flag=True, help="Print JSON lines.")
+@interruptible
+def monitor(shm: Path | None, *, interval: float, count: int | None, as_json: bool) -> None:
+    """Print the time, its bound and its state, one line per interval."""
+    import itertools
+    import time
+
+    if interval <= 0:
+        raise click.BadParameter("must be above 0", param_hint="--interval")
+    for number in itertools.count(1):
+        _print_line(shm, as_json=as_json)
+        if number == count:
+            return
+        time.sleep(interval)
+
+
+def _print_line(shm: Path | None, *, as_json: bool) -> None:
+    from chronotick.client import ChronoTickError
+
+    try:
+        detailed, now = _take(shm)
+    except ChronoTickError as error:
+        # The monitor goes on: a daemon that is restarted is what it is watched for.
+        if as_json:
+            print_json({"error": str(error)}, pretty=False)
+        else:
+            click.echo(f"no time: {error}")
+        return
+    if as_json:
+        print_json(_fields(detailed, now), pretty=False)
+        return
+    width_s = (now.latest_ns - now.earliest_ns) / 2e9
+    click.echo(
+        f"{_utc(now.estimate_ns)}  +-{seconds(width_s):<9}  sigma {seconds(now.sigma_ns * 1e-9):<9}"
+        f"  system {seconds(-detailed.offset_correction, signed=True):<10}"
+        f"  {_status(now)} ({detailed.source})"
+    )
+
+
+@click.command()
+@shm_option
+@click.option("--timeout", default=60.0, show_default=True, help="Give up after this time (s).")
+@click.option("--max-error", type=float, help="Also wait until the hard bound is below this (s).")
+@interruptible
+def waitsync(shm: Path | None, *, timeout: float, max_error: float | None) -> None:
+    """Wait until the clock is synchronised; exit code 3 or 4 if it is not in time."""
+    import time
+
+    from chronotick.client import ClockUnsynchronised, DaemonUnavailable
+    from chronotick.shm.record import READY
+
+    deadline, why, code = time.monotonic() + timeout, "the bound is wider", NOT_SYNCHRONISED
+    while True:
+        try:
+            _, now = _take(shm)
+            bound_s = (now.latest_ns - now.earliest_ns) / 2e9
+            if now.status in READY and (max_error is None or bound_s <= max_error):
+                return
+            why, code = f"{_status(now)}, bound {seconds(bound_s)}", NOT_SYNCHRONISED
+        except DaemonUnavailable as error:
+            why, code = str(error), NO_DAEMON
+        except ClockUnsynchronised as error:
+            why, code = str(error), NOT_SYNCHRONISED
+        if time.monotonic() >= deadline:
+            fail(f"not synchronised within {timeout:g} s: {why}", code)
+        time.sleep(0.05)

@@ -1,0 +1,123 @@
+"""Processes: their variables, their output, their end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from chronotick.workers.launch import WorkerProcess, worker_variables
+from chronotick.workers.output import OutputTail
+
+LOGGER = logging.getLogger("chronotick.workers.test")
+
+
+def spawn(program: str) -> WorkerProcess:
+    popen = subprocess.Popen(
+        [sys.executable, "-I", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        bufsize=0,
+    )
+    return WorkerProcess(popen, LOGGER)
+
+
+def test_variables_are_an_allow_list():
+    environ = {
+        "HOME": "/h",
+        "HF_HOME": "/hf",
+        "PYTHONPATH": "x",
+        "VIRTUAL_ENV": "x",
+        "UV_INDEX": "x",
+        "LD_PRELOAD": "x",
+        "OMP_NUM_THREADS": "64",
+    }
+    chosen = worker_variables(environ, threads=2, offline=False)
+    assert set(chosen) == {
+        "HOME",
+        "HF_HOME",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OMP_WAIT_POLICY",
+        "TOKENIZERS_PARALLELISM",
+    }
+    assert (chosen["OMP_NUM_THREADS"], chosen["OMP_WAIT_POLICY"]) == ("2", "PASSIVE")
+
+
+def test_offline_reaches_the_hub_library():
+    assert worker_variables({}, threads=1, offline=True)["HF_HUB_OFFLINE"] == "1"
+
+
+async def test_exit_status_and_last_words_are_there_together():
+    process = spawn("print('x' * 100_000); print('last words'); raise SystemExit(7)")
+    assert await asyncio.wait_for(process.exited, 10) == 7
+    assert process.output.text(1) == "last words"
+
+
+async def test_end_is_gentle_first():
+    process = spawn("import time; print('up', flush=True); time.sleep(60)")
+    while not process.output.text():
+        await asyncio.sleep(0.01)
+    assert await process.end(10.0) == -signal.SIGTERM
+
+
+async def test_end_is_certain():
+    process = spawn(
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('up', flush=True)\ntime.sleep(60)"
+    )
+    while not process.output.text():
+        await asyncio.sleep(0.01)
+    assert await process.end(0.1) == -signal.SIGKILL
+
+
+async def test_what_a_worker_started_ends_with_it(is_alive):
+    """A child that keeps the pipe open must neither survive nor hold anything up."""
+    process = spawn(
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True)"
+    )
+    assert await asyncio.wait_for(process.exited, 10) == 0
+    child = int(process.output.text(1))
+    for _ in range(200):
+        if not is_alive(child):
+            break
+        await asyncio.sleep(0.01)
+    assert not is_alive(child)
+
+
+def test_lines_go_to_the_log(caplog):
+    reading, writing = os.pipe()
+    tail = OutputTail(reading, LOGGER)
+    with caplog.at_level(logging.DEBUG, LOGGER.name):
+        os.write(writing, b"one\ntw")
+        assert tail.read_some()
+        os.write(writing, b"o\n")
+        assert tail.read_some()
+    os.close(writing)
+    assert not tail.read_some()
+    os.close(reading)
+    assert [record.message for record in caplog.records] == ["one", "two"]
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+def test_line_without_end_stays_bounded(level, caplog):
+    reading, writing = os.pipe()
+    tail = OutputTail(reading, LOGGER)
+    with caplog.at_level(level, LOGGER.name):
+        for _ in range(10):
+            os.write(writing, b"x" * 30_000)
+            tail.read_some()
+    assert len(tail._kept) == 64 * 1024
+    assert len(tail._line) <= 1000
+    os.close(writing)
+    os.close(reading)

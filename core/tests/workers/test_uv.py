@@ -1,0 +1,73 @@
+"""What uv is told, and what is made of what it says."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from chronotick.workers import EnvironmentProblem
+from chronotick.workers.uv import Uv, UvFailed, find_uv, uv_variables
+
+
+def test_find_links_of_pip_reach_uv():
+    """Without them uv takes gigabytes of CUDA builds from the index."""
+    variables = uv_variables({"PIP_FIND_LINKS": "/one /two"}, offline=False)
+    assert variables["UV_FIND_LINKS"] == "/one,/two"
+
+
+def test_find_links_of_uv_win():
+    variables = uv_variables({"PIP_FIND_LINKS": "/pip", "UV_FIND_LINKS": "/uv"}, offline=False)
+    assert variables["UV_FIND_LINKS"] == "/uv"
+
+
+def test_what_belongs_to_the_daemons_python_does_not_reach_uv():
+    environ = {"PYTHONPATH": "x", "VIRTUAL_ENV": "x", "CONDA_PREFIX": "x", "HOME": "/h"}
+    variables = uv_variables(environ, offline=True)
+    assert variables == {"HOME": "/h", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1"}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("failed to write: No space left on device (os error 28)", "the disk is full"),
+        ("error: No interpreter found for Python >=3.99", "Python version it needs"),
+        ("hint: Packages were unavailable because the network was disabled", "uv is offline"),
+        ("error sending request for url: dns error", "could not reach a package index"),
+        ("Hash mismatch for `numpy==2.4.6`", "not the one that was locked"),
+        ("something new", r"uv gave up\. Run: chronotick envs sync ttm\nuv said: something new"),
+    ],
+)
+def test_failures_are_explained(said, words):
+    problem = UvFailed("installing packages", said).explain("core-models", "ttm")
+    with pytest.raises(EnvironmentProblem, match=words):
+        raise problem
+    assert "NAME" not in str(problem)
+
+
+def test_real_failure_carries_what_uv_said():
+    with pytest.raises(UvFailed, match="unrecognized subcommand"):
+        Uv(program=find_uv()).run("trying", "no-such-command")
+
+
+def test_running_uv_can_be_cancelled(tmp_path):
+    slow = tmp_path / "uv"
+    slow.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+    slow.chmod(0o755)
+    cancelled = threading.Event()
+    threading.Timer(0.3, cancelled.set).start()
+    started = time.monotonic()
+    with pytest.raises(EnvironmentProblem, match="trying was cancelled"):
+        Uv(program=slow, cancelled=cancelled).run("trying")
+    assert time.monotonic() - started < 30
+
+
+def test_uv_on_path_serves_when_its_package_is_absent(tmp_path, monkeypatch):
+    program = tmp_path / "uv"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setitem(sys.modules, "uv", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_uv() == program
