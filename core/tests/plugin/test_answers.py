@@ -39,9 +39,7 @@ def test_bad_answers_are_told_apart(answer, words):
 def test_echo_repeats_the_last_measurement_with_its_noise():
     values = np.array([[1.0, 2.0, np.nan], [3.0, np.nan, np.nan]])
     noise = np.where(np.isnan(values), np.nan, 0.5)
-    batch = ContextBatch(
-        values=values, noise=noise, step_s=1.0, trend_covariance=np.zeros((2, 4))
-    )
+    batch = ContextBatch(values=values, noise=noise, step_s=1.0, trend_covariance=np.zeros((2, 4)))
     model = Echo()
     model.load("", "cpu", 1)
     forecast = check_forecast(model.forecast(batch, 2, (0.1, 0.5, 0.9)), 2, 2, 3)

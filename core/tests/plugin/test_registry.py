@@ -153,7 +153,9 @@ def test_second_of_two_with_the_same_name_is_the_problem(add_plugin):
 
 def test_unknown_model_names_those_near_and_the_plugins_that_failed(add_plugin):
     add_plugin("exits", "import sys; sys.exit(3)")
-    with pytest.raises(UnknownModel, match=r"Did you mean kalman\?.*not be loaded: exits") as caught:
+    with pytest.raises(
+        UnknownModel, match=r"Did you mean kalman\?.*not be loaded: exits"
+    ) as caught:
         load_plugins().find("kalmann")
     assert caught.value.near == ("kalman",)
 

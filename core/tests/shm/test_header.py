@@ -40,7 +40,8 @@ int main(int count, char **arguments) {
     int result = chronotick_open(&reader, arguments[count - 1]);
     if (result == CHRONOTICK_OK) result = chronotick_now(&reader, &now);
     printf("%d %lld %lld %lld %lld %u\n", result, (long long)now.earliest_ns,
-           (long long)now.latest_ns, (long long)now.estimate_ns, (long long)now.sigma_ns, now.status);
+           (long long)now.latest_ns, (long long)now.estimate_ns, (long long)now.sigma_ns,
+           now.status);
     chronotick_close(&reader);
     return 0;
 }

@@ -267,9 +267,7 @@ class TestBuilding:
             build(plan(spec, root, "cpu", no_python))
         assert not list_environments(root)[0].complete
 
-    def test_offline_with_nothing_cached_says_what_is_missing(
-        self, planned, monkeypatch, tmp_path
-    ):
+    def test_offline_with_nothing_cached_says_what_is_missing(self, planned, monkeypatch, tmp_path):
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
         with pytest.raises(EnvironmentProblem, match="uv is offline, and neither its cache"):
             build(planned, offline=True)

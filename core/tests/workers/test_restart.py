@@ -92,7 +92,10 @@ def test_what_cannot_get_better_opens_the_breaker_at_once():
         (1, "Python error"),
         (4, "could not load the model"),
         (77, "ended with status 77"),
-        (-signal.SIGKILL, r"SIGKILL \(by the kernel for want of memory \(see dmesg\), or by hand\)"),
+        (
+            -signal.SIGKILL,
+            r"SIGKILL \(by the kernel for want of memory \(see dmesg\), or by hand\)",
+        ),
         (-signal.SIGSEGV, "SIGSEGV .* native code"),
         (-signal.SIGUSR1, "killed by SIGUSR1"),
         (-63, "killed by signal 63"),

@@ -24,7 +24,7 @@ def at_levels(
         levels: the levels wanted, strictly between 0 and 1.
 
     Returns:
-        ``[..., len(levels)]``, non-decreasing along the last axis where ``levels`` is.
+        ``[..., len(levels)]``; a higher level never has a lower value.
 
     Raises:
         ValueError: levels out of range, or native levels that do not straddle the median.
@@ -33,8 +33,11 @@ def at_levels(
     _check_levels(known, levels)
     rows = np.sort(native, axis=-1).reshape(-1, known.size)
     median = _interpolate(rows, known, 0.5)
-    columns = [_one_level(rows, known, median, level) for level in levels]
-    return np.stack(columns, axis=-1).reshape(*native.shape[:-1], len(levels))
+    order = np.argsort(levels)
+    columns = [_one_level(rows, known, median, levels[index]) for index in order]
+    # Rounding may put an interpolated value an ulp above the next one.
+    ascending = np.maximum.accumulate(np.stack(columns, axis=-1), axis=-1)
+    return ascending[:, np.argsort(order)].reshape(*native.shape[:-1], len(levels))
 
 
 def _check_levels(known: NDArray[np.float64], levels: Sequence[float]) -> None:

@@ -3,8 +3,8 @@
  * A Reader answers while the record is good. In every other case it calls the Python function it
  * was given for that, which may reopen the file, warn, fall back or raise.
  *
- * Threads: everything that touches self->reader runs with the GIL held and calls no Python code
- * meanwhile, so attach() never removes a mapping under a reading thread. (Builds of Python without
+ * Threads: whatever touches self->reader holds the GIL and calls no Python code meanwhile, so
+ * attach() never removes a mapping under a reading thread. (Builds of Python without
  * a GIL do not get this extension, see setup.py.)
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -27,10 +27,29 @@ typedef struct {
     PyObject *slow_now;
 } Reader;
 
+/* As chronotick_read(), but other threads run while it waits: one of them may be the writer. They may
+ * also attach another record or detach; every round starts from what is mapped then. */
+static int read_newest(Reader *self, int64_t *raw_ns) {
+    struct chronotick_reader *reader = &self->reader;
+    int wait;
+    if (reader->shared != NULL && chronotick_is_current(reader, raw_ns)) return 1;
+    for (wait = 0; reader->shared != NULL && wait < CHRONOTICK_WAITS; wait++) {
+        const int tried = chronotick_try(reader, raw_ns);
+        if (tried != CHRONOTICK_TRIED_BUSY) return tried == CHRONOTICK_TRIED_GOOD;
+        Py_BEGIN_ALLOW_THREADS
+        chronotick_wait();
+        Py_END_ALLOW_THREADS
+    }
+    if (reader->shared == NULL) return 0;
+    chronotick_give_up(reader);
+    *raw_ns = chronotick_raw_ns();
+    return reader->last.seq != 0;
+}
+
 /* The record that serves time now, or NULL. */
 static const struct chronotick_record *served(Reader *self, int64_t *raw_ns) {
     const struct chronotick_record *record = &self->reader.last;
-    if (self->reader.shared == NULL || !chronotick_read(&self->reader, raw_ns) ||
+    if (!read_newest(self, raw_ns) ||
         chronotick_is_void(&self->reader, *raw_ns) || record->status < CHRONOTICK_WARMING_UP ||
         record->status > CHRONOTICK_HOLDOVER)
         return NULL;

@@ -118,7 +118,9 @@ struct chronotick_now {
 #define CHRONOTICK_MAX_RATE 0.5
 #define CHRONOTICK_MAX_GROWTH 1.0
 #define CHRONOTICK_SUSPEND_TOLERANCE_NS 10000000
-#define CHRONOTICK_SPINS 2000
+#define CHRONOTICK_SPINS 200      /* a few microseconds: a publication takes less */
+#define CHRONOTICK_WAITS 100
+#define CHRONOTICK_WAIT_NS 50000
 
 static inline int64_t chronotick_clock_ns(clockid_t clock) {
     struct timespec t;
@@ -191,12 +193,21 @@ static inline void chronotick_load(struct chronotick_reader *reader, uint64_t se
     reader->plausible = chronotick_is_plausible(&record);
 }
 
-static inline int chronotick_read_slowly(struct chronotick_reader *reader, int64_t *raw_ns) {
+/* What chronotick_try() returns. */
+enum { CHRONOTICK_TRIED_NONE = -1, CHRONOTICK_TRIED_BUSY = 0, CHRONOTICK_TRIED_GOOD = 1 };
+
+/* Bring reader->last up to date and read CLOCK_MONOTONIC_RAW while it is: an instant after the next
+ * publication is never mapped by this record, so served time does not step back. BUSY: the writer
+ * is being held up in the middle of a publication. Where it has not come back from that, the last
+ * whole record counts; it ends at its void_after. NONE: there never was one. */
+static inline int chronotick_try(struct chronotick_reader *reader, int64_t *raw_ns) {
     int spin;
-    uint64_t seq = 0;
     for (spin = 0; spin < CHRONOTICK_SPINS; spin++) {
-        seq = __atomic_load_n(&reader->shared[0], __ATOMIC_ACQUIRE);
-        if (seq == reader->given_up) break; /* 0: never written */
+        const uint64_t seq = __atomic_load_n(&reader->shared[0], __ATOMIC_ACQUIRE);
+        if (seq == reader->given_up) { /* also 0: never written */
+            *raw_ns = chronotick_raw_ns();
+            return reader->last.seq ? CHRONOTICK_TRIED_GOOD : CHRONOTICK_TRIED_NONE;
+        }
         if (seq & 1) {
             chronotick_pause();
             continue;
@@ -204,25 +215,49 @@ static inline int chronotick_read_slowly(struct chronotick_reader *reader, int64
         if (seq != reader->last.seq) chronotick_load(reader, seq);
         *raw_ns = chronotick_raw_ns();
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (__atomic_load_n(&reader->shared[0], __ATOMIC_RELAXED) == reader->last.seq) return 1;
+        if (__atomic_load_n(&reader->shared[0], __ATOMIC_RELAXED) == reader->last.seq)
+            return CHRONOTICK_TRIED_GOOD;
     }
+    return CHRONOTICK_TRIED_BUSY;
+}
+
+static inline void chronotick_wait(void) {
+    const struct timespec wait = {0, CHRONOTICK_WAIT_NS};
+    nanosleep(&wait, NULL);
+}
+
+/* Wait no longer for the writer that is in the middle of a publication. */
+static inline void chronotick_give_up(struct chronotick_reader *reader) {
+    const uint64_t seq = __atomic_load_n(&reader->shared[0], __ATOMIC_RELAXED);
     if (seq & 1) reader->given_up = seq;
+}
+
+static inline int chronotick_read_patiently(struct chronotick_reader *reader, int64_t *raw_ns) {
+    int wait;
+    for (wait = 0; wait < CHRONOTICK_WAITS; wait++) {
+        const int tried = chronotick_try(reader, raw_ns);
+        if (tried != CHRONOTICK_TRIED_BUSY) return tried == CHRONOTICK_TRIED_GOOD;
+        chronotick_wait();
+    }
+    chronotick_give_up(reader);
     *raw_ns = chronotick_raw_ns();
     return reader->last.seq != 0;
 }
 
-/* Bring reader->last up to date and read CLOCK_MONOTONIC_RAW while it is: an instant after the next
- * publication is never mapped by this record, so served time does not step back. Returns 0 when
- * there never was a whole record. If the writer died in the middle of one, the last whole record
- * this reader saw stays; it ends at its void_after. */
-static inline int chronotick_read(struct chronotick_reader *reader, int64_t *raw_ns) {
+/* The common case of chronotick_try(): nothing new. */
+static inline int chronotick_is_current(const struct chronotick_reader *reader, int64_t *raw_ns) {
     const uint64_t seq = __atomic_load_n(&reader->shared[0], __ATOMIC_ACQUIRE);
-    if (seq == reader->last.seq && seq) {
-        *raw_ns = chronotick_raw_ns();
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (__atomic_load_n(&reader->shared[0], __ATOMIC_RELAXED) == seq) return 1;
-    }
-    return chronotick_read_slowly(reader, raw_ns);
+    if (seq != reader->last.seq || !seq) return 0;
+    *raw_ns = chronotick_raw_ns();
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&reader->shared[0], __ATOMIC_RELAXED) == seq;
+}
+
+/* chronotick_try(), which waits up to some 10 ms for a writer that is being held up: going on with
+ * the old record meanwhile, served time could step back when the new one comes. Returns 0 when
+ * there never was a whole record. */
+static inline int chronotick_read(struct chronotick_reader *reader, int64_t *raw_ns) {
+    return chronotick_is_current(reader, raw_ns) || chronotick_read_patiently(reader, raw_ns);
 }
 
 /* Whether the reader's record says nothing about this instant: too early, too late or damaged. */

@@ -21,8 +21,9 @@ ORDERED = platform.machine().lower() in {"x86_64", "amd64"}
 """Whether the processor keeps loads and stores in order; elsewhere the CRC tells torn reads."""
 
 _NUMBERS = struct.Struct("@II")  # crc32, writer_pid
-_TRIES = 200  # about 0.1 ms: many publications long
-_YIELDS = 20  # then the writer may need this processor, or this interpreter, to finish
+_TRIES = 50  # some microseconds: a publication takes less
+_WAITS = 100  # then the writer is being held up; meanwhile it may need this processor, or the GIL
+_WAIT_S = 50e-6
 
 
 class RecordReader:
@@ -55,9 +56,9 @@ class RecordReader:
     def snapshot(self) -> Record:
         """Return the newest whole record.
 
-        If a writer died, or is being held up, in the middle of a publication, that is the last
-        whole record this reader has seen: it ages like any other and ends at its
-        ``void_after_raw_ns``.
+        For a writer that is being held up in the middle of a publication it waits up to some 10 ms.
+        If that one died, the result is the last whole record this reader has seen: it ages like
+        any other and ends at its ``void_after_raw_ns``.
 
         Raises:
             RecordError: there was never a whole one.
@@ -80,7 +81,7 @@ class RecordReader:
             RecordError: as :meth:`snapshot`.
         """
         words, last = self.words, self._last
-        for attempt in range(_TRIES + _YIELDS):
+        for attempt in range(_TRIES + _WAITS):
             sequence = words[0]
             if sequence == self._given_up:
                 break
@@ -91,7 +92,7 @@ class RecordReader:
                     self._last = sequence, record
                     return sequence, record, raw_ns
             if attempt >= _TRIES:
-                time.sleep(0)
+                time.sleep(_WAIT_S)
         return (*self._without_writer(), clocks.raw_ns())
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chronotick.shm import clocks
-from chronotick.shm.layout import BODY, BODY_FORMAT, FIELDS, MAGIC, SIZE, Flags, Source, Status
+from chronotick.shm.layout import BODY_FORMAT, FIELDS, MAGIC, Flags, Source, Status
 from chronotick.shm.record import Record, time_at
 from chronotick.shm.writer import RecordWriter
 
@@ -87,21 +87,15 @@ def counted(last: Record, number: int) -> Record:
     )
 
 
-def is_torn(content: bytes) -> bool:
-    """Whether the 128 bytes of a counted record are a mixture of two."""
-    if len(content) != SIZE:
-        raise ValueError(f"{len(content)} bytes are no record")
-    values = dict(
-        zip((f.name for f in FIELDS[1:-2]), struct.unpack(BODY_FORMAT, content[BODY]), strict=True)
+def is_torn(record: Record) -> bool:
+    """Whether a counted record is a mixture of two."""
+    number = record.measurements
+    return (
+        record.rate != (SLEW if number % 2 else -SLEW)
+        or record.bound_rate != number % 1000 * 1e-9
+        or record.sigma_rate != number % 977 * 1e-9
+        or record.flags != number % 256
+        or record.suspended_ns != 5 * number
+        or record.last_sync_raw_ns != 3 * number
+        or record.tai_minus_utc != number % 256
     )
-    number = values["measurements"]
-    consistent = (
-        values["rate"] == (SLEW if number % 2 else -SLEW)
-        and values["bound_rate"] == number % 1000 * 1e-9
-        and values["sigma_rate"] == number % 977 * 1e-9
-        and values["flags"] == number % 256
-        and values["suspended_ns"] == 5 * number
-        and values["last_sync_raw_ns"] == 3 * number
-        and values["tai_minus_utc"] == number % 256
-    )
-    return not consistent or struct.unpack("@I", content[120:124])[0] != zlib.crc32(content[BODY])

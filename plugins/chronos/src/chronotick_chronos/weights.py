@@ -58,8 +58,7 @@ def _cached(repository: str, revision: str | None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     found = [
-        try_to_load_from_cache(repository, name, revision=revision)
-        for name in (_CONFIG, *_WEIGHTS)
+        try_to_load_from_cache(repository, name, revision=revision) for name in (_CONFIG, *_WEIGHTS)
     ]
     config, *weights = (Path(item) if isinstance(item, str) else None for item in found)
     return config.parent if config is not None and any(weights) else None
@@ -98,4 +97,6 @@ def _check_hub(endpoint: str, where: str, bring: str) -> None:
         port = url.port or (443 if url.scheme == "https" else 80)
         socket.create_connection((url.hostname or "", port), timeout=5).close()
     except OSError as error:
-        raise FileNotFoundError(f"{where} {endpoint} cannot be reached ({error}). {bring}") from error
+        raise FileNotFoundError(
+            f"{where} {endpoint} cannot be reached ({error}). {bring}"
+        ) from error

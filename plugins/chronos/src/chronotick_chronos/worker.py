@@ -41,7 +41,9 @@ class Chronos:
             str(directory), device_map=where, dtype=torch.float32
         )
         if not hasattr(pipeline, "quantiles"):
-            raise ValueError(f"{name} is a {type(pipeline).__name__}: only Bolt and 2 are supported")
+            raise ValueError(
+                f"{name} is a {type(pipeline).__name__}: only Bolt and 2 are supported"
+            )
         _check_complete(pipeline.inner_model, directory)
         self._pipeline = pipeline
         self._levels = [float(level) for level in pipeline.quantiles]

@@ -1,0 +1,47 @@
+"""The real environment, built once into a shared directory, and tiny checkpoints of both kinds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chronotick.plugin import ModelSpec
+from chronotick.workers import provide
+from chronotick_chronos.plugin import chronotick_models
+
+REPOSITORY = Path(__file__).parents[3]
+KINDS = ("bolt", "chronos2")
+
+
+@pytest.fixture(scope="session")
+def environments() -> Path:
+    return Path(os.environ.get("CHRONOTICK_TEST_ENVS") or REPOSITORY / ".cache" / "envs")
+
+
+@pytest.fixture(scope="session")
+def spec() -> ModelSpec:
+    return chronotick_models()[0]
+
+
+@pytest.fixture(scope="session")
+def interpreter(spec: ModelSpec, environments: Path) -> Iterator[Path]:
+    held = provide(spec, environments, "cpu")
+    yield held.interpreter
+    held.release()
+
+
+@pytest.fixture(scope="session")
+def checkpoints(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("checkpoints")
+    for kind in KINDS:
+        subprocess.run(
+            [str(interpreter), "-I", "-m", "chronotick_chronos.tiny", str(root / kind)]
+            + ["--kind", kind],
+            check=True,
+            capture_output=True,
+        )
+    return {kind: root / kind for kind in KINDS}
