@@ -47,7 +47,7 @@ class RunningDaemon:
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environ, stderr=log)
 
-    def ask(self, method: str) -> Any:
+    def ask(self, method: str) -> Any:  # noqa: ANN401 - any JSON type
         return ask(method, socket_path=self.directory / "control.sock")
 
     def wait_for(self, *statuses: Status, timeout_s: float = START_S) -> None:

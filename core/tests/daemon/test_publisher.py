@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from chronotick.clock import HostClocks
-from chronotick.daemon.publisher import Description, Publisher
+from chronotick.daemon.publisher import Description, Plan, Publisher
 from chronotick.daemon.steering import Steering
 from chronotick.daemon.timekeeper import Target
 from chronotick.fusion import Fused
@@ -35,6 +35,9 @@ class Kept:
         self.records.append(record)
         return record
 
+    def ensure_in_place(self) -> bool:
+        return False
+
 
 def clocks(raw_ns: int, system_ns: int | None = None) -> HostClocks:
     return HostClocks(raw_ns, BASE + raw_ns if system_ns is None else system_ns, 0)
@@ -55,6 +58,10 @@ def target(raw_ns: int = 0, beyond_ns: int = 0) -> Target:
     )
 
 
+def plan(target: Target | None, about: Description = ABOUT, generation: int = 0) -> Plan:
+    return Plan(target, about, suspended_ns=0, generation=generation)
+
+
 @pytest.fixture
 def kept() -> Kept:
     return Kept()
@@ -66,7 +73,7 @@ def publisher(kept: Kept) -> Publisher:
 
 
 def test_the_record_is_the_target_at_the_instant_of_publication(kept, publisher):
-    publisher.tick(clocks(SECOND), target(), ABOUT)
+    publisher.tick(clocks(SECOND), plan(target()))
     (record,) = kept.records
     assert record.anchor_raw_ns == SECOND
     assert record.anchor_utc_ns == SECOND + BASE + 10_000
@@ -77,8 +84,8 @@ def test_the_record_is_the_target_at_the_instant_of_publication(kept, publisher)
 
 
 def test_the_bound_covers_both_hard_limits_at_every_later_instant(kept, publisher):
-    publisher.tick(clocks(0), target(), ABOUT)
-    publisher.tick(clocks(SECOND // 10), target(), ABOUT)
+    publisher.tick(clocks(0), plan(target()))
+    publisher.tick(clocks(SECOND // 10), plan(target()))
     record = kept.records[-1]
     for raw_ns in range(SECOND // 10, 4 * SECOND, SECOND // 3):
         served, bound = time_at(record, raw_ns) - raw_ns - BASE, bound_at(record, raw_ns)
@@ -87,30 +94,30 @@ def test_the_bound_covers_both_hard_limits_at_every_later_instant(kept, publishe
 
 
 def test_what_is_still_to_be_slewed_is_part_of_the_uncertainty(kept, publisher):
-    publisher.tick(clocks(0), target(), ABOUT)
-    publisher.tick(clocks(SECOND // 10), target(beyond_ns=50_000), ABOUT)
+    publisher.tick(clocks(0), plan(target()))
+    publisher.tick(clocks(SECOND // 10), plan(target(beyond_ns=50_000), ABOUT))
     assert sigma_at(kept.records[-1], SECOND // 10) >= 50_000
     assert kept.records[-1].epoch == kept.records[0].epoch
 
 
 def test_a_large_correction_begins_a_new_epoch(kept, publisher):
-    publisher.tick(clocks(0), target(), ABOUT)
-    publisher.tick(clocks(1), target(beyond_ns=SECOND), ABOUT)
+    publisher.tick(clocks(0), plan(target()))
+    publisher.tick(clocks(1), plan(target(beyond_ns=SECOND), ABOUT))
     assert kept.records[1].epoch == kept.records[0].epoch + 1
 
 
 def test_without_an_estimate_the_record_says_unknown(kept, publisher):
     about = dataclasses.replace(ABOUT, status=Status.UNKNOWN)
-    publisher.tick(clocks(SECOND), None, about)
+    publisher.tick(clocks(SECOND), plan(None, about))
     assert kept.records[0].status is Status.UNKNOWN
     assert kept.records[0].bound_ns > 10**18
 
 
 def test_a_step_of_the_system_clock_is_seen_and_moves_nothing(kept, publisher, caplog):
-    publisher.tick(clocks(0), target(), ABOUT)
+    publisher.tick(clocks(0), plan(target()))
     with caplog.at_level(logging.WARNING, "chronotick.daemon"):
         raw_ns = SECOND // 10
-        publisher.tick(clocks(raw_ns, BASE + raw_ns + 3600 * SECOND), target(), ABOUT)
+        publisher.tick(clocks(raw_ns, BASE + raw_ns + 3600 * SECOND), plan(target()))
     first, second = kept.records
     assert "stepped by +3600.0" in caplog.text
     assert publisher.system_steps == 1
@@ -123,5 +130,22 @@ def test_a_step_of_the_system_clock_is_seen_and_moves_nothing(kept, publisher, c
 def test_slewing_of_the_system_clock_is_no_step(kept, publisher):
     for n in range(10):
         raw_ns = n * SECOND
-        publisher.tick(clocks(raw_ns, BASE + raw_ns + round(500e-6 * raw_ns)), target(), ABOUT)
+        publisher.tick(
+            clocks(raw_ns, BASE + raw_ns + round(500e-6 * raw_ns)), plan(target(), ABOUT)
+        )
     assert publisher.system_steps == 0
+
+
+def test_a_new_generation_serves_its_time_at_once(kept, publisher):
+    publisher.tick(clocks(0), plan(target()))
+    publisher.tick(clocks(1), plan(target(beyond_ns=50_000), generation=1))
+    first, second = kept.records
+    assert second.epoch == first.epoch + 1
+    assert second.anchor_utc_ns == BASE + 50_001
+
+
+def test_a_host_that_slept_is_told_at_once_before_anything_is_planned_anew(kept, publisher):
+    publisher.tick(clocks(0), plan(target()))
+    publisher.tick(HostClocks(1, BASE, 3600 * SECOND), plan(target()))
+    assert kept.records[1].status is Status.DISRUPTED
+    assert kept.records[1].bound_ns > 10**18

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_the_first_estimate_is_served_at_once():
 
 def test_every_record_starts_where_the_one_before_stands():
     served = run(200, lambda raw_ns: 0 if raw_ns < SECOND else 1_000_000)
-    for before, after in zip(served, served[1:], strict=False):
+    for before, after in pairwise(served):
         assert abs(after.utc_ns - before.utc_at(after.raw_ns)) <= 1
     assert not any(s.stepped for s in served[1:])
 

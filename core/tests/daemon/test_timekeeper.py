@@ -82,7 +82,7 @@ def test_models_are_scored_by_later_measurements_and_gain_weight():
 
 def test_a_lying_source_is_taken_out_again():
     k, honest = keeper(), keeper()
-    live, found = measurements(1600)
+    _, found = measurements(1600)
     for m in found:
         if m.source == "s0":
             honest.measure(m)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from chronotick.fusion import HORIZONS_S, Calibration, Skill
 from chronotick.clock import Innovation
+from chronotick.fusion import HORIZONS_S, Calibration, Skill
 
 NOISE = 1e-12
 

@@ -15,7 +15,7 @@ QUANTILES = np.zeros((2, 3, 2))
 @pytest.mark.parametrize(
     "forecast", [Forecast(mean=MEAN), Forecast(mean=MEAN, quantiles=QUANTILES)]
 )
-def test_good_answers_pass_unchanged(forecast):
+def test_good_answers_pass_unchanged(forecast: Forecast):
     assert check_forecast(forecast, 2, 3, 2) is forecast
 
 
@@ -31,7 +31,7 @@ def test_good_answers_pass_unchanged(forecast):
         (Forecast(mean=MEAN, quantiles=QUANTILES - [0, 1]), "must not decrease"),
     ],
 )
-def test_bad_answers_are_told_apart(answer, words):
+def test_bad_answers_are_told_apart(answer: object, words: str):
     with pytest.raises(InvalidForecast, match=words):
         check_forecast(answer, 2, 3, 2)
 

@@ -14,7 +14,7 @@ from chronotick.plugin import at_levels
 NINE = [tenth / 10 for tenth in range(1, 10)]
 
 
-def normal(levels):
+def normal(levels: list[float]):
     return np.array([NormalDist(2.0, 3.0).inv_cdf(level) for level in levels])
 
 
@@ -43,13 +43,13 @@ def test_median_alone_has_no_tails_to_extend():
 
 
 @pytest.mark.parametrize("levels", [[0.0], [1.0], [-0.1], [float("nan")]])
-def test_impossible_levels_are_refused(levels):
+def test_impossible_levels_are_refused(levels: list[float]):
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         at_levels(normal(NINE), NINE, levels)
 
 
 @pytest.mark.parametrize("native", [[0.5, 0.4], [0.6, 0.7], [0.1, 0.2], [0.0, 1.0]])
-def test_native_levels_must_straddle_the_median(native):
+def test_native_levels_must_straddle_the_median(native: list[float]):
     with pytest.raises(ValueError, match="native levels must ascend around"):
         at_levels(np.zeros(2), native, [0.5])
 
@@ -65,6 +65,6 @@ def test_levels_may_come_in_any_order():
     st.lists(st.floats(-1e-3, 1e-3), min_size=9, max_size=9),
     st.lists(st.floats(0.0001, 0.9999), min_size=1, max_size=20),
 )
-def test_result_never_decreases(native, levels):
+def test_result_never_decreases(native: list[float], levels: list[float]):
     found = at_levels(np.array(native), NINE, sorted(levels))
     assert np.all(np.diff(found) >= 0)

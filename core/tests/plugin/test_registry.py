@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ def chronotick_models():
 
 
 @pytest.fixture
-def add_plugin(tmp_path, monkeypatch):
+def add_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Install a one-module distribution with an entry point; modules are forgotten afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
@@ -47,7 +49,7 @@ def problem_of(name: str):
     return next(problem for problem in load_plugins().problems if problem.name == name)
 
 
-def test_good_plugin_is_loaded_with_its_origin(add_plugin):
+def test_good_plugin_is_loaded_with_its_origin(add_plugin: Callable[..., None]):
     add_plugin("good_one", good())
     plugins = load_plugins()
     assert plugins.find("good").worker == "json:Model"
@@ -104,7 +106,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("module", BROKEN)
-def test_broken_plugin_becomes_a_problem_and_the_others_go_on(add_plugin, module):
+def test_broken_plugin_becomes_a_problem_and_the_others_go_on(
+    add_plugin: Callable[..., None], module: str
+):
     source, error, hint = BROKEN[module]
     add_plugin(module, source)
     add_plugin("zz_good", good())
@@ -127,8 +131,8 @@ def test_broken_plugin_becomes_a_problem_and_the_others_go_on(add_plugin, module
         ("title=None", "title of a model must be text"),
     ],
 )
-def test_bad_field_is_named(add_plugin, change, words):
-    name = change.split("=")[0]
+def test_bad_field_is_named(add_plugin: Callable[..., None], change: str, words: str):
+    name = change.split("=", maxsplit=1)[0]
     source = good().replace('title="T"', "").replace('output="point"', "").replace(", ,", ",")
     defaults = {"title": '"T"', "output": '"point"'}
     defaults.pop(name, None)
@@ -138,12 +142,12 @@ def test_bad_field_is_named(add_plugin, change, words):
     assert words in problem_of("field").error
 
 
-def test_missing_attribute_of_the_entry_point(add_plugin):
+def test_missing_attribute_of_the_entry_point(add_plugin: Callable[..., None]):
     add_plugin("attribute", good(), target="attribute:absent")
     assert "AttributeError" in problem_of("attribute").error
 
 
-def test_second_of_two_with_the_same_name_is_the_problem(add_plugin):
+def test_second_of_two_with_the_same_name_is_the_problem(add_plugin: Callable[..., None]):
     add_plugin("aa_first", good("same"))
     add_plugin("bb_second", good("same"))
     plugins = load_plugins()
@@ -151,7 +155,9 @@ def test_second_of_two_with_the_same_name_is_the_problem(add_plugin):
     assert [problem.name for problem in plugins.problems] == ["bb_second"]
 
 
-def test_unknown_model_names_those_near_and_the_plugins_that_failed(add_plugin):
+def test_unknown_model_names_those_near_and_the_plugins_that_failed(
+    add_plugin: Callable[..., None],
+):
     add_plugin("exits", "import sys; sys.exit(3)")
     with pytest.raises(
         UnknownModel, match=r"Did you mean kalman\?.*not be loaded: exits"
@@ -161,11 +167,11 @@ def test_unknown_model_names_those_near_and_the_plugins_that_failed(add_plugin):
 
 
 def test_unknown_model_far_from_all_lists_them():
-    with pytest.raises(UnknownModel, match="Known: .*echo.*Run: chronotick models list"):
+    with pytest.raises(UnknownModel, match=r"Known: .*echo.*Run: chronotick models list"):
         load_plugins().find("qqqqqq")
 
 
-def test_interrupt_is_not_swallowed(add_plugin):
+def test_interrupt_is_not_swallowed(add_plugin: Callable[..., None]):
     add_plugin("interrupted", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         load_plugins()

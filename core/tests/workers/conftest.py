@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,7 +43,9 @@ def runtime_dir() -> Iterator[Path]:
 async def make_pool(runtime_dir: Path, tmp_path: Path) -> AsyncIterator[MakePool]:
     pools = []
 
-    def make(patience: Patience = QUICK, rules: RestartRules = QUICK_RULES, **config: object):
+    def make(
+        patience: Patience = QUICK, rules: RestartRules = QUICK_RULES, **config: object
+    ) -> WorkerPool:
         pool = WorkerPool(
             Workers(environments=tmp_path / "envs", **config),
             runtime_dir,
@@ -70,13 +72,21 @@ def batch() -> ContextBatch:
 
 
 @pytest.fixture
-def wait_for_phase():
-    async def wait(worker: Worker, *phases: Phase, timeout_s: float = 20.0) -> None:
+def until():
+    async def wait(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
         async def poll() -> None:
-            while worker.state.phase not in phases:
+            while not condition():  # noqa: ASYNC110 - what other processes do sets no event here
                 await asyncio.sleep(0.005)
 
         await asyncio.wait_for(poll(), timeout_s)
+
+    return wait
+
+
+@pytest.fixture
+def wait_for_phase(until: Callable[..., Awaitable[None]]):
+    async def wait(worker: Worker, *phases: Phase) -> None:
+        await until(lambda: worker.state.phase in phases)
 
     return wait
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import stat
+from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,19 +12,24 @@ import msgpack
 import pytest
 import zmq
 
-from chronotick.workers import Phase, wire
+from chronotick.plugin import ContextBatch, ModelSpec
+from chronotick.workers import Phase, Worker, WorkerPool, wire
 from chronotick.workers.messages import Hello, Ready, Refuse, Result
 
 
 @pytest.fixture
-async def pool(make_pool, echo, wait_for_phase):
+async def pool(
+    make_pool: Callable[..., WorkerPool],
+    echo: ModelSpec,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
     made = make_pool()
     await wait_for_phase(made.add(echo), Phase.READY)
     return made
 
 
 @contextmanager
-def stranger(pool, identity: str):
+def stranger(pool: WorkerPool, identity: str):
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.IDENTITY, identity.encode())
         socket.setsockopt(zmq.LINGER, 0)
@@ -32,26 +37,25 @@ def stranger(pool, identity: str):
         yield socket
 
 
-async def until(condition) -> None:
-    async def poll() -> None:
-        while not condition():
-            await asyncio.sleep(0.005)
-
-    await asyncio.wait_for(poll(), 10.0)
-
-
 def hello(token: str = "guess", protocol: tuple[int, int] = (1, 1)) -> list[bytes]:  # noqa: S107 - wrong on purpose
     return wire.encode(Hello(protocol=protocol, token=token, pid=1))
 
 
-async def test_unknown_identity_is_dropped_and_counted(pool):
+async def test_unknown_identity_is_dropped_and_counted(
+    until: Callable[..., Awaitable[None]], pool: WorkerPool
+):
     with stranger(pool, "echo/0000") as socket:
         socket.send_multipart(hello())
         await until(lambda: pool._router.dropped["unknown identity"] == 1)
     assert pool.workers["echo"].state.phase is Phase.READY
 
 
-async def test_reply_of_a_dead_incarnation_is_dropped(pool, batch, wait_for_phase):
+async def test_reply_of_a_dead_incarnation_is_dropped(
+    until: Callable[..., Awaitable[None]],
+    pool: WorkerPool,
+    batch: ContextBatch,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
     worker = pool.workers["echo"]
     old = worker.identity
     worker._process.signal(9)
@@ -64,7 +68,9 @@ async def test_reply_of_a_dead_incarnation_is_dropped(pool, batch, wait_for_phas
     assert worker.state.late_replies == 0
 
 
-async def test_garbage_is_dropped_and_counted(pool, batch):
+async def test_garbage_is_dropped_and_counted(
+    until: Callable[..., Awaitable[None]], pool: WorkerPool, batch: ContextBatch
+):
     with stranger(pool, "echo/0000") as socket:
         socket.send_multipart([b"\xc1garbage"])
         socket.send_multipart([msgpack.packb({"t": "RESULT"}), b"x"])
@@ -74,7 +80,9 @@ async def test_garbage_is_dropped_and_counted(pool, batch):
     await pool.workers["echo"].forecast(batch, 2, (0.5,), 5.0)
 
 
-async def test_message_above_the_limit_cuts_the_connection_only(pool, batch):
+async def test_message_above_the_limit_cuts_the_connection_only(
+    pool: WorkerPool, batch: ContextBatch
+):
     with stranger(pool, "echo/0000") as socket:
         socket.send_multipart([bytes(wire.MAX_FRAME_BYTES + 1)])
         await asyncio.sleep(0.2)
@@ -83,7 +91,12 @@ async def test_message_above_the_limit_cuts_the_connection_only(pool, batch):
 
 
 @pytest.fixture
-async def mute(make_pool, echo, wait_for_phase):
+async def mute(
+    until: Callable[..., Awaitable[None]],
+    make_pool: Callable[..., WorkerPool],
+    echo: ModelSpec,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
     """A worker whose process stands still before HELLO, so that its identity is free."""
     pool = make_pool()
     worker = pool.add(echo)
@@ -95,7 +108,7 @@ async def mute(make_pool, echo, wait_for_phase):
         worker._process.signal(9)
 
 
-async def answer(socket) -> object:
+async def answer(socket: zmq.Socket[bytes], until: Callable[..., Awaitable[None]]) -> object:
     frames = []
 
     def arrived() -> bool:
@@ -107,11 +120,13 @@ async def answer(socket) -> object:
     return wire.decode(frames)
 
 
-async def test_wrong_token_is_refused(mute):
+async def test_wrong_token_is_refused(
+    until: Callable[..., Awaitable[None]], mute: tuple[WorkerPool, Worker]
+):
     pool, worker = mute
     with stranger(pool, worker.identity) as socket:
         socket.send_multipart(hello())
-        assert await answer(socket) == Refuse(reason="wrong token")
+        assert await answer(socket, until) == Refuse(reason="wrong token")
         ready = Ready(checkpoint="", device="cpu", max_context=1, max_horizon=1)
         socket.send_multipart(wire.encode(ready))
         await until(lambda: pool._router.dropped["not greeted"] == 2)
@@ -119,11 +134,16 @@ async def test_wrong_token_is_refused(mute):
 
 
 @pytest.mark.parametrize("protocol", [(0, 0), (2, 9)])
-async def test_other_protocol_is_refused_with_a_hint(mute, protocol, wait_for_phase):
+async def test_other_protocol_is_refused_with_a_hint(
+    until: Callable[..., Awaitable[None]],
+    mute: tuple[WorkerPool, Worker],
+    protocol: tuple[int, int],
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
     pool, worker = mute
     with stranger(pool, worker.identity) as socket:
         socket.send_multipart(hello(worker._token, protocol))
-        refusal = await answer(socket)
+        refusal = await answer(socket, until)
     assert "is spoken by the worker, 1-1 by this daemon" in refusal.reason
     assert refusal.hint == "Run: chronotick envs sync echo"
     worker._process.signal(9)
@@ -131,21 +151,25 @@ async def test_other_protocol_is_refused_with_a_hint(mute, protocol, wait_for_ph
     assert refusal.reason in worker.state.last_error
 
 
-async def test_newer_peer_that_still_speaks_ours_is_welcome(mute):
+async def test_newer_peer_that_still_speaks_ours_is_welcome(
+    until: Callable[..., Awaitable[None]], mute: tuple[WorkerPool, Worker]
+):
     pool, worker = mute
     with stranger(pool, worker.identity) as socket:
         socket.send_multipart(hello(worker._token, (1, 7)))
-        welcome = await answer(socket)
+        welcome = await answer(socket, until)
     assert welcome.protocol == 1
     assert welcome.model == "chronotick.plugin.echo:Echo"
 
 
-async def test_socket_lies_where_only_this_user_can_enter(pool):
+async def test_socket_lies_where_only_this_user_can_enter(pool: WorkerPool):
     directory = Path(pool._router.address.removeprefix("ipc://")).parent
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
-async def test_directories_of_dead_daemons_are_swept_away(make_pool, echo, runtime_dir):
+async def test_directories_of_dead_daemons_are_swept_away(
+    make_pool: Callable[..., WorkerPool], echo: ModelSpec, runtime_dir: Path
+):
     dead = runtime_dir / "workers-dead"
     dead.mkdir()
     (dead / "lock").touch()
@@ -154,10 +178,12 @@ async def test_directories_of_dead_daemons_are_swept_away(make_pool, echo, runti
     second = make_pool()
     second.add(echo)
     assert not dead.exists()
-    assert os.path.exists(alive._router.address.removeprefix("ipc://"))  # noqa: PTH110 - a socket
+    assert alive._router._directory in set(runtime_dir.glob("workers-*"))  # noqa: ASYNC240 - a test may wait
 
 
-async def test_path_too_long_for_a_socket_is_said_clearly(make_pool, echo, runtime_dir):
+async def test_path_too_long_for_a_socket_is_said_clearly(
+    make_pool: Callable[..., WorkerPool], echo: ModelSpec, runtime_dir: Path
+):
     pool = make_pool()
     pool._runtime_dir = runtime_dir / ("x" * 100)
     with pytest.raises(OSError, match="Set XDG_RUNTIME_DIR to a shorter directory"):

@@ -28,7 +28,7 @@ def install_regularly(site: Path, name: str, files: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     directory = tmp_path / "site"
     directory.mkdir()
     monkeypatch.syspath_prepend(str(directory))
@@ -41,7 +41,7 @@ def test_editable_sources_are_used_in_place():
     assert code.files == ()
 
 
-def test_installed_distribution_is_known_by_its_record(site):
+def test_installed_distribution_is_known_by_its_record(site: Path):
     install_regularly(site, "regular", {"regular/__init__.py": "value = 1\n"})
     code = own_code("regular")
     assert (code.name, code.version, code.source_root) == ("regular", "1.0", None)
@@ -52,14 +52,14 @@ def test_installed_distribution_is_known_by_its_record(site):
     }
 
 
-def test_changed_file_changes_the_identity(site):
+def test_changed_file_changes_the_identity(site: Path):
     install_regularly(site, "regular", {"regular/__init__.py": "value = 1\n"})
     before = own_code("regular").identity
     install_regularly(site, "regular", {"regular/__init__.py": "value = 2\n"})
     assert own_code("regular").identity != before
 
 
-def test_copy_can_be_imported_and_the_rest_cannot(site, tmp_path):
+def test_copy_can_be_imported_and_the_rest_cannot(site: Path, tmp_path: Path):
     install_regularly(site, "regular", {"regular/__init__.py": "value = 1\n", "regular/a.txt": ""})
     (site / "neighbour.py").touch()
     environment, copies = tmp_path / "environment", tmp_path / "copies"

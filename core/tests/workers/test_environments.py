@@ -16,7 +16,15 @@ from pathlib import Path
 import pytest
 
 from chronotick.plugin import CURRENT_INTERPRETER, Environment, ModelSpec
-from chronotick.workers import EnvironmentProblem, build, list_environments, plan, provide, prune
+from chronotick.workers import (
+    EnvironmentProblem,
+    Plan,
+    build,
+    list_environments,
+    plan,
+    provide,
+    prune,
+)
 from chronotick.workers.environments import is_complete, lease, mark_complete
 
 LOCK = Path(__file__).parents[3] / "envs" / "core-models.lock"
@@ -24,7 +32,7 @@ RUNTIME = ("msgpack", "numpy", "pluggy", "pyzmq")
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A plugin package with a recipe of its own, importable but belonging to no distribution."""
     source = tmp_path / "source"
     folder = source / "toy_plugin"
@@ -39,7 +47,7 @@ def package(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def spec(package):
+def spec(package: Path):
     return ModelSpec(
         name="toy",
         title="Toy",
@@ -53,7 +61,7 @@ def spec(package):
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path):
     return tmp_path / "envs"
 
 
@@ -62,16 +70,18 @@ def no_python(versions: str) -> Path:
 
 
 @pytest.fixture
-def planned(spec, root):
+def planned(spec: ModelSpec, root: Path):
     return plan(spec, root, "cpu", no_python)
 
 
-def pretend(planned):
+def pretend(planned: Plan):
     planned.directory.mkdir(parents=True)
     mark_complete(planned)
 
 
-def test_name_follows_from_all_that_matters(spec, root, planned, package):
+def test_name_follows_from_all_that_matters(
+    spec: ModelSpec, root: Path, planned: Plan, package: Path
+):
     assert planned.directory == root / planned.directory.name
     assert planned.directory.name.startswith("toy-")
     assert plan(spec, root, "cpu", no_python) == planned
@@ -81,7 +91,7 @@ def test_name_follows_from_all_that_matters(spec, root, planned, package):
     assert plan(spec, root, "cpu", no_python).packages_key != planned.packages_key
 
 
-def test_code_changes_the_name_but_not_the_packages(spec, root, planned):
+def test_code_changes_the_name_but_not_the_packages(spec: ModelSpec, root: Path, planned: Plan):
     elsewhere = replace(spec, worker="json:JSONDecoder")
     with pytest.raises(RuntimeError, match="belongs to no installed distribution"):
         plan(elsewhere, root, "cpu", no_python)
@@ -90,7 +100,7 @@ def test_code_changes_the_name_but_not_the_packages(spec, root, planned):
     assert ours.directory != planned.directory
 
 
-def test_other_python_is_asked_for(spec, root):
+def test_other_python_is_asked_for(spec: ModelSpec, root: Path):
     asked = []
 
     def find(versions: str) -> Path:
@@ -102,24 +112,26 @@ def test_other_python_is_asked_for(spec, root):
     assert asked == [">=3.99"]
 
 
-def test_missing_lock_is_the_plugins_fault(spec, root):
+def test_missing_lock_is_the_plugins_fault(spec: ModelSpec, root: Path):
     broken = replace(spec, environment=replace(spec.environment, recipe="absent"))
     with pytest.raises(EnvironmentProblem, match=r"holds no absent\.lock\. This is a fault of the"):
         plan(broken, root, "cpu", no_python)
 
 
-def test_current_interpreter_needs_nothing(spec, root):
+def test_current_interpreter_needs_nothing(spec: ModelSpec, root: Path):
     here = replace(spec, environment=CURRENT_INTERPRETER)
     assert provide(here, root, "cpu").interpreter == Path(sys.executable)
     assert not root.exists()
 
 
-def test_building_can_be_forbidden(spec, root):
+def test_building_can_be_forbidden(spec: ModelSpec, root: Path):
     with pytest.raises(EnvironmentProblem, match="Run: chronotick envs sync toy"):
         provide(spec, root, "cpu", allowed=False)
 
 
-def test_complete_environment_needs_no_uv(spec, root, planned, monkeypatch):
+def test_complete_environment_needs_no_uv(
+    spec: ModelSpec, root: Path, planned: Plan, monkeypatch: pytest.MonkeyPatch
+):
     pretend(planned)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "uv", None)
@@ -128,14 +140,14 @@ def test_complete_environment_needs_no_uv(spec, root, planned, monkeypatch):
     held.release()
 
 
-def test_missing_uv_is_said_with_what_to_run(planned, monkeypatch):
+def test_missing_uv_is_said_with_what_to_run(planned: Plan, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "uv", None)
     with pytest.raises(EnvironmentProblem, match="Run: pip install uv"):
         build(planned)
 
 
-def test_listing_tells_complete_from_half_built(root, planned):
+def test_listing_tells_complete_from_half_built(root: Path, planned: Plan):
     pretend(planned)
     (root / "toy-half").mkdir()
     complete, half = list_environments(root)
@@ -145,13 +157,13 @@ def test_listing_tells_complete_from_half_built(root, planned):
     assert list_environments(root / "absent") == ()
 
 
-def test_damaged_marker_counts_as_half_built(root, planned):
+def test_damaged_marker_counts_as_half_built(root: Path, planned: Plan):
     pretend(planned)
     (planned.directory / ".complete").write_text("{")
     assert not list_environments(root)[0].complete
 
 
-def test_prune_leaves_what_is_kept_or_in_use(root):
+def test_prune_leaves_what_is_kept_or_in_use(root: Path):
     for name in ("kept", "used", "idle"):
         (root / name).mkdir(parents=True)
     held = lease(root / "used")
@@ -161,7 +173,7 @@ def test_prune_leaves_what_is_kept_or_in_use(root):
     assert (root / "kept").is_dir()
 
 
-def test_waiting_for_another_builder_can_be_cancelled(planned, root):
+def test_waiting_for_another_builder_can_be_cancelled(planned: Plan, root: Path):
     root.mkdir()
     lock = os.open(f"{planned.directory}.lock", os.O_CREAT | os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -177,7 +189,7 @@ def test_waiting_for_another_builder_can_be_cancelled(planned, root):
     os.close(lock)
 
 
-def test_unwritable_root_is_said_clearly(spec, tmp_path):
+def test_unwritable_root_is_said_clearly(spec: ModelSpec, tmp_path: Path):
     (tmp_path / "file").touch()
     blocked = plan(spec, tmp_path / "file", "cpu", no_python)
     with pytest.raises(EnvironmentProblem, match="Free space or correct permissions"):
@@ -198,7 +210,9 @@ def test_lock_names_no_index_and_no_path():
 @pytest.mark.environment
 @pytest.mark.timeout(300)
 class TestBuilding:
-    def test_builds_runs_links_and_rebuilds(self, spec, root, planned, package):
+    def test_builds_runs_links_and_rebuilds(
+        self, spec: ModelSpec, root: Path, planned: Plan, package: Path
+    ):
         stages = []
         build(planned, progress=lambda stage, _message: stages.append(stage))
         assert stages == ["python", "packages", "check", "done"]
@@ -207,7 +221,7 @@ class TestBuilding:
         self.check_second_is_linked(spec, root, planned)
         self.check_half_built_is_rebuilt(planned)
 
-    def check_isolation(self, planned, package):
+    def check_isolation(self, planned: Plan, package: Path):
         """Our code and the plugin's come from where the daemon's come from; nothing else does."""
         program = (
             "import chronotick.workers.serve as s, sys, importlib.util as u\n"
@@ -224,7 +238,7 @@ class TestBuilding:
         assert run.stdout.split() == [serve.__file__, str(package / "__init__.py"), "None"]
         assert list(planned.directory.rglob("numpy/__pycache__/__init__*.pyc"))
 
-    def check_second_is_linked(self, spec, root, planned):
+    def check_second_is_linked(self, spec: ModelSpec, root: Path, planned: Plan):
         second = plan(replace(spec, worker="chronotick.plugin.echo:Echo"), root, "cpu", no_python)
         build(second)
         files = [next(p.directory.rglob("numpy/__init__.py")) for p in (planned, second)]
@@ -233,13 +247,13 @@ class TestBuilding:
         total = sum(file.lstat().st_size for file in second.directory.rglob("*"))
         assert sizes[second.directory] < 0.05 * total
 
-    def check_half_built_is_rebuilt(self, planned):
+    def check_half_built_is_rebuilt(self, planned: Plan):
         (planned.directory / ".complete").unlink()
         (planned.directory / "bin" / "python").unlink()
         build(planned)
         subprocess.run([str(planned.interpreter), "-c", "import numpy"], check=True)
 
-    def test_two_processes_build_once(self, spec, root, planned):
+    def test_two_processes_build_once(self, spec: ModelSpec, root: Path, planned: Plan):
         program = textwrap.dedent(f"""
             import sys
             sys.path.insert(0, {str(Path(planned.code[1].source_root))!r})
@@ -260,19 +274,23 @@ class TestBuilding:
         assert "packages" in said[0]
         assert len(list_environments(root)) == 1
 
-    def test_altered_package_is_refused(self, spec, root, package):
+    def test_altered_package_is_refused(self, spec: ModelSpec, root: Path, package: Path):
         lock = package / "toy.lock"
         lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
         with pytest.raises(EnvironmentProblem, match="a package is not the one that was locked"):
             build(plan(spec, root, "cpu", no_python))
         assert not list_environments(root)[0].complete
 
-    def test_offline_with_nothing_cached_says_what_is_missing(self, planned, monkeypatch, tmp_path):
+    def test_offline_with_nothing_cached_says_what_is_missing(
+        self, planned: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ):
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
         with pytest.raises(EnvironmentProblem, match="uv is offline, and neither its cache"):
             build(planned, offline=True)
 
-    def test_offline_without_torch_says_so(self, spec, root, monkeypatch, tmp_path):
+    def test_offline_without_torch_says_so(
+        self, spec: ModelSpec, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ):
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
         monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
         heavy = replace(spec, environment=replace(spec.environment, preinstall=("torch==2.13.*",)))
@@ -281,26 +299,26 @@ class TestBuilding:
         ):
             build(plan(heavy, root, "cpu", no_python), offline=True)
 
-    def test_python_that_cannot_be_had_is_named(self, spec, root, monkeypatch):
+    def test_python_that_cannot_be_had_is_named(self, spec: ModelSpec, root: Path):
         old = replace(spec, environment=replace(spec.environment, python="==3.99.*"))
         with pytest.raises(EnvironmentProblem, match="Python version it needs is not installed"):
             provide(old, root, "cpu", offline=True)
 
-    def test_module_that_cannot_be_imported_is_the_recipes_fault(self, spec, root):
+    def test_module_that_cannot_be_imported_is_the_recipes_fault(self, spec: ModelSpec, root: Path):
         broken = replace(spec, environment=replace(spec.environment, smoke_import="absent_module"))
         planned = plan(broken, root, "cpu", no_python)
         with pytest.raises(EnvironmentProblem, match="fault of the recipe"):
             build(planned)
         assert not is_complete(planned.directory)
 
-    def test_cancelling_ends_uv(self, planned):
+    def test_cancelling_ends_uv(self, planned: Plan):
         cancelled = threading.Event()
         with pytest.raises(EnvironmentProblem, match="was cancelled"):
             build(planned, progress=lambda *_: cancelled.set(), cancelled=cancelled)
         assert not is_complete(planned.directory)
 
 
-def test_marker_holds_no_more_than_it_says(planned):
+def test_marker_holds_no_more_than_it_says(planned: Plan):
     pretend(planned)
     facts = json.loads((planned.directory / ".complete").read_text())
     assert facts["packages_key"] == planned.packages_key

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -62,24 +63,22 @@ async def test_exit_status_and_last_words_are_there_together():
     assert process.output.text(1) == "last words"
 
 
-async def test_end_is_gentle_first():
+async def test_end_is_gentle_first(until: Callable[..., Awaitable[None]]):
     process = spawn("import time; print('up', flush=True); time.sleep(60)")
-    while not process.output.text():
-        await asyncio.sleep(0.01)
+    await until(process.output.text)
     assert await process.end(10.0) == -signal.SIGTERM
 
 
-async def test_end_is_certain():
+async def test_end_is_certain(until: Callable[..., Awaitable[None]]):
     process = spawn(
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "print('up', flush=True)\ntime.sleep(60)"
     )
-    while not process.output.text():
-        await asyncio.sleep(0.01)
+    await until(process.output.text)
     assert await process.end(0.1) == -signal.SIGKILL
 
 
-async def test_what_a_worker_started_ends_with_it(is_alive):
+async def test_what_a_worker_started_ends_with_it(is_alive: Callable[[int], bool]):
     """A child that keeps the pipe open must neither survive nor hold anything up."""
     process = spawn(
         "import subprocess, sys\n"
@@ -95,7 +94,7 @@ async def test_what_a_worker_started_ends_with_it(is_alive):
     assert not is_alive(child)
 
 
-def test_lines_go_to_the_log(caplog):
+def test_lines_go_to_the_log(caplog: pytest.LogCaptureFixture):
     reading, writing = os.pipe()
     tail = OutputTail(reading, LOGGER)
     with caplog.at_level(logging.DEBUG, LOGGER.name):
@@ -110,7 +109,7 @@ def test_lines_go_to_the_log(caplog):
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
-def test_line_without_end_stays_bounded(level, caplog):
+def test_line_without_end_stays_bounded(level: int, caplog: pytest.LogCaptureFixture):
     reading, writing = os.pipe()
     tail = OutputTail(reading, LOGGER)
     with caplog.at_level(level, LOGGER.name):

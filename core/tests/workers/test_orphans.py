@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ asyncio.run(main())
 """
 
 
-def gone_within(pid: int, seconds: float, is_alive) -> bool:
+def gone_within(pid: int, seconds: float, is_alive: Callable[[int], bool]) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not is_alive(pid):
@@ -47,7 +48,9 @@ def gone_within(pid: int, seconds: float, is_alive) -> bool:
 
 
 @pytest.mark.parametrize("checkpoint", ["", "hang", "hang-gil"])
-def test_no_worker_survives_a_killed_daemon(checkpoint, runtime_dir, is_alive):
+def test_no_worker_survives_a_killed_daemon(
+    checkpoint: str, runtime_dir: Path, is_alive: Callable[[int], bool]
+):
     daemon = subprocess.Popen(
         [sys.executable, "-c", DAEMON, str(runtime_dir), checkpoint], stdout=subprocess.PIPE
     )
@@ -76,12 +79,12 @@ def start_child(parent_pid: int, runtime_dir: Path) -> subprocess.Popen[bytes]:
     return child
 
 
-def test_child_whose_parent_died_before_it_looked_leaves(runtime_dir):
+def test_child_whose_parent_died_before_it_looked_leaves(runtime_dir: Path):
     with start_child(parent_pid=1, runtime_dir=runtime_dir) as child:
         assert child.wait(10) == 5
 
 
-def test_child_leaves_when_the_lifeline_is_cut(runtime_dir):
+def test_child_leaves_when_the_lifeline_is_cut(runtime_dir: Path):
     with start_child(parent_pid=os.getpid(), runtime_dir=runtime_dir) as child:
         time.sleep(0.3)
         assert child.poll() is None, child.stderr.read().decode()
@@ -90,7 +93,7 @@ def test_child_leaves_when_the_lifeline_is_cut(runtime_dir):
 
 
 @pytest.mark.parametrize("line", [b"", b"not json\n", b"{}\n", b"[1]\n"])
-def test_child_started_by_hand_says_so(line):
+def test_child_started_by_hand_says_so(line: bytes):
     run = subprocess.run(
         [sys.executable, "-I", "-m", "chronotick.workers.child"],
         input=line,

@@ -101,7 +101,7 @@ def test_what_cannot_get_better_opens_the_breaker_at_once():
         (-63, "killed by signal 63"),
     ],
 )
-def test_exit_statuses_are_put_into_words(returncode, words):
+def test_exit_statuses_are_put_into_words(returncode: int, words: str):
     import re
 
     assert re.search(words, describe(returncode))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_what_belongs_to_the_daemons_python_does_not_reach_uv():
         ("something new", r"uv gave up\. Run: chronotick envs sync ttm\nuv said: something new"),
     ],
 )
-def test_failures_are_explained(said, words):
+def test_failures_are_explained(said: str, words: str):
     problem = UvFailed("installing packages", said).explain("core-models", "ttm")
     with pytest.raises(EnvironmentProblem, match=words):
         raise problem
@@ -52,7 +53,7 @@ def test_real_failure_carries_what_uv_said():
         Uv(program=find_uv()).run("trying", "no-such-command")
 
 
-def test_running_uv_can_be_cancelled(tmp_path):
+def test_running_uv_can_be_cancelled(tmp_path: Path):
     slow = tmp_path / "uv"
     slow.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
     slow.chmod(0o755)
@@ -64,7 +65,9 @@ def test_running_uv_can_be_cancelled(tmp_path):
     assert time.monotonic() - started < 30
 
 
-def test_uv_on_path_serves_when_its_package_is_absent(tmp_path, monkeypatch):
+def test_uv_on_path_serves_when_its_package_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     program = tmp_path / "uv"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)

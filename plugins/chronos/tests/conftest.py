@@ -14,6 +14,7 @@ from chronotick.workers import provide
 from chronotick_chronos.plugin import chronotick_models
 
 REPOSITORY = Path(__file__).parents[3]
+TINY = ("-I", "-m", "chronotick_chronos.tiny")
 KINDS = ("bolt", "chronos2")
 
 
@@ -39,8 +40,7 @@ def checkpoints(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     root = tmp_path_factory.mktemp("checkpoints")
     for kind in KINDS:
         subprocess.run(
-            [str(interpreter), "-I", "-m", "chronotick_chronos.tiny", str(root / kind)]
-            + ["--kind", kind],
+            [str(interpreter), *TINY, str(root / kind), "--kind", kind],
             check=True,
             capture_output=True,
         )

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import pytest
 import pytest_asyncio
 
 from chronotick.config.schema import Workers
-from chronotick.plugin import ContextBatch
-from chronotick.workers import ForecastFailed, Phase, WorkerPool
+from chronotick.plugin import ContextBatch, ModelSpec
+from chronotick.workers import ForecastFailed, Phase, Worker, WorkerPool
 
 # One loop for the module: a worker that imports torch takes seconds to start.
 pytestmark = [
@@ -44,13 +45,13 @@ def walk(length: int, series: int = 1, seed: int = 0) -> np.ndarray:
 
 
 @asynccontextmanager
-async def running(spec, environments, checkpoint):
+async def running(spec: ModelSpec, environments: Path, checkpoint: str):
     runtime = Path(tempfile.mkdtemp(prefix="ct-"))
     pool = WorkerPool(Workers(environments=environments, offline=True), runtime)
     worker = pool.add(spec, str(checkpoint), "cpu")
 
     async def settled() -> None:
-        while worker.state.phase not in {Phase.READY, Phase.BROKEN}:
+        while worker.state.phase not in {Phase.READY, Phase.BROKEN}:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.02)
 
     try:
@@ -62,19 +63,21 @@ async def running(spec, environments, checkpoint):
 
 
 @pytest.fixture(scope="module", params=["bolt", "chronos2"])
-def kind(request) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def worker(interpreter, spec, environments, checkpoints, kind):
+async def worker(
+    interpreter: Path, spec: ModelSpec, environments: Path, checkpoints: dict[str, Path], kind: str
+):
     async with running(spec, environments, checkpoints[kind]) as started:
         assert started.state.phase is Phase.READY, started.state.last_error
         yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def start(interpreter, spec, environments):
+async def start(interpreter: Path, spec: ModelSpec, environments: Path):
     async with AsyncExitStack() as stack:
         yield lambda checkpoint: stack.enter_async_context(running(spec, environments, checkpoint))
 
@@ -92,7 +95,7 @@ CONTEXTS = {
 }
 
 
-async def test_every_context_gets_a_forecast_on_its_own_scale(worker):
+async def test_every_context_gets_a_forecast_on_its_own_scale(worker: Worker):
     for name, values in CONTEXTS.items():
         forecast = await worker.forecast(batch_of(values), 16, LEVELS, 60.0)
         assert forecast.mean.shape == (len(values), 16), name
@@ -101,7 +104,7 @@ async def test_every_context_gets_a_forecast_on_its_own_scale(worker):
         np.testing.assert_array_equal(forecast.mean, forecast.quantiles[:, :, 2])
 
 
-async def test_series_without_measurements_is_an_error_that_names_it(worker):
+async def test_series_without_measurements_is_an_error_that_names_it(worker: Worker):
     values = walk(64, series=2)
     values[1] = np.nan
     with pytest.raises(ForecastFailed, match=r"series \[1\] hold no measurement"):
@@ -109,17 +112,17 @@ async def test_series_without_measurements_is_an_error_that_names_it(worker):
     assert worker.state.phase is Phase.READY
 
 
-async def test_horizon_beyond_one_pass(worker):
+async def test_horizon_beyond_one_pass(worker: Worker):
     forecast = await worker.forecast(batch_of(walk(128)), 150, LEVELS, 60.0)
     assert forecast.mean.shape == (1, 150)
 
 
-async def test_same_question_same_answer(worker):
+async def test_same_question_same_answer(worker: Worker):
     first, second = [await worker.forecast(batch_of(walk(512)), 64, LEVELS, 60.0) for _ in range(2)]
     np.testing.assert_array_equal(first.quantiles, second.quantiles)
 
 
-async def test_forecasts_scale_with_the_data(worker):
+async def test_forecasts_scale_with_the_data(worker: Worker):
     """The library floors the scale of constant series at 1e-5: ours must not depend on units."""
     large, small = [
         (await worker.forecast(batch_of(walk(512) * unit), 64, LEVELS, 60.0)).quantiles / unit
@@ -128,14 +131,16 @@ async def test_forecasts_scale_with_the_data(worker):
     np.testing.assert_allclose(small, large, rtol=1e-4, atol=1e-12)
 
 
-async def test_series_of_a_batch_do_not_influence_each_other(worker):
+async def test_series_of_a_batch_do_not_influence_each_other(worker: Worker):
     values = walk(256, series=2)
     together = await worker.forecast(batch_of(values), 8, LEVELS, 60.0)
     alone = await worker.forecast(batch_of(values[1:]), 8, LEVELS, 60.0)
     np.testing.assert_allclose(together.quantiles[1:], alone.quantiles, rtol=1e-4, atol=1e-11)
 
 
-async def test_wire_changes_nothing(worker, interpreter, checkpoints, kind):
+async def test_wire_changes_nothing(
+    worker: Worker, interpreter: Path, checkpoints: dict[str, Path], kind: str
+):
     """The worker's answer is bit for bit that of a direct call in the same environment."""
     values = walk(512)
     program = (
@@ -154,7 +159,9 @@ async def test_wire_changes_nothing(worker, interpreter, checkpoints, kind):
     np.testing.assert_array_equal(forecast.quantiles, np.array(direct))
 
 
-async def test_answer_is_the_librarys_on_standardised_data(worker, interpreter, checkpoints, kind):
+async def test_answer_is_the_librarys_on_standardised_data(
+    worker: Worker, interpreter: Path, checkpoints: dict[str, Path], kind: str
+):
     values = walk(512)
     standard = (values - values.mean()) / values.std()
     program = (
@@ -186,7 +193,7 @@ def run_in(interpreter: Path, program: str, checkpoint: str, data: list) -> obje
     return json.loads(run.stdout.splitlines()[-1])
 
 
-async def test_state_says_what_was_loaded(worker, checkpoints, kind):
+async def test_state_says_what_was_loaded(worker: Worker, checkpoints: dict[str, Path], kind: str):
     info = worker.state.info
     assert info.checkpoint == str(checkpoints[kind])
     assert info.device == "cpu"
@@ -194,7 +201,12 @@ async def test_state_says_what_was_loaded(worker, checkpoints, kind):
     assert info.parameters > 10_000
 
 
-async def test_hub_id_is_found_in_the_local_cache(start, checkpoints, tmp_path, monkeypatch):
+async def test_hub_id_is_found_in_the_local_cache(
+    start: Callable[..., Awaitable[Worker]],
+    checkpoints: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
     """The production call, on a checkpoint laid out as the hub's cache lays it out."""
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     entry = tmp_path / "hub" / "models--amazon--chronos-bolt-small"
@@ -206,7 +218,9 @@ async def test_hub_id_is_found_in_the_local_cache(start, checkpoints, tmp_path, 
     assert worker.state.info.checkpoint == "amazon/chronos-bolt-small@0123abc"
 
 
-async def test_missing_weights_say_what_brings_them(start, tmp_path, monkeypatch):
+async def test_missing_weights_say_what_brings_them(
+    start: Callable[..., Awaitable[Worker]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     worker = await start("")
     assert worker.state.phase is Phase.BROKEN
@@ -223,20 +237,26 @@ async def test_missing_weights_say_what_brings_them(start, tmp_path, monkeypatch
     ("checkpoint", "words"),
     [("/nonexistent/weights", "there is no directory"), ("nonsense", "neither a directory nor")],
 )
-async def test_wrong_checkpoint_is_named(start, checkpoint, words):
+async def test_wrong_checkpoint_is_named(
+    start: Callable[..., Awaitable[Worker]], checkpoint: str, words: str
+):
     worker = await start(checkpoint)
     assert worker.state.phase is Phase.BROKEN
     assert words in worker.state.last_error
 
 
-async def test_directory_without_weights_is_named(start, checkpoints, tmp_path):
+async def test_directory_without_weights_is_named(
+    start: Callable[..., Awaitable[Worker]], checkpoints: dict[str, Path], tmp_path: Path
+):
     (tmp_path / "half").mkdir()
     shutil.copy(checkpoints["bolt"] / "config.json", tmp_path / "half")
     worker = await start(tmp_path / "half")
     assert "lacks model.safetensors" in worker.state.last_error
 
 
-async def test_incomplete_weights_are_refused(interpreter, checkpoints, tmp_path):
+async def test_incomplete_weights_are_refused(
+    interpreter: Path, checkpoints: dict[str, Path], tmp_path: Path
+):
     """The library fills missing input embeddings with random numbers and says nothing."""
     program = (
         "import sys\nfrom pathlib import Path\n"
@@ -250,7 +270,7 @@ async def test_incomplete_weights_are_refused(interpreter, checkpoints, tmp_path
         "try:\n    Chronos().load(str(target), 'cpu', 1)\n"
         "except ValueError as error:\n    print(error)\n"
     )
-    run = subprocess.run(
+    run = subprocess.run(  # noqa: ASYNC221 - nothing else runs in this loop
         [str(interpreter), "-I", "-c", program, str(checkpoints["bolt"]), str(tmp_path)],
         capture_output=True,
         text=True,

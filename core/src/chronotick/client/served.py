@@ -183,7 +183,7 @@ class ServedClock:
             raise AssertionError
         pid = reader.writer_pid
         age_s = (raw_ns - record.anchor_raw_ns) / 1e9
-        if record.void_after_raw_ns == 0:
+        if record.void_after_raw_ns < 0:
             what = f"process {pid} has not published any time yet"
         elif record.status is Status.UNKNOWN:
             what = f"the daemon (process {pid}) has stopped"

@@ -19,11 +19,11 @@ from chronotick.clock import HostClocks, Innovation, read_clocks
 from chronotick.config import ConfigError
 from chronotick.config.schema import Config
 from chronotick.daemon.control import ControlServer
-from chronotick.daemon.loops import Ticker
+from chronotick.daemon.loops import SteadyThread, Ticker
 from chronotick.daemon.memory import Memory
 from chronotick.daemon.notify import sd_notify, watchdog_interval_s
 from chronotick.daemon.prediction import PredictionLoop
-from chronotick.daemon.publisher import Description, Publisher
+from chronotick.daemon.publisher import Description, Plan, Publisher
 from chronotick.daemon.report import Reporter
 from chronotick.daemon.status import Facts, StateMachine, Transition, words
 from chronotick.daemon.steering import Steering
@@ -71,7 +71,7 @@ class Daemon:
         self._warm_since_ns = self.started_raw_ns
         self._counted_from = 0
         self._suspended_ns = read_clocks().suspended_ns
-        self._description: Description | None = None
+        self._generation = 0
         self._stop = asyncio.Event()
         self._loop_tasks: list[asyncio.Task[None]] = []
 
@@ -95,7 +95,7 @@ class Daemon:
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         config = self.config
-        self.writer = writer = RecordWriter(config.shm.path)
+        writer = RecordWriter(config.shm.path)
         stack.callback(writer.close)
         last = writer.last()
         self.publisher = Publisher(
@@ -117,6 +117,11 @@ class Daemon:
         )
         if resumed:
             self._resume()
+        self._loop = asyncio.get_running_loop()
+        self._publisher_failed: asyncio.Future[None] = self._loop.create_future()
+        self.publishing = SteadyThread(
+            1.0 / config.shm.frequency, self._publish, self._on_publisher_failure
+        )
         self.reporter = Reporter(self)
         control = ControlServer(config.control.socket, self.reporter.methods)
         await control.start()
@@ -131,7 +136,9 @@ class Daemon:
             stack.callback(loop.remove_signal_handler, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
         stack.callback(loop.remove_signal_handler, signal.SIGHUP)
-        self.ticker = Ticker(1.0 / self.config.shm.frequency, self._tick)
+        self._plan()
+        stack.callback(self.publishing.stop)
+        self.publishing.start()
         tasks = [asyncio.create_task(work(), name=name) for name, work in self._work().items()]
         self._start_loops()
         sd_notify(f"READY=1\nMAINPID={os.getpid()}")
@@ -146,7 +153,7 @@ class Daemon:
     def _work(self) -> dict[str, Work]:
         work: dict[str, Work] = {
             "measure": self.monitor.run,
-            "publish": self.ticker.run,
+            "publish": self._publisher_failure,
             "plan": Ticker(PLAN_PERIOD_S, self._plan).run,
         }
         interval_s = watchdog_interval_s()
@@ -225,10 +232,14 @@ class Daemon:
         raw_ns = read_clocks().raw_ns
         self.target = self.timekeeper.target(raw_ns, self._believed)
         self.state.judge(raw_ns, self._facts(raw_ns))
-        self._description = self._describe()
+        self._announce()
         self.memory.save_if_due(raw_ns, self._suspended_ns)
-        if self.writer.ensure_in_place():
-            _log.warning("%s had been removed by someone; made anew", self.config.shm.path)
+
+    def _announce(self) -> None:
+        """Hand the publisher a new plan."""
+        self._published_plan = Plan(
+            self.target, self._describe(), self._suspended_ns, self._generation
+        )
 
     def _facts(self, raw_ns: int) -> Facts:
         newest = self.timekeeper.newest_raw_ns
@@ -283,13 +294,22 @@ class Daemon:
             return Source.FUSION
         return Source.NTP if heaviest.model == BASELINE else Source.MODEL
 
-    def _tick(self) -> None:
-        clocks = read_clocks()
-        if clocks.suspended_ns != self._suspended_ns:
-            self._on_suspend(clocks)
-        self.publisher.tick(clocks, self.target, self._description or self._describe())
+    def _publish(self) -> None:
+        """One tick of the publisher; in its thread."""
+        clocks, plan = read_clocks(), self._published_plan
+        self.publisher.tick(clocks, plan)
+        if clocks.suspended_ns != plan.suspended_ns:
+            self._loop.call_soon_threadsafe(self._on_suspend, clocks)
+
+    def _on_publisher_failure(self, error: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._publisher_failed.set_exception, error)
+
+    async def _publisher_failure(self) -> None:
+        await self._publisher_failed
 
     def _on_suspend(self, clocks: HostClocks) -> None:
+        if clocks.suspended_ns == self._suspended_ns:
+            return  # several ticks reported the same sleep
         slept_s = (clocks.suspended_ns - self._suspended_ns) * 1e-9
         self._suspended_ns = clocks.suspended_ns
         self.timekeeper.disrupt()
@@ -297,9 +317,9 @@ class Daemon:
         self._counted_from = self.timekeeper.accepted
         self._warm_since_ns = clocks.raw_ns
         self.state.change(clocks.raw_ns, Status.DISRUPTED, f"the host slept for {slept_s:.1f} s")
-        self.publisher.restart()
+        self._generation += 1
         self.monitor.burst(forget=True)
-        self._description = self._describe()
+        self._announce()
 
     def _on_transition(self, transition: Transition) -> None:
         self.memory.changed(transition, self._utc_ns(transition.raw_ns))
@@ -330,7 +350,7 @@ class Daemon:
             _warn_of_restart_only(self.config, config)
             self.config = config
             logging.getLogger("chronotick").setLevel(config.logging.level)
-            self.ticker.period_s = 1.0 / config.shm.frequency
+            self.publishing.period_s = 1.0 / config.shm.frequency
             await _cancel(self._loop_tasks)
             self._start_loops()
             _log.info("configuration reloaded")

@@ -1,10 +1,15 @@
-"""From a target to the record that readers see, many times a second."""
+"""From a plan to the record that readers see, many times a second.
+
+Planning (where should time be, what is it worth?) happens in the event loop whenever something is
+learnt. Publishing happens in a thread of its own: nothing the event loop does can delay it, and it
+costs less. The two share one immutable value, which is replaced as a whole.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from chronotick.clock import HostClocks
@@ -14,6 +19,7 @@ from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import MAX_WIDTH_NS, Record
 
 STEP_NS = 1_000_000  # a jump of CLOCK_REALTIME against RAW that no slewing explains
+LOOK_PERIOD_NS = 1_000_000_000  # how often the file is looked after
 ROUNDING_NS = 2  # of served time and its growth
 MAX_SLEW = 2e-3  # fastest slew of the system clock by anyone (adjtime: 500 ppm; some daemons more)
 
@@ -25,6 +31,9 @@ class Writer(Protocol):
 
     def write(self, record: Record) -> Record:
         """Publish one record and return what readers now see."""
+
+    def ensure_in_place(self) -> bool:
+        """Make the file anew if somebody removed it; return whether that was so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,24 @@ class Description:
     measurements: int
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the publisher is told.
+
+    Attributes:
+        target: where time should be; ``None``: there is no time to offer.
+        about: what the record says besides.
+        suspended_ns: as it was when this was planned. If the host has slept since, the target
+            says nothing any more.
+        generation: served time may jump when this changes.
+    """
+
+    target: Target | None
+    about: Description
+    suspended_ns: int
+    generation: int = 0
+
+
 class Publisher:
     """Extrapolates the target to now, steers served time to it and writes the record.
 
@@ -46,7 +73,7 @@ class Publisher:
         writer: where records go.
         steering: keeps served time continuous.
         validity_ns: how long a record may be used.
-        epoch: of the first record.
+        epoch: of the last record of the daemon before.
     """
 
     def __init__(self, writer: Writer, steering: Steering, validity_ns: int, epoch: int) -> None:
@@ -55,23 +82,28 @@ class Publisher:
         self._validity_ns = validity_ns
         self._epoch = epoch
         self._before: HostClocks | None = None
+        self._generation = 0
+        self._looked_raw_ns = 0
         self.published = 0
         self.system_steps = 0
         self.record: Record | None = None
 
-    def tick(self, clocks: HostClocks, target: Target | None, description: Description) -> None:
-        """Publish the time at ``clocks``; without a target, that there is none."""
+    def tick(self, clocks: HostClocks, plan: Plan) -> None:
+        """Publish the time at ``clocks`` as planned."""
         self._watch_system_clock(clocks)
-        if target is None:
-            record = self._without_time(clocks, description)
+        self._watch_file(clocks.raw_ns)
+        if plan.generation != self._generation:
+            self._generation = plan.generation
+            self._steering.forget()
+        if clocks.suspended_ns != plan.suspended_ns:
+            about = replace(plan.about, status=Status.DISRUPTED)
+            record = self._without_time(clocks, about)
+        elif plan.target is None:
+            record = self._without_time(clocks, plan.about)
         else:
-            record = self._with_time(clocks, target, description)
+            record = self._with_time(clocks, plan.target, plan.about)
         self.record = self._writer.write(record)
         self.published += 1
-
-    def restart(self) -> None:
-        """Let the next estimate be served at once, in a new epoch."""
-        self._steering.forget()
 
     def _with_time(self, clocks: HostClocks, target: Target, about: Description) -> Record:
         raw_ns = clocks.raw_ns
@@ -137,6 +169,13 @@ class Publisher:
             tai_minus_utc=0,  # NTP does not carry it
             epoch=self._epoch,
         )
+
+    def _watch_file(self, raw_ns: int) -> None:
+        if raw_ns - self._looked_raw_ns < LOOK_PERIOD_NS:
+            return
+        self._looked_raw_ns = raw_ns
+        if self._writer.ensure_in_place():
+            _log.warning("the record had been removed by someone; it was made anew")
 
     def _watch_system_clock(self, clocks: HostClocks) -> None:
         before, self._before = self._before, clocks

@@ -60,7 +60,7 @@ class Reporter:
                 "path": str(daemon.config.shm.path),
                 "frequency_hz": daemon.config.shm.frequency,
                 "published": daemon.publisher.published,
-                "missed": daemon.ticker.missed,
+                "missed": daemon.publishing.missed,
             },
             "system_clock_steps": daemon.publisher.system_steps,
             "bound_contradictions": daemon.timekeeper.bound.contradictions,

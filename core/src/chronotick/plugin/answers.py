@@ -29,7 +29,7 @@ def check_forecast(forecast: object, series: int, horizon: int, levels: int) -> 
     _check_array("mean", forecast.mean, (series, horizon))
     if forecast.quantiles is not None:
         _check_array("quantiles", forecast.quantiles, (series, horizon, levels))
-        if np.any(np.diff(forecast.quantiles, axis=-1) < 0):
+        if not (forecast.quantiles[..., 1:] >= forecast.quantiles[..., :-1]).all():
             raise InvalidForecast("quantiles must not decrease along the last axis: sort them")
     return forecast
 

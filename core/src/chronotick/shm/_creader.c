@@ -25,6 +25,8 @@ typedef struct {
     PyObject *slow_time;
     PyObject *slow_time_ns;
     PyObject *slow_now;
+    PyObject *sigma; /* the int of sigma_ns: it rarely changes from one call to the next */
+    int64_t sigma_ns;
 } Reader;
 
 /* As chronotick_read(), but other threads run while it waits: one of them may be the writer. They may
@@ -85,25 +87,38 @@ static PyObject *reader_time_ns(Reader *self, PyObject *Py_UNUSED(ignored)) {
     return PyLong_FromLongLong(chronotick_time_at(record, raw_ns));
 }
 
+static PyObject *sigma_object(Reader *self, int64_t sigma_ns) {
+    if (self->sigma == NULL || self->sigma_ns != sigma_ns) {
+        PyObject *sigma = PyLong_FromLongLong(sigma_ns), *before = self->sigma;
+        if (sigma == NULL) return NULL;
+        self->sigma = sigma;
+        self->sigma_ns = sigma_ns;
+        Py_XDECREF(before);
+    }
+    Py_INCREF(self->sigma);
+    return self->sigma;
+}
+
 /* An instance of the NamedTuple class: a tuple that no one else has seen may still be filled. */
 static PyObject *make_now(Reader *self, const struct chronotick_record *record, int64_t raw_ns) {
     const int64_t estimate_ns = chronotick_time_at(record, raw_ns);
     const int64_t bound_ns = chronotick_bound_at(record, raw_ns);
-    const int64_t values[4] = {estimate_ns - bound_ns, estimate_ns + bound_ns, estimate_ns,
-                               chronotick_sigma_at(record, raw_ns)};
     PyObject *status = PyTuple_GetItem(self->statuses, record->status);
+    PyObject *values[5] = {
+        PyLong_FromLongLong(estimate_ns - bound_ns), PyLong_FromLongLong(estimate_ns + bound_ns),
+        PyLong_FromLongLong(estimate_ns), sigma_object(self, chronotick_sigma_at(record, raw_ns)),
+        status};
     PyObject *now = self->now_alloc((PyTypeObject *)self->now_type, 5);
     Py_ssize_t i;
-    if (now == NULL) return NULL;
-    for (i = 0; i < 4; i++) {
-        PyObject *value = PyLong_FromLongLong(values[i]);
-        if (value == NULL || PyTuple_SetItem(now, i, value) < 0) {
-            Py_DECREF(now);
-            return NULL;
+    Py_INCREF(status);
+    for (i = 0; i < 5; i++) {
+        if (now == NULL || values[i] == NULL) {
+            Py_XDECREF(values[i]);
+            Py_CLEAR(now);
+        } else if (PyTuple_SetItem(now, i, values[i]) < 0) { /* steals it in any case */
+            Py_CLEAR(now);
         }
     }
-    Py_INCREF(status);
-    if (PyTuple_SetItem(now, 4, status) < 0) Py_CLEAR(now);
     return now;
 }
 
@@ -234,6 +249,7 @@ static void reader_dealloc(Reader *self) {
     Py_XDECREF(self->slow_time);
     Py_XDECREF(self->slow_time_ns);
     Py_XDECREF(self->slow_now);
+    Py_XDECREF(self->sigma);
     chronotick_close(&self->reader);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);

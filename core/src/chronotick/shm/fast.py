@@ -23,7 +23,8 @@ except ImportError:
     HAVE_C_READER = False
 
 
-# One publication: words, its sequence, anchor_raw_ns, anchor_utc_ns, rate, void after.
+# One publication: words, its sequence, anchor_raw_ns, anchor_utc_ns, rate, void after. The anchor
+# was in the past when the line was made, and RAW does not step back.
 Line: TypeAlias = tuple[Sequence[int], int, int, int, float, int]
 NO_LINE: Line = ((1,), 0, 0, 0, 0.0, 0)  # matches no sequence
 _RAW = time.CLOCK_MONOTONIC_RAW
@@ -93,13 +94,14 @@ class PythonReader:
         never steps back. It does not look for a suspend of the host: until the daemon's next
         publication after one, time is late by its length; :func:`now` looks.
         """
-        # The body of time_ns() again: a call more would cost half as much as all of it.
+        # The body of time_ns() again, for a call more would cost a quarter of all of it;
+        # __trunc__() is int() without looking up a type, 30 ns less.
         words, sequence, anchor_raw, anchor_utc, rate, end = self._line
         if words[0] == sequence:
             raw = _clock_gettime_ns(_RAW)
-            if words[0] == sequence and anchor_raw <= raw <= end:
+            if words[0] == sequence and raw <= end:
                 age = raw - anchor_raw
-                return (anchor_utc + age + int(age * rate)) / 1e9
+                return (anchor_utc + age + (age * rate).__trunc__()) / 1e9
         time_ns = self._newer_time_ns()
         return self._slow_time() if time_ns is None else time_ns / 1e9
 
@@ -111,9 +113,9 @@ class PythonReader:
         words, sequence, anchor_raw, anchor_utc, rate, end = self._line
         if words[0] == sequence:
             raw = _clock_gettime_ns(_RAW)
-            if words[0] == sequence and anchor_raw <= raw <= end:
+            if words[0] == sequence and raw <= end:
                 age = raw - anchor_raw
-                return anchor_utc + age + int(age * rate)
+                return anchor_utc + age + (age * rate).__trunc__()
         time_ns = self._newer_time_ns()
         return self._slow_time_ns() if time_ns is None else time_ns
 

@@ -51,7 +51,7 @@ class Record:
     """One published statement about time: the body of the shared record.
 
     Fields and units are those of :data:`chronotick.shm.layout.FIELDS`; ``confidence`` is a fraction
-    between 0 and 1 here. The default is a record that says nothing.
+    between 0 and 1 here. The default is a record that says nothing about any instant.
     """
 
     anchor_raw_ns: int = 0
@@ -61,7 +61,7 @@ class Record:
     bound_rate: float = 0.0
     sigma_ns: int = 0
     sigma_rate: float = 0.0
-    void_after_raw_ns: int = 0
+    void_after_raw_ns: int = -1
     status: Status = Status.UNKNOWN
     flags: Flags = Flags(0)  # noqa: RUF009 - an immutable enum member
     system_minus_utc_ns: int = 0

@@ -27,11 +27,13 @@ from chronotick.shm.record import (
 )
 
 try:
-    from chronotick.shm._creader import fence
-except ImportError:  # built without a compiler: readers on such a machine check the CRC
+    from chronotick.shm import _creader
+except ImportError:  # built without a compiler
 
-    def fence() -> None:
-        """Order stores before and after; x86-64 does so by itself."""
+    def _fence() -> None:
+        """Do nothing: x86-64 keeps stores in order, and elsewhere readers check the CRC."""
+else:
+    _fence = _creader.fence
 
 
 LATE_NS = 20_000
@@ -132,10 +134,10 @@ class RecordWriter:
     def _begin(self) -> None:
         self._sequence = (self._sequence + 1) | 1  # odd also after a writer that died on the way
         self._words[0] = self._sequence & _SEQUENCE_MASK
-        fence()
+        _fence()
 
     def _end(self) -> None:
-        fence()
+        _fence()
         self._sequence += 1
         self._words[0] = self._sequence & _SEQUENCE_MASK
 

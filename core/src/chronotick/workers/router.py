@@ -26,9 +26,15 @@ from chronotick.workers.messages import Message
 
 Receive = Callable[[str, Message], None]
 
-_HIGH_WATER_MARK: Final = 8
+_HIGH_WATER_MARK: Final = 64
 _LONGEST_PATH: Final = 107  # of a Unix socket: sizeof(sun_path) - 1, unix(7)
 _MESSAGES_PER_TURN: Final = 64
+
+# As plain integers: combining the library's flags costs more than the calls that take them.
+_EVENTS: Final = int(zmq.EVENTS)
+_POLLIN: Final = int(zmq.POLLIN)
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_NOBLOCK_AND_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +73,18 @@ class Router:
 
     def send(self, identity: str, message: Message) -> bool:
         """Send without waiting; false when that worker is not connected or does not read."""
+        *frames, last = [identity.encode(), *wire.encode(message)]
         try:
-            self._socket.send_multipart([identity.encode(), *wire.encode(message)], zmq.NOBLOCK)
+            for frame in frames:
+                self._socket.send(frame, _NOBLOCK_AND_MORE)
+            self._socket.send(last, _NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno in (errno.EHOSTUNREACH, errno.EAGAIN):
                 return False
             raise
         # The socket's descriptor is edge-triggered: sending can swallow the edge of an arrival.
-        self._loop.call_soon(self._drain)
+        if self._readable():
+            self._loop.call_soon(self._drain)
         return True
 
     def close(self) -> None:
@@ -94,8 +104,8 @@ class Router:
         self._loop.call_soon(self._drain)  # more is waiting; others in the loop come first
 
     def _readable(self) -> bool:
-        events = self._socket.getsockopt(zmq.EVENTS)
-        return isinstance(events, int) and bool(events & zmq.POLLIN)
+        events = self._socket.getsockopt(_EVENTS)
+        return isinstance(events, int) and bool(events & _POLLIN)
 
     def _dispatch(self, identity: bytes, frames: list[bytes]) -> None:
         try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 
 import zmq
@@ -35,57 +36,56 @@ from chronotick.workers.messages import (
     result_of,
 )
 
-_WELCOME_TIMEOUT_S = 30.0
-_HIGH_WATER_MARK = 8
+_WELCOME_TIMEOUT_MS = 30_000
+_HIGH_WATER_MARK = 64
+
+# As plain integers: combining the library's flags costs more than the calls that take them.
+_NOBLOCK = int(zmq.NOBLOCK)
+_MORE = int(zmq.SNDMORE)
 
 
-class LifelineCut(Exception):  # noqa: N818 - says what happened
-    """Raised when the daemon closed our standard input: it is gone."""
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Connection:
-    """The DEALER socket and the lifeline, waited for together."""
+    """The DEALER socket, speaking messages."""
 
     socket: zmq.Socket[bytes]
-    lifeline: int
-    poller: zmq.Poller = field(default_factory=zmq.Poller)
-
-    def __post_init__(self) -> None:
-        self.poller.register(self.socket, zmq.POLLIN)
-        self.poller.register(self.lifeline, zmq.POLLIN)
 
     def send(self, message: Message) -> None:
         """Send one message; waits while the daemon does not read."""
-        self.socket.send_multipart(wire.encode(message))
+        *frames, last = wire.encode(message)
+        for frame in frames:
+            self.socket.send(frame, _MORE)
+        self.socket.send(last)
 
-    def receive(self, timeout_s: float | None = None) -> list[Message]:
-        """Wait for messages and return all that are there; none on a timeout.
-
-        Raises:
-            LifelineCut: the daemon is gone.
-        """
-        events = dict(self.poller.poll(None if timeout_s is None else int(timeout_s * 1000)))
-        if self.lifeline in events and not os.read(self.lifeline, 4096):
-            raise LifelineCut
-        return list(self._waiting())
+    def receive(self) -> list[Message]:
+        """Wait for a message and return all that are there; none when the wait timed out."""
+        with suppress(zmq.Again):
+            return [*self._decode(self.socket.recv_multipart()), *self._waiting()]
+        return []
 
     def _waiting(self) -> Iterator[Message]:
-        while self.socket.poll(0, zmq.POLLIN):
-            frames = self.socket.recv_multipart()
-            with suppress(wire.UnknownMessage):  # of a newer daemon: not for us
-                yield wire.decode(frames)
+        with suppress(zmq.Again):
+            while True:
+                yield from self._decode(self.socket.recv_multipart(_NOBLOCK))
+
+    def _decode(self, frames: list[bytes]) -> Iterator[Message]:
+        with suppress(wire.UnknownMessage):  # of a newer daemon: not for us
+            yield wire.decode(frames)
 
 
 def serve(bootstrap: child.Bootstrap, lifeline: int) -> int:
     """Connect to the daemon and serve it; returns the exit status."""
+    threading.Thread(target=_leave_when_cut, args=(lifeline,), daemon=True).start()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with context, _connect(context, bootstrap) as socket:
-        connection = Connection(socket, lifeline)
-        try:
-            return _converse(connection, bootstrap)
-        except LifelineCut:
-            return child.EXIT_ORPHAN
+        return _converse(Connection(socket), bootstrap)
+
+
+def _leave_when_cut(lifeline: int) -> None:
+    """Wait for the daemon's end of the lifeline to close, then leave at once."""
+    while os.read(lifeline, 4096):
+        pass
+    os._exit(child.EXIT_ORPHAN)
 
 
 def _connect(
@@ -127,10 +127,11 @@ def _greet(connection: Connection, token: str) -> Welcome | None:
             platform=platform.platform(),
         )
     )
-    deadline = time.monotonic() + _WELCOME_TIMEOUT_S
-    while (remaining := deadline - time.monotonic()) > 0:
-        for message in connection.receive(remaining):
+    connection.socket.setsockopt(zmq.RCVTIMEO, _WELCOME_TIMEOUT_MS)
+    while messages := connection.receive():
+        for message in messages:
             if isinstance(message, Welcome):
+                connection.socket.setsockopt(zmq.RCVTIMEO, -1)
                 return message
             if isinstance(message, Refuse):
                 print(f"refused by the daemon: {message.reason} {message.hint}")  # noqa: T201 - the daemon logs our output

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped] # has neither stubs nor a marker
@@ -23,10 +23,10 @@ MAX_FRAME_BYTES: Final = 64 * 2**20
 DTYPES: Final = frozenset({"<f4", "<f8", "<i8", "|b1"})
 """The only array types on the wire."""
 
+_DTYPES: Final = {code: np.dtype(code) for code in DTYPES}
 _MAX_HEAD_BYTES = 2**20
 _MAX_ARRAYS = 64
 _MAX_DIMENSIONS = 4
-_BY_TAG: Final = {message.TAG: message for message in MESSAGES}
 
 
 class WireError(ValueError):
@@ -64,23 +64,22 @@ def decode(frames: Sequence[bytes]) -> Message:
         WireError: anything else that is wrong with it.
     """
     head = _decode_head(frames)
-    tag = head.get("t")
-    kind = _BY_TAG.get(tag) if isinstance(tag, str) else None
-    if kind is None:
+    tag = head.pop("t", None)
+    layout = _LAYOUTS.get(tag) if isinstance(tag, str) else None
+    if layout is None:
         raise UnknownMessage(f"unknown message {tag!r:.40}")
-    values: dict[str, Any] = {
-        item.name: _field(item, head)
-        for item in fields(kind)
-        if item.name in head and item.name != "arrays"
+    described = head.pop("arrays", [])
+    values = {
+        name: layout.read(name, value) for name, value in head.items() if name in layout.types
     }
-    if any(item.name == "arrays" for item in fields(kind)):
-        values["arrays"] = _decode_arrays(head.get("arrays", []), frames[1:])
+    if layout.arrays:
+        values["arrays"] = _decode_arrays(described, frames[1:])
     elif len(frames) > 1:
         raise WireError(f"{tag} carries no arrays, but {len(frames) - 1} came")
-    missing = [item.name for item in fields(kind) if _required(item) and item.name not in values]
-    if missing:
+    if not layout.required <= values.keys():
+        missing = sorted(layout.required - values.keys())
         raise WireError(f"{tag} lacks {', '.join(missing)}")
-    return kind(**values)
+    return layout.kind(**values)
 
 
 def _encode_arrays(arrays: Arrays) -> tuple[list[Any], list[bytes]]:
@@ -128,35 +127,20 @@ def _decode_arrays(described: object, frames: Sequence[bytes]) -> Arrays:
 
 
 def _decode_array(entry: object, frame: bytes) -> tuple[str, NDArray[Any]]:
-    match entry:
-        case [str(name), str(dtype), list(shape)] if dtype in DTYPES:
-            pass
-        case _:
-            raise WireError(f"array described as {entry!r:.80}, not [name, dtype, shape]")
-    if len(shape) > _MAX_DIMENSIONS or not all(map(_is_size, shape)):
-        raise WireError(f"array {name!r} has shape {shape!r:.80}")
+    if not (isinstance(entry, list) and [type(part) for part in entry] == [str, str, list]):
+        raise WireError(f"array described as {entry!r:.80}, not [name, dtype, shape]")
+    name, code, shape = entry
+    dtype = _DTYPES.get(code)
+    if dtype is None or len(shape) > _MAX_DIMENSIONS or not all(map(_is_size, shape)):
+        raise WireError(f"array {name!r} has type {code!r:.10} and shape {shape!r:.80}")
     # Python's integers cannot overflow here, as a product of numpy's could.
-    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    expected = math.prod(shape) * dtype.itemsize
     if expected != len(frame):
         raise WireError(f"array {name!r} needs {expected} bytes, {len(frame)} came")
     try:
-        array = np.frombuffer(frame, dtype=dtype).reshape(shape)
+        return name, np.frombuffer(frame, dtype).reshape(shape)
     except ValueError as error:  # nothing times far too much is still too much for numpy
-        raise WireError(f"array {name!r} has shape {shape!r:.80}") from error
-    array.flags.writeable = False
-    return name, array
-
-
-def _required(item: Field[Any]) -> bool:
-    return item.default is MISSING and item.default_factory is MISSING
-
-
-def _field(item: Field[Any], head: Mapping[str, Any]) -> object:
-    value = head[item.name]
-    try:
-        return _READ[str(item.type)](value)
-    except TypeError as error:
-        raise WireError(f"{item.name} must be {item.type}, not {value!r:.80}") from error
+        raise WireError(f"array {name!r} cannot have shape {shape!r:.80}") from error
 
 
 def _is_size(value: object) -> bool:
@@ -209,3 +193,32 @@ _READ: Final[dict[str, Callable[[object], object]]] = {
     "tuple[int, int]": _pair,
     "tuple[float, ...]": _numbers,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What the fields of a message look like, worked out once."""
+
+    kind: type[Message]
+    types: Mapping[str, str]
+    required: frozenset[str]
+    arrays: bool
+
+    def read(self, name: str, value: object) -> Any:  # noqa: ANN401 - as the field's type says
+        try:
+            return _READ[self.types[name]](value)
+        except TypeError as error:
+            raise WireError(f"{name} must be {self.types[name]}, not {value!r:.80}") from error
+
+
+def _layout(kind: type[Message]) -> _Layout:
+    plain = {item.name: item for item in fields(kind) if item.name != "arrays"}
+    return _Layout(
+        kind=kind,
+        types={name: str(item.type) for name, item in plain.items()},
+        required=frozenset(name for name, item in plain.items() if item.default is MISSING),
+        arrays=len(plain) < len(fields(kind)),
+    )
+
+
+_LAYOUTS: Final = {kind.TAG: _layout(kind) for kind in MESSAGES}

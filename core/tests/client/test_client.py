@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chronotick import ChronoTickClient, CorrectedTime
+from chronotick.client.errors import (
+    ClockUnsynchronised,
+    DaemonUnavailable,
+    SystemTimeWarning,
+    TargetPassed,
+)
+from chronotick.shm import clocks
+from chronotick.shm.layout import Flags, Status
+from chronotick.shm.record import Record, sigma_at, time_at
+from chronotick.shm.testing import good_record
+from chronotick.shm.writer import RecordWriter
+
+
+@pytest.fixture
+def client(path: Path, pure: bool) -> Iterator[ChronoTickClient]:
+    with ChronoTickClient(path, pure=pure) as client:
+        yield client
+
+
+@pytest.fixture
+def record(writer: RecordWriter) -> Record:
+    return writer.write(good_record())
+
+
+def test_time_is_that_of_the_record(client: ChronoTickClient, record: Record):
+    before = time_at(record, clocks.raw_ns()) / 1e9
+    now = client.get_time()
+    assert type(now) is CorrectedTime
+    assert before <= now.corrected_timestamp <= time_at(record, clocks.raw_ns()) / 1e9
+    assert now.corrected_timestamp - now.system_timestamp == pytest.approx(1.5, abs=1e-3)
+    assert now.offset_correction == pytest.approx(1.5, abs=1e-3)
+    assert now.uncertainty_seconds == pytest.approx(4e-6, rel=0.1)
+    assert (now.confidence, now.source, now.drift_rate) == (0.8, "ntp", 12.5e-6)
+
+
+def test_without_a_daemon_everything_is_the_systems_with_one_warning(client: ChronoTickClient):
+    with pytest.warns(SystemTimeWarning) as caught:
+        answers = [client.get_time(), client.get_future_time(5), client.translate(123.25)]
+    assert len(caught) == 1
+    for answer in answers:
+        assert answer.corrected_timestamp == answer.system_timestamp
+        assert (answer.uncertainty_seconds, answer.source) == (math.inf, "system")
+    assert answers[2].corrected_timestamp == 123.25
+
+
+def test_the_future_is_the_same_line_with_more_uncertainty(
+    client: ChronoTickClient, record: Record
+):
+    now, later = client.get_time(), client.get_future_time(3600)
+    passed = later.corrected_timestamp - now.corrected_timestamp
+    assert passed == pytest.approx(3600 * (1 + record.rate), abs=0.05)
+    expected = sigma_at(record, clocks.raw_ns() + 3600 * 10**9) / 1e9
+    assert later.uncertainty_seconds == pytest.approx(expected, rel=1e-3)
+    assert later.uncertainty_seconds > now.uncertainty_seconds
+
+
+@pytest.mark.parametrize("seconds", [-0.1, 3600.1, math.nan, math.inf])
+def test_the_future_ends_after_an_hour(client: ChronoTickClient, record: Record, seconds: float):
+    with pytest.raises(ValueError, match="between 0 and 3600"):
+        client.get_future_time(seconds)
+
+
+def test_a_stamp_of_the_system_clock_is_translated(client: ChronoTickClient, record: Record):
+    stamp = time.time()
+    translated = client.translate(stamp)
+    assert translated.system_timestamp == pytest.approx(stamp, abs=1e-6)
+    assert translated.corrected_timestamp - stamp == pytest.approx(1.5, abs=1e-6)
+    assert translated.uncertainty_seconds < 1e-3
+
+
+def test_an_older_stamp_is_less_certain(client: ChronoTickClient, record: Record):
+    translated = client.translate(time.time() - 1000)
+    assert translated.uncertainty_seconds == pytest.approx(0.5, rel=0.01)  # 500 ppm of 1000 s
+
+
+def test_a_step_since_the_record_was_written_makes_a_stamp_uncertain(
+    client: ChronoTickClient, writer: RecordWriter
+):
+    writer.write(replace(good_record(), system_minus_utc_ns=-1_200_000_000))
+    assert client.translate(time.time()).uncertainty_seconds == pytest.approx(0.3, rel=0.02)
+
+
+@pytest.mark.parametrize("stamp", [math.nan, math.inf])
+def test_what_is_no_moment_is_not_translated(
+    client: ChronoTickClient, record: Record, stamp: float
+):
+    with pytest.raises(ValueError, match="not a moment"):
+        client.translate(stamp)
+
+
+@pytest.mark.parametrize(
+    ("change", "ready"),
+    [
+        ({}, True),
+        ({"status": Status.HOLDOVER}, True),
+        ({"status": Status.WARMING_UP}, False),
+        ({"status": Status.UNKNOWN}, False),
+        ({"status": Status.DISRUPTED}, False),
+        ({"void_after_raw_ns": 1}, False),
+    ],
+)
+def test_ready_means_alive_and_vouching(
+    client: ChronoTickClient, writer: RecordWriter, change: dict[str, int], ready: bool
+):
+    writer.write(replace(good_record(), **change))
+    assert client.is_daemon_ready() is ready
+
+
+def test_without_a_record_no_daemon_is_ready(client: ChronoTickClient):
+    assert not client.is_daemon_ready()
+
+
+def test_waiting_never_ends_early(client: ChronoTickClient, record: Record):
+    for ahead_s in (0.0, 1e-6, 0.0004, 0.02):
+        target = time_at(record, clocks.raw_ns()) / 1e9 + ahead_s
+        client.wait_until(target)
+        assert time_at(record, clocks.raw_ns()) >= target * 1e9 - 128
+
+
+def test_waiting_for_what_has_passed_is_an_error(client: ChronoTickClient, record: Record):
+    target = time_at(record, clocks.raw_ns()) / 1e9 - 0.5
+    with pytest.raises(TargetPassed, match=r"passed 5\d\d\.\d+ ms ago") as caught:
+        client.wait_until(target, tolerance_ms=400)
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.target == target
+    assert caught.value.late_s == pytest.approx(0.5, abs=0.2)
+    client.wait_until(target, tolerance_ms=60_000)
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, math.nan])
+def test_a_negative_tolerance_is_refused(
+    client: ChronoTickClient, record: Record, tolerance: float
+):
+    with pytest.raises(ValueError, match="must not be negative"):
+        client.wait_until(0.0, tolerance_ms=tolerance)
+
+
+def test_a_correction_during_the_wait_counts(
+    client: ChronoTickClient, writer: RecordWriter, record: Record
+):
+    """Ten seconds away by the first record; the next one says that it is now."""
+    target = record.anchor_utc_ns / 1e9 + 10
+    jump = replace(record, anchor_utc_ns=record.anchor_utc_ns + 10**10, epoch=record.epoch + 1)
+    timer = threading.Timer(0.1, writer.write, [jump])
+    timer.start()
+    began = time.monotonic()
+    client.wait_until(target)
+    timer.join()
+    assert 0.09 < time.monotonic() - began < 8
+
+
+def test_a_daemon_that_goes_away_during_the_wait_is_reported(
+    client: ChronoTickClient, writer: RecordWriter, record: Record
+):
+    timer = threading.Timer(0.1, writer.close)
+    timer.start()
+    with pytest.raises(DaemonUnavailable):
+        client.wait_until(record.anchor_utc_ns / 1e9 + 30)
+    timer.join()
+
+
+def test_there_is_no_waiting_without_time(client: ChronoTickClient, writer: RecordWriter):
+    writer.write(replace(good_record(), status=Status.UNKNOWN))
+    with pytest.raises(ClockUnsynchronised):
+        client.wait_until(time.time() + 1)
+
+
+INFO_KEYS = {
+    *("status", "warmup_complete", "measurement_count", "daemon_uptime", "last_ntp_sync"),
+    *("seconds_since_ntp", "ntp_ready", "models_ready", "data_source", "confidence"),
+    *("average_latency_ms", "total_corrections"),
+}
+
+
+def test_the_daemon_is_described_from_the_record(client: ChronoTickClient, record: Record):
+    info = client.get_daemon_info()
+    assert set(info) == INFO_KEYS
+    assert (info["status"], info["warmup_complete"], info["ntp_ready"]) == ("ready", True, True)
+    assert (info["models_ready"], info["measurement_count"]) == (False, 7)
+    assert (info["data_source"], info["confidence"]) == ("ntp", 0.8)
+    assert info["seconds_since_ntp"] == pytest.approx(2.0, abs=0.5)
+    assert info["last_ntp_sync"] == pytest.approx(time.time() + 1.5 - 2.0, abs=0.5)
+    assert info["daemon_uptime"] is info["average_latency_ms"] is info["total_corrections"] is None
+
+
+def test_what_the_record_lacks_is_asked_of_the_daemon(
+    client: ChronoTickClient, record: Record, answering: Callable[..., Path]
+):
+    answering(
+        lambda _: b'{"ok": true, "result": {"daemon_uptime": 12.5, "total_corrections": 9}}\n'
+    )
+    info = client.get_daemon_info()
+    assert (info["daemon_uptime"], info["total_corrections"]) == (12.5, 9)
+    assert info["average_latency_ms"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"status": Status.WARMING_UP}, "warming_up"),
+        ({"status": Status.UNKNOWN}, "unknown"),
+        ({"status": Status.DISRUPTED}, "disrupted"),
+        ({"status": Status.HOLDOVER}, "ready"),
+        ({"suspended_ns": -(10**10)}, "disrupted"),
+        ({"void_after_raw_ns": 1}, "unavailable"),
+    ],
+)
+def test_the_daemons_status_in_a_word(
+    client: ChronoTickClient, writer: RecordWriter, change: dict[str, int], status: str
+):
+    writer.write(replace(good_record(), **change))
+    assert client.get_daemon_info()["status"] == status
+
+
+def test_without_a_record_the_daemon_is_unavailable(client: ChronoTickClient):
+    info = client.get_daemon_info()
+    assert set(info) == INFO_KEYS
+    assert (info["status"], info["data_source"], info["measurement_count"]) == (
+        "unavailable",
+        "system",
+        0,
+    )
+    assert info["last_ntp_sync"] is info["seconds_since_ntp"] is None
+
+
+def test_before_the_first_measurement_there_is_no_last_one(
+    client: ChronoTickClient, writer: RecordWriter
+):
+    writer.write(replace(good_record(), measurements=0, flags=Flags(0), last_sync_raw_ns=0))
+    info = client.get_daemon_info()
+    assert info["last_ntp_sync"] is info["seconds_since_ntp"] is None
+    assert info["ntp_ready"] is info["warmup_complete"] is False
+
+
+def test_a_closed_client_opens_again(client: ChronoTickClient, record: Record):
+    client.get_time()
+    client.close()
+    assert client.get_time().source == "ntp"

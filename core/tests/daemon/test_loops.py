@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from chronotick.daemon.loops import SteadyThread, Ticker
+
+
+def test_the_thread_ticks_until_it_is_stopped():
+    ticks: list[str] = []
+    enough = threading.Event()
+
+    def tick() -> None:
+        ticks.append(threading.current_thread().name)
+        if len(ticks) == 5:
+            enough.set()
+
+    thread = SteadyThread(0.001, tick, pytest.fail)
+    thread.start()
+    assert enough.wait(10)
+    thread.stop()
+    count = len(ticks)
+    time.sleep(0.02)
+    assert len(ticks) == count
+    assert set(ticks) == {"publisher"}
+
+
+def test_late_ticks_are_counted_and_skipped():
+    done = threading.Event()
+    count = 0
+
+    def tick() -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            time.sleep(0.05)
+        else:
+            done.set()
+
+    thread = SteadyThread(0.01, tick, pytest.fail)
+    thread.start()
+    assert done.wait(10)
+    thread.stop()
+    assert thread.missed >= 4
+
+
+def test_a_failure_in_the_thread_is_reported():
+    failures: list[BaseException] = []
+    thread = SteadyThread(0.001, lambda: 1 // 0, failures.append)  # type: ignore[arg-type,return-value]
+    thread.start()
+    thread._thread.join(10)
+    assert isinstance(failures[0], ZeroDivisionError)
+    thread.stop()
+
+
+def test_stopping_a_thread_that_never_started_is_fine():
+    SteadyThread(1.0, lambda: None, pytest.fail).stop()
+
+
+async def test_the_ticker_ends_with_its_functions_exception():
+    count = 0
+
+    def tick() -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        await asyncio.wait_for(Ticker(0.001, tick).run(), 10)

@@ -1,0 +1,51 @@
+"""The demonstration: daemon, servers and reader against known truth."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def demo(*options: str, timeout: float = 50) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chronotick", "demo", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_truth_is_inside_the_bound_and_the_liar_is_found():
+    done = demo("--seconds", "14", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["bound_violations"] == 0
+    assert result["reads"] > 100
+    assert result["error_max_s"] < 500e-6
+    assert abs(result["system_clock_error_s"]) > 10 * result["error_max_s"]
+    reasons = [source["reason"] for source in result["sources"]]
+    assert reasons.count("x") == 1
+    assert sum(model["weight"] for model in result["models"].values()) == pytest.approx(1.0)
+
+
+def test_the_summary_fits_on_a_screen():
+    done = demo("--seconds", "7", "--world", "loopback-calm", "--servers", "1", "--false", "0")
+    assert done.returncode == 0, done.stderr
+    assert "true error" in done.stdout
+    summary = done.stdout.split("summary")[1]
+    assert len(summary.splitlines()) < 20
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--world", "mars-calm"], "mars"),
+        (["--false", "9"], "false"),
+        (["--seconds", "3", "--models", "kalmann"], "kalman"),
+    ],
+)
+def test_mistakes_are_explained(options, words):
+    done = demo(*options)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
