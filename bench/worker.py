@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import zmq
 
 from chronotick.config.schema import Workers
 from chronotick.plugin import ContextBatch, Forecast, ModelSpec, load_plugins
@@ -65,6 +66,36 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+BARE_ECHO = """
+import sys, zmq
+with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+    socket.setsockopt(zmq.IDENTITY, b"bare")
+    socket.connect(sys.argv[1])
+    socket.send(b"hello")
+    while len(frames := socket.recv_multipart()) > 1:
+        socket.send_multipart([frames[0], bytes(8 * 64), bytes(8 * 64 * 9)])
+"""
+
+
+def bare_round_trip(requests: int) -> float:
+    """Return the median of pyzmq alone with frames of the same sizes, for comparison."""
+    with tempfile.TemporaryDirectory() as folder, zmq.Context() as bare:
+        address = f"ipc://{folder}/bare"
+        with bare.socket(zmq.ROUTER) as socket:
+            socket.bind(address)
+            with subprocess.Popen([sys.executable, "-c", BARE_ECHO, address]):
+                socket.recv_multipart()
+                frames = [b"bare", bytes(260), bytes(8 * CONTEXT), bytes(8 * CONTEXT), bytes(32)]
+                trips_s = []
+                for _ in range(requests):
+                    started = time.perf_counter()
+                    socket.send_multipart(frames)
+                    socket.recv_multipart()
+                    trips_s.append(time.perf_counter() - started)
+                socket.send_multipart([b"bare", b"end"])
+    return statistics.median(trips_s)
 
 
 def context() -> ContextBatch:
@@ -185,6 +216,8 @@ async def measure(arguments: argparse.Namespace) -> None:
     chronos, echo = plugins.find("chronos"), plugins.find("echo")
     root = arguments.environments
     held = provide(chronos, root, "cpu", progress=lambda *words: print("environment:", *words))
+    bare_s = bare_round_trip(arguments.requests)
+    print(f"{'pyzmq alone, frames of the same sizes':<44} {bare_s * 1e3:>21.3f} ms")
     with tempfile.TemporaryDirectory() as tiny:
         make = [str(held.interpreter), "-I", "-m", "chronotick_chronos.tiny", tiny]
         subprocess.run(make, check=True, capture_output=True)  # noqa: ASYNC221 - nothing else runs

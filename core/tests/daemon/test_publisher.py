@@ -35,6 +35,9 @@ class Kept:
         self.records.append(record)
         return record
 
+    def renew(self, validity_ns: int) -> None:
+        assert validity_ns == 3 * SECOND
+
     def ensure_in_place(self) -> bool:
         return False
 
@@ -149,3 +152,13 @@ def test_a_host_that_slept_is_told_at_once_before_anything_is_planned_anew(kept,
     publisher.tick(HostClocks(1, BASE, 3600 * SECOND), plan(target()))
     assert kept.records[1].status is Status.DISRUPTED
     assert kept.records[1].bound_ns > 10**18
+
+
+def test_between_steerings_the_line_is_only_renewed(kept, publisher):
+    first, second = plan(target()), plan(target())
+    assert not publisher.renew(0, first)
+    publisher.tick(clocks(0), first)
+    assert publisher.renew(SECOND // 100, first)
+    assert publisher.published == 2
+    assert not publisher.renew(SECOND // 100, second)  # something was learnt
+    assert not publisher.renew(SECOND // 10, first)  # time to steer

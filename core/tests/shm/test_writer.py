@@ -288,3 +288,14 @@ def test_a_file_put_in_place_of_ours_by_a_stranger_is_reported(path: Path):
         writer.ensure_in_place()
     assert path.read_bytes() == b"precious"
     writer.close()
+
+
+def test_renewing_extends_the_validity_and_changes_nothing_else(path: Path, writer: RecordWriter):
+    with pytest.raises(ValueError, match="write one first"):
+        writer.renew(1)
+    written = writer.write(good_record())
+    before = clocks.raw_ns()
+    writer.renew(5 * 10**9)
+    renewed = RecordReader(path).snapshot()
+    assert before <= renewed.void_after_raw_ns - 5 * 10**9 <= clocks.raw_ns()
+    assert replace(renewed, void_after_raw_ns=written.void_after_raw_ns) == written

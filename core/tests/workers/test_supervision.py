@@ -378,6 +378,21 @@ async def test_names_are_unique_and_in_process_models_refused(
         pool.add(replace(echo, name="inside", environment=None))
 
 
+async def test_directories_are_made_absolute_for_the_worker(
+    make_pool: Callable[..., WorkerPool],
+    echo: ModelSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    pool = make_pool(checkpoints={"one": "weights", "two": "org/name@main", "three": "./absent"})
+    found = [
+        pool.add(replace(echo, name=name))._order.checkpoint for name in ("one", "two", "three")
+    ]
+    assert found == [str(tmp_path / "weights"), "org/name@main", str(tmp_path / "absent")]
+
+
 def test_empty_pool_imports_neither_zmq_nor_msgpack():
     program = (
         "import sys\n"

@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 EXAMPLES = {
     "hello": m.Hello(
         protocol=(1, 1),
-        token="example",
+        token="example",  # noqa: S106 - not a secret
         pid=4711,
         runtime="python 3.11.7",
         platform="Linux",

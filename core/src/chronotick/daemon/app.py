@@ -32,6 +32,7 @@ from chronotick.daemon.zoo import Zoo
 from chronotick.fusion.fuse import BASELINE
 from chronotick.ntp import Measurement, NtpMonitor, Reason
 from chronotick.plugin.registry import Plugins, UnknownModel
+from chronotick.shm.clocks import raw_ns as raw_now_ns
 from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.writer import RecordWriter
 
@@ -296,7 +297,10 @@ class Daemon:
 
     def _publish(self) -> None:
         """One tick of the publisher; in its thread."""
-        clocks, plan = read_clocks(), self._published_plan
+        plan = self._published_plan
+        if self.publisher.renew(raw_now_ns(), plan):
+            return
+        clocks = read_clocks()
         self.publisher.tick(clocks, plan)
         if clocks.suspended_ns != plan.suspended_ns:
             self._loop.call_soon_threadsafe(self._on_suspend, clocks)

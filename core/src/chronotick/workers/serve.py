@@ -40,7 +40,8 @@ _WELCOME_TIMEOUT_MS = 30_000
 _HIGH_WATER_MARK = 64
 
 # As plain integers: combining the library's flags costs more than the calls that take them.
-_NOBLOCK = int(zmq.NOBLOCK)
+_EVENTS = int(zmq.EVENTS)
+_WITH_INPUT = frozenset({int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)})
 _MORE = int(zmq.SNDMORE)
 
 
@@ -64,9 +65,8 @@ class Connection:
         return []
 
     def _waiting(self) -> Iterator[Message]:
-        with suppress(zmq.Again):
-            while True:
-                yield from self._decode(self.socket.recv_multipart(_NOBLOCK))
+        while self.socket.getsockopt(_EVENTS) in _WITH_INPUT:
+            yield from self._decode(self.socket.recv_multipart())
 
     def _decode(self, frames: list[bytes]) -> Iterator[Message]:
         with suppress(wire.UnknownMessage):  # of a newer daemon: not for us

@@ -90,7 +90,7 @@ class WorkerPool:
         patience = self._patience or Patience(start_s=self._config.start_timeout_seconds)
         order = Order(
             spec=spec,
-            checkpoint=checkpoint or self._default_checkpoint(spec),
+            checkpoint=_from_here(checkpoint or self._default_checkpoint(spec)),
             device=device,
             threads=self._config.threads,
             memory_limit_mb=self._config.memory_limit_mb,
@@ -182,3 +182,10 @@ class WorkerPool:
         assert self._router is not None  # noqa: S101 - it called us
         self._router.dropped[reason] += 1
         logger.debug("dropped a message from %s: %s", identity, reason)
+
+
+def _from_here(checkpoint: str) -> str:
+    """Make a directory absolute: the worker runs in another one."""
+    path = Path(checkpoint).expanduser()
+    is_path = checkpoint.startswith(("~", "./", "../")) or (checkpoint and path.is_dir())
+    return str(path.absolute()) if is_path else checkpoint
