@@ -22,6 +22,7 @@ from chronotick.workers import (
     ForecastFailed,
     Phase,
     Superseded,
+    UnknownWorker,
     Worker,
     WorkerPool,
     WorkerUnavailable,
@@ -30,6 +31,11 @@ from chronotick.workers.restart import RestartRules
 from chronotick.workers.worker import Patience
 
 LEVELS = (0.1, 0.5, 0.9)
+
+
+def children() -> list[str]:
+    commands = [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    return [command for command in commands if "chronotick.workers.child" in command]
 
 
 @pytest.fixture
@@ -348,8 +354,83 @@ async def test_close_while_starting_leaves_no_process(
             await asyncio.sleep(0)
         await pool.close()
         assert worker.state.phase is Phase.STOPPED
-    commands = [" ".join(child.cmdline()) for child in psutil.Process().children()]
-    assert [command for command in commands if "chronotick.workers.child" in command] == []
+    assert children() == []
+
+
+async def test_removed_worker_ends_in_good_order_and_can_be_added_again(
+    make_pool: Callable[..., WorkerPool],
+    echo: ModelSpec,
+    batch: ContextBatch,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
+    pool = make_pool()
+    worker, other = pool.add(echo), pool.add(replace(echo, name="other"))
+    await wait_for_phase(worker, Phase.READY)
+    await wait_for_phase(other, Phase.READY)
+    process = worker._process
+    await pool.remove("echo")
+    assert process.exited.result() == 0  # as after DRAIN, not after a signal
+    assert (worker.state.phase, worker.state.pid) == (Phase.STOPPED, None)
+    assert set(pool.workers) == {"other"}
+    again = pool.add(echo)
+    await wait_for_phase(again, Phase.READY)
+    for answering in (again, other):
+        assert (await answering.forecast(batch, 2, LEVELS, 5.0)).mean.shape == (1, 2)
+
+
+async def test_removing_fails_the_forecast_in_flight_and_later_ones(
+    make_pool: Callable[..., WorkerPool],
+    echo: ModelSpec,
+    batch: ContextBatch,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
+    pool = make_pool()
+    worker = pool.add(echo, "late=0.3")
+    await wait_for_phase(worker, Phase.READY)
+    request = asyncio.create_task(worker.forecast(batch, 1, LEVELS, 60.0))
+    await asyncio.sleep(0.1)
+    removal = asyncio.create_task(pool.remove("echo"))
+    with pytest.raises(WorkerUnavailable, match="being stopped"):
+        await request
+    assert not removal.done()
+    with pytest.raises(WorkerUnavailable, match="stopped"):
+        await worker.forecast(batch, 1, LEVELS, 60.0)
+    await removal
+
+
+async def test_removing_while_starting_leaves_no_process(
+    make_pool: Callable[..., WorkerPool], echo: ModelSpec
+):
+    pool = make_pool()
+    for turns in range(6):
+        worker = pool.add(echo)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await pool.remove("echo")
+        assert worker.state.phase is Phase.STOPPED
+    assert children() == []
+
+
+async def test_removing_twice_at_once_or_while_closing_does_no_harm(
+    make_pool: Callable[..., WorkerPool],
+    echo: ModelSpec,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
+    pool = make_pool()
+    await wait_for_phase(pool.add(echo), Phase.READY)
+    await asyncio.gather(pool.remove("echo"), pool.remove("echo"), pool.close())
+    assert dict(pool.workers) == {}
+
+
+async def test_removing_what_is_not_there_names_what_is(
+    make_pool: Callable[..., WorkerPool], echo: ModelSpec
+):
+    pool = make_pool()
+    with pytest.raises(UnknownWorker, match="'absent' has a worker; those that have: none"):
+        await pool.remove("absent")
+    pool.add(echo)
+    with pytest.raises(LookupError, match="'absent' has a worker; those that have: echo"):
+        await pool.remove("absent")
 
 
 async def test_two_workers_answer_at_the_same_time(

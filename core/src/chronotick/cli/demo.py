@@ -23,9 +23,23 @@ if TYPE_CHECKING:
 @click.option("--false", "liars", default=1, show_default=True, help="How many of them are wrong.")
 @click.option("--seed", default=1, show_default=True, help="Chance.")
 @click.option("--models", default="kalman,line,hold", show_default=True, help="Models to fuse.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="MODEL=WEIGHTS",
+    help="Weights of a model: a hub id or a directory. May be repeated.",
+)
 @json_option
 @interruptible
-def demo(*, duration: float, models: str, as_json: bool, **world: Any) -> None:  # noqa: ANN401 - click's
+def demo(
+    *,
+    duration: float,
+    models: str,
+    checkpoints: tuple[str, ...],
+    as_json: bool,
+    **world: Any,  # noqa: ANN401 - click's
+) -> None:
     """Show corrected time, its bound and its TRUE error, live.
 
     Starts simulated time servers with known truth on loopback, a daemon that measures them with
@@ -42,8 +56,9 @@ def demo(*, duration: float, models: str, as_json: bool, **world: Any) -> None: 
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    options = ["--models", models, *(f"--checkpoint={weights}" for weights in checkpoints)]
     try:
-        asyncio.run(_show(described, duration, models, as_json=as_json))
+        asyncio.run(_show(described, duration, options, as_json=as_json))
     except DemonstrationError as error:
         fail(error)
 
@@ -87,11 +102,11 @@ class _Tally:
         }
 
 
-async def _show(world: Any, duration: float, models: str, *, as_json: bool) -> None:  # noqa: ANN401 - imported late
+async def _show(world: Any, duration: float, options: list[str], *, as_json: bool) -> None:  # noqa: ANN401 - imported late
     from chronotick.lab.demonstration import demonstrate
 
     tally, shown_s = _Tally(), 0.0
-    async with demonstrate(world, ["--models", models]) as demonstration:
+    async with demonstrate(world, options) as demonstration:
         if not as_json:
             _introduce(demonstration.servers.addresses)
         async for sample in demonstration.samples(duration):

@@ -95,7 +95,7 @@ class KalmanBank:
         Raises:
             ValueError: it is of another bank, or damaged; the bank is not to be used then.
         """
-        filters = snapshot.get("filters") if isinstance(snapshot, dict) else None
+        filters = snapshot.get("filters")
         if not isinstance(filters, list) or snapshot.get("version") != SNAPSHOT_VERSION:
             raise ValueError("the saved state of the clock is of another version")
         if len(filters) != len(self._filters):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
 UNLIMITED = 16384
 LINE_WINDOWS = (8, 16, 32, 64, 128, 256, 512)  # measured samples a line may be fitted to
 
-Vector = NDArray[np.float64]
+Vector = NDArray[np.floating[Any]]
 
 
 class _WithoutWeights:

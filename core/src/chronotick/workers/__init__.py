@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         EnvironmentProblem,
         ForecastFailed,
         Superseded,
+        UnknownWorker,
         WorkerError,
         WorkerUnavailable,
     )
@@ -31,6 +32,7 @@ _HOMES = {
     "Phase": "state",
     "Plan": "recipes",
     "Superseded": "errors",
+    "UnknownWorker": "errors",
     "Worker": "worker",
     "WorkerError": "errors",
     "WorkerPool": "supervisor",
@@ -51,6 +53,7 @@ __all__ = [
     "Phase",
     "Plan",
     "Superseded",
+    "UnknownWorker",
     "Worker",
     "WorkerError",
     "WorkerPool",

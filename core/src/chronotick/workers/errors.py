@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class WorkerError(Exception):
     """Base of the errors a forecast by a worker can end with.
@@ -39,6 +41,14 @@ class DeadlineMissed(WorkerError):  # noqa: N818 - says what happened
 
 class Superseded(WorkerError):  # noqa: N818 - says what happened
     """Raised for a request that waited when a newer context took its place."""
+
+
+class UnknownWorker(LookupError):  # noqa: N818 - says what the name is
+    """Raised for the name of a model that has no worker; the message lists those that have."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        listing = ", ".join(sorted(known)) or "none"
+        super().__init__(f"no model named {name!r} has a worker; those that have: {listing}")
 
 
 class EnvironmentProblem(Exception):  # noqa: N818 - a problem with advice, shown to people

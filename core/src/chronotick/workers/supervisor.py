@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING
 from chronotick.config.schema import Workers
 from chronotick.plugin.contract import ModelSpec
 from chronotick.workers.child import Bootstrap
-from chronotick.workers.environments import Lease
+from chronotick.workers.errors import UnknownWorker
 from chronotick.workers.launch import Launcher, WorkerProcess, worker_variables
+from chronotick.workers.lodging import Lodging
 from chronotick.workers.messages import Message
-from chronotick.workers.provision import provide
 from chronotick.workers.restart import RestartRules
 from chronotick.workers.state import WorkerState
 from chronotick.workers.worker import Order, Patience, Services, Worker
@@ -60,8 +59,7 @@ class WorkerPool:
         self._rules = rules or RestartRules()
         self._on_change = on_change
         self._workers: dict[str, Worker] = {}
-        self._leases: dict[Path, Lease] = {}
-        self._cancelled = threading.Event()
+        self._lodgings: dict[str, Lodging] = {}
         self._launcher: Launcher | None = None
         self._router: Router | None = None
 
@@ -95,26 +93,43 @@ class WorkerPool:
             threads=self._config.threads,
             memory_limit_mb=self._config.memory_limit_mb,
         )
-        worker = Worker(order, self._services(), os.getpid(), patience, self._rules)
-        self._workers[spec.name] = worker
+        lodging = Lodging(self._config)
+        worker = Worker(order, self._services(lodging), os.getpid(), patience, self._rules)
+        self._workers[spec.name], self._lodgings[spec.name] = worker, lodging
         worker.start()
         return worker
 
+    async def remove(self, name: str) -> None:
+        """Stop a worker (DRAIN, SIGTERM, SIGKILL) and forget it; then it can be added again.
+
+        Until this returns the name is taken. When this is cancelled the worker stays, stopped or
+        half stopped, and can be removed again.
+
+        Raises:
+            UnknownWorker: no model of this name has a worker.
+        """
+        worker = self._workers.get(name)
+        if worker is None:
+            raise UnknownWorker(name, self._workers)
+        await worker.stop()
+        if self._workers.get(name) is worker:  # nobody else removed it meanwhile
+            del self._workers[name]
+            self._lodgings.pop(name).leave()
+
     async def close(self) -> None:
         """Stop every worker (DRAIN, SIGTERM, SIGKILL) and close the socket."""
-        self._cancelled.set()
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
         if self._router is not None:
             self._router.close()
         if self._launcher is not None:
             self._launcher.close()
-        for lease in self._leases.values():
-            lease.release()
+        for lodging in self._lodgings.values():
+            lodging.leave()
         self._workers.clear()
-        self._leases.clear()
+        self._lodgings.clear()
         self._router = self._launcher = None
 
-    def _services(self) -> Services:
+    def _services(self, lodging: Lodging) -> Services:
         from chronotick.workers.router import (
             Router,
         )  # pyzmq and msgpack, not before they are needed
@@ -123,7 +138,7 @@ class WorkerPool:
             self._router = Router(self._runtime_dir, self._receive)
             self._launcher = Launcher()
         return Services(
-            prepare=self._prepare,
+            prepare=lodging.prepare,
             launch=self._launch,
             address=self._router.address,
             send=self._router.send,
@@ -138,28 +153,6 @@ class WorkerPool:
             return ""
         revision = spec.checkpoint.revision
         return spec.checkpoint.repository + (f"@{revision}" if revision else "")
-
-    async def _prepare(self, spec: ModelSpec, device: str, report: Callable[[str], None]) -> Path:
-        loop = asyncio.get_running_loop()
-
-        def progress(stage: str, message: str) -> None:
-            loop.call_soon_threadsafe(report, f"{stage}: {message}" if message else stage)
-
-        lease = await asyncio.to_thread(
-            provide,
-            spec,
-            self._config.environments,
-            device,
-            allowed=self._config.build,
-            offline=self._config.offline,
-            progress=progress,
-            cancelled=self._cancelled,
-        )
-        previous = self._leases.pop(lease.interpreter, None)
-        if previous is not None:
-            previous.release()
-        self._leases[lease.interpreter] = lease
-        return lease.interpreter
 
     async def _launch(
         self, interpreter: Path, bootstrap: Bootstrap, log: logging.Logger

@@ -202,7 +202,8 @@ class Worker:
             self._restarts += 1
 
     async def stop(self) -> None:
-        """End the process: DRAIN, then SIGTERM, then SIGKILL."""
+        """End the process: DRAIN, then SIGTERM, then SIGKILL. From now on it answers nothing."""
+        self._enter(Phase.STOPPED)
         if self._life is not None:
             self._life.cancel()
             await asyncio.gather(self._life, return_exceptions=True)
@@ -213,7 +214,8 @@ class Worker:
             await asyncio.wait({process.exited}, timeout=self._patience.drain_s)
             if not process.exited.done():
                 await process.end(self._patience.term_s)
-        self._enter(Phase.STOPPED)
+        self._process, self._rss, self._retry_at_s = None, None, None
+        self.identity = ""
 
     def receive(self, message: Message) -> bool:
         """Handle a message from this worker's process; false if it has no place here."""
@@ -221,6 +223,8 @@ class Worker:
             return self._on_hello(message)
         if not self._greeted:
             return False
+        if self._phase is Phase.STOPPED:
+            return True
         match message:
             case Loading():
                 self._progress += 1
