@@ -1,4 +1,4 @@
-"""The whole path with a real foundation model: uv environment, worker, forecasts, fusion, record."""
+"""The whole path with a real foundation model, in a uv environment of its own."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Models in processes of their own, inside a running daemon: what they may do to the clock (nothing)."""
+"""Models in processes of their own, inside a running daemon: none may harm the clock."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,8 +27,8 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def worker_pid(daemon) -> int:

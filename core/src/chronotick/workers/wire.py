@@ -6,7 +6,6 @@ that came, and nothing is ever unpickled. ``docs/protocol.md`` describes the for
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
@@ -24,6 +23,8 @@ DTYPES: Final = frozenset({"<f4", "<f8", "<i8", "|b1"})
 """The only array types on the wire."""
 
 _DTYPES: Final = {code: np.dtype(code) for code in DTYPES}
+_CODES: Final = {dtype: code for code, dtype in _DTYPES.items()}
+_ARRAY_ENTRY: Final = [str, str, list]
 _MAX_HEAD_BYTES = 2**20
 _MAX_ARRAYS = 64
 _MAX_DIMENSIONS = 4
@@ -45,12 +46,11 @@ def encode(message: Message) -> list[bytes]:
     """
     head: dict[str, Any] = {"t": message.TAG}
     frames: list[bytes] = []
-    for item in fields(message):
-        value = getattr(message, item.name)
-        if item.name == "arrays":
-            head["arrays"], frames = _encode_arrays(value)
-        else:
-            head[item.name] = value
+    for name in _LAYOUTS[message.TAG].names:
+        value = getattr(message, name)
+        if name == "arrays":
+            value, frames = _encode_arrays(value)
+        head[name] = value
     return [msgpack.packb(head), *frames]
 
 
@@ -64,34 +64,30 @@ def decode(frames: Sequence[bytes]) -> Message:
         WireError: anything else that is wrong with it.
     """
     head = _decode_head(frames)
-    tag = head.pop("t", None)
+    tag = head.get("t")
     layout = _LAYOUTS.get(tag) if isinstance(tag, str) else None
     if layout is None:
         raise UnknownMessage(f"unknown message {tag!r:.40}")
-    described = head.pop("arrays", [])
-    values = {
-        name: layout.read(name, value) for name, value in head.items() if name in layout.types
-    }
+    values = layout.read(head)
     if layout.arrays:
-        values["arrays"] = _decode_arrays(described, frames[1:])
+        values["arrays"] = _decode_arrays(head.get("arrays", []), frames)
     elif len(frames) > 1:
         raise WireError(f"{tag} carries no arrays, but {len(frames) - 1} came")
-    if not layout.required <= values.keys():
-        missing = sorted(layout.required - values.keys())
-        raise WireError(f"{tag} lacks {', '.join(missing)}")
     return layout.kind(**values)
 
 
 def _encode_arrays(arrays: Arrays) -> tuple[list[Any], list[bytes]]:
     described, frames = [], []
     for name, array in arrays.items():
-        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        if little.dtype.str not in DTYPES or array.nbytes > MAX_FRAME_BYTES:
+        code = _CODES.get(array.dtype)
+        sent = array if code else array.astype(array.dtype.newbyteorder("<"), copy=False)
+        code = code or _CODES.get(sent.dtype)
+        if code is None or sent.nbytes > MAX_FRAME_BYTES:
             raise WireError(
-                f"array {name!r} cannot be sent: {little.dtype.str}, {array.nbytes} bytes"
+                f"array {name!r} cannot be sent: {sent.dtype.str}, {sent.nbytes} bytes"
             )
-        described.append([name, little.dtype.str, list(array.shape)])
-        frames.append(little.tobytes(order="C"))
+        described.append((name, code, sent.shape))
+        frames.append(sent.tobytes())
     return described, frames
 
 
@@ -116,59 +112,60 @@ def _no_extensions(code: int, _data: bytes) -> object:
 def _decode_arrays(described: object, frames: Sequence[bytes]) -> Arrays:
     if not isinstance(described, list) or len(described) > _MAX_ARRAYS:
         raise WireError(f"arrays must be a list of at most {_MAX_ARRAYS}")
-    if len(described) != len(frames):
-        raise WireError(f"{len(described)} arrays described, {len(frames)} frames came")
-    arrays = dict(
-        _decode_array(entry, frame) for entry, frame in zip(described, frames, strict=True)
-    )
+    if len(described) != len(frames) - 1:
+        raise WireError(f"{len(described)} arrays described, {len(frames) - 1} frames came")
+    arrays = {}
+    for index, entry in enumerate(described, start=1):
+        if not isinstance(entry, list) or list(map(type, entry)) != _ARRAY_ENTRY:
+            raise WireError(f"array described as {entry!r:.80}, not [name, dtype, shape]")
+        arrays[entry[0]] = _decode_array(*entry, frames[index])
     if len(arrays) != len(described):
         raise WireError("two arrays have the same name")
     return arrays
 
 
-def _decode_array(entry: object, frame: bytes) -> tuple[str, NDArray[Any]]:
-    if not (isinstance(entry, list) and [type(part) for part in entry] == [str, str, list]):
-        raise WireError(f"array described as {entry!r:.80}, not [name, dtype, shape]")
-    name, code, shape = entry
+def _decode_array(name: str, code: str, shape: list[object], frame: bytes) -> NDArray[Any]:
     dtype = _DTYPES.get(code)
-    if dtype is None or len(shape) > _MAX_DIMENSIONS or not all(map(_is_size, shape)):
+    if dtype is None or len(shape) > _MAX_DIMENSIONS:
         raise WireError(f"array {name!r} has type {code!r:.10} and shape {shape!r:.80}")
-    # Python's integers cannot overflow here, as a product of numpy's could.
-    expected = math.prod(shape) * dtype.itemsize
+    expected = dtype.itemsize
+    for size in shape:
+        if type(size) is not int or not 0 <= size <= MAX_FRAME_BYTES:
+            raise WireError(f"array {name!r} has type {code!r:.10} and shape {shape!r:.80}")
+        expected *= size  # Python's integers cannot overflow here, as a product of numpy's could
     if expected != len(frame):
         raise WireError(f"array {name!r} needs {expected} bytes, {len(frame)} came")
     try:
-        return name, np.frombuffer(frame, dtype).reshape(shape)
+        return np.ndarray(shape, dtype, frame)  # type: ignore[arg-type] # its items are checked
     except ValueError as error:  # nothing times far too much is still too much for numpy
         raise WireError(f"array {name!r} cannot have shape {shape!r:.80}") from error
 
 
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_FRAME_BYTES
+# msgpack makes plain values only, so the exact type is the type; a boolean is no integer then.
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+    if type(value) is str:
+        return value
+    raise TypeError
 
 
 def _truth(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
+    if type(value) is bool:
+        return value
+    raise TypeError
 
 
 def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError
-    return value
+    if type(value) is int:
+        return value
+    raise TypeError
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError
-    return float(value)
+    if type(value) is float or type(value) is int:
+        return float(value)
+    raise TypeError
 
 
 def _pair(value: object) -> tuple[int, int]:
@@ -179,10 +176,12 @@ def _pair(value: object) -> tuple[int, int]:
 
 
 def _numbers(value: object) -> tuple[float, ...]:
-    if not isinstance(value, list):
-        raise TypeError
-    return tuple(_number(item) for item in value)
+    if isinstance(value, list) and _NUMBER_TYPES.issuperset(map(type, value)):
+        return tuple(map(float, value))
+    raise TypeError
 
+
+_NUMBER_TYPES: Final = frozenset({int, float})
 
 # Annotations are strings here (PEP 563), so a field's type is looked up by its spelling.
 _READ: Final[dict[str, Callable[[object], object]]] = {
@@ -197,27 +196,46 @@ _READ: Final[dict[str, Callable[[object], object]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What the fields of a message look like, worked out once."""
+    """What the fields of a message look like, worked out once.
+
+    ``names`` are all its fields in order, ``plain`` those in the head with their readers.
+    """
 
     kind: type[Message]
+    names: tuple[str, ...]
+    plain: tuple[tuple[str, Callable[[object], object]], ...]
     types: Mapping[str, str]
     required: frozenset[str]
     arrays: bool
 
-    def read(self, name: str, value: object) -> Any:  # noqa: ANN401 - as the field's type says
-        try:
-            return _READ[self.types[name]](value)
-        except TypeError as error:
-            raise WireError(f"{name} must be {self.types[name]}, not {value!r:.80}") from error
+    def read(self, head: Mapping[str, object]) -> dict[str, Any]:
+        """Return the checked fields of a head, ``arrays`` excepted."""
+        values: dict[str, Any] = {}
+        for name, read in self.plain:
+            if name in head:
+                try:
+                    values[name] = read(head[name])
+                except TypeError as error:
+                    raise WireError(
+                        f"{name} must be {self.types[name]}, not {head[name]!r:.80}"
+                    ) from error
+        if not self.required <= values.keys():
+            missing = ", ".join(sorted(self.required - values.keys()))
+            raise WireError(f"{self.kind.TAG} lacks {missing}")
+        return values
 
 
 def _layout(kind: type[Message]) -> _Layout:
-    plain = {item.name: item for item in fields(kind) if item.name != "arrays"}
+    names = tuple(item.name for item in fields(kind))
+    plain = [item for item in fields(kind) if item.name != "arrays"]
+    types = {item.name: str(item.type) for item in plain}
     return _Layout(
         kind=kind,
-        types={name: str(item.type) for name, item in plain.items()},
-        required=frozenset(name for name, item in plain.items() if item.default is MISSING),
-        arrays=len(plain) < len(fields(kind)),
+        names=names,
+        plain=tuple((name, _READ[spelling]) for name, spelling in types.items()),
+        types=types,
+        required=frozenset(item.name for item in plain if item.default is MISSING),
+        arrays="arrays" in names,
     )
 
 
