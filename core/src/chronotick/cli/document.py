@@ -40,9 +40,7 @@ _ALIASES = """\
 
 def commands() -> str:
     """``docs/commands.md``: every command with its help, in the order of ``chronotick --help``."""
-    pages = [
-        _section(context) for context in walk(_context(chronotick, "chronotick", parent=None))
-    ]
+    pages = [_section(context) for context in walk(_context(chronotick, "chronotick", parent=None))]
     return "\n".join([_INTRODUCTION, *pages, _aliases()])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,7 @@ from chronotick.config.schema import History as HistoryConfig
 from chronotick.daemon.status import Transition, words
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.fusion import Score
-from chronotick.history import History, boot_id, open_history
+from chronotick.history import History, HistoryUnavailableError, boot_id, open_history
 from chronotick.history import Score as StoredScore
 from chronotick.ntp.measurement import Measurement
 
@@ -58,7 +59,16 @@ class Memory:
         Returns:
             Whether the clock goes on without a warm-up.
         """
-        self._resume_scores()
+        try:
+            self._timekeeper.skill.restore(self._history.load_scores())
+        except ValueError as error:
+            self._note(f"{error}; models have to prove themselves anew")
+        except HistoryUnavailableError as error:
+            self._note(f"nothing is resumed: {error}")
+            return False
+        return self._resume_clock(raw_ns, suspended_ns)
+
+    def _resume_clock(self, raw_ns: int, suspended_ns: int) -> bool:
         saved = self._history.load_state(boot_id())
         if saved is None:
             return False
@@ -73,8 +83,7 @@ class Memory:
                 return False
             self._timekeeper.restore(saved.snapshot["timekeeper"])
         except (KeyError, TypeError, ValueError) as error:
-            self.messages.append(f"history: the clock's saved state is not used: {error}")
-            _log.warning(self.messages[-1])
+            self._note(f"the clock's saved state is not used: {error}")
             return False
         earlier = self._history.measurements_since(raw_ns - CONTEXT_NS)
         self._timekeeper.remember(stored.measurement for stored in earlier if stored.selected)
@@ -104,11 +113,13 @@ class Memory:
             )
             self._history.score_forecast(number, judged)
 
-    def changed(self, transition: Transition, unix_ns: int) -> None:
+    def changed(self, transition: Transition) -> None:
         """Write a change of state down."""
+        state = self._timekeeper.state(transition.raw_ns)
+        offset_ns = state.offset_ns if state else time.time_ns() - transition.raw_ns
         self._history.add_transition(
             raw_ns=transition.raw_ns,
-            unix_ns=unix_ns,
+            unix_ns=transition.raw_ns + offset_ns,
             before=words(transition.before),
             after=words(transition.after),
             reason=transition.reason,
@@ -146,9 +157,6 @@ class Memory:
         """Write what is queued and let go of the file."""
         self._history.close()
 
-    def _resume_scores(self) -> None:
-        try:
-            self._timekeeper.skill.restore(self._history.load_scores())
-        except ValueError as error:
-            self.messages.append(f"history: {error}; models have to prove themselves anew")
-            _log.warning(self.messages[-1])
+    def _note(self, message: str) -> None:
+        self.messages.append(f"history: {message}")
+        _log.warning(self.messages[-1])

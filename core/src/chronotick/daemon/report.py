@@ -45,9 +45,9 @@ class Reporter:
             "version": version("chronotick"),
             "pid": os.getpid(),
             "daemon_uptime": round(time.monotonic() - self._started_s, 3),
-            "status": words(daemon.state.status),
-            "reason": daemon.state.reason,
-            "transitions": dict(daemon.state.counts),
+            "status": words(daemon.clockwork.state.status),
+            "reason": daemon.clockwork.state.reason,
+            "transitions": dict(daemon.clockwork.state.counts),
             "clock": self._clock(),
             "sources_believed": list(daemon.monitor.selected().survivors),
             "weights": self._weights(),
@@ -63,7 +63,7 @@ class Reporter:
                 "missed": daemon.publishing.missed,
             },
             "system_clock_steps": daemon.publisher.system_steps,
-            "bound_contradictions": daemon.timekeeper.bound.contradictions,
+            "bound_contradictions": daemon.clockwork.timekeeper.bound.contradictions,
             "history": daemon.memory.report(),
             "daemon_memory_mb": _memory_mb(),
             "cpu_affinity": sorted(os.sched_getaffinity(0)) if _HAS_AFFINITY else [],
@@ -78,9 +78,13 @@ class Reporter:
         """Every model: what it does, what it is worth at each horizon, why it has its weight."""
         daemon = self._daemon
         skill: dict[str, list[dict[str, Any]]] = {}
-        for row in daemon.timekeeper.skill.table():
+        for row in daemon.clockwork.timekeeper.skill.table():
             skill.setdefault(row.pop("model"), []).append(row)
-        members = {m.model: m for m in daemon.target.fused.members} if daemon.target else {}
+        members = (
+            {m.model: m for m in daemon.clockwork.target.fused.members}
+            if daemon.clockwork.target
+            else {}
+        )
         report = daemon.zoo.report()
         for name, entry in report.items():
             member = members.get(name)
@@ -90,12 +94,12 @@ class Reporter:
         return report
 
     def _clock(self) -> dict[str, Any] | None:
-        record, target = self._daemon.publisher.record, self._daemon.target
+        record, target = self._daemon.publisher.record, self._daemon.clockwork.target
         if record is None or target is None:
             return None
         raw_ns = read_clocks().raw_ns
-        newest = self._daemon.timekeeper.newest_raw_ns
-        calibration = self._daemon.timekeeper.calibration
+        newest = self._daemon.clockwork.timekeeper.newest_raw_ns
+        calibration = self._daemon.clockwork.timekeeper.calibration
         return {
             **_time(record, raw_ns),
             "frequency_ppm": target.rate * 1e6,
@@ -108,7 +112,7 @@ class Reporter:
         }
 
     def _weights(self) -> dict[str, float]:
-        target = self._daemon.target
+        target = self._daemon.clockwork.target
         return {m.model: m.weight for m in target.fused.members} if target else {}
 
     def _models_summary(self) -> dict[str, str]:

@@ -22,7 +22,8 @@ LOAD_REQUEST: Final = 0
 """The request id under which a worker reports that loading failed; requests count from 1."""
 
 Arrays = Mapping[str, NDArray[Any]]
-_COVARIATE = "covariate:"
+_COVARIATE: Final = "covariate:"
+_FLOAT64: Final = np.dtype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,7 @@ def request_of(
         id=request_id,
         deadline_ns=deadline_ns,
         horizon=horizon,
-        quantiles=tuple(float(level) for level in quantiles),
+        quantiles=tuple(map(float, quantiles)),
         step_s=float(batch.step_s),
         arrays=arrays,
     )
@@ -243,6 +244,6 @@ def forecast_of(result: Result) -> Forecast:
 
 def _matrix(arrays: Arrays, name: str) -> NDArray[np.float64]:
     array = arrays.get(name)
-    if array is None or array.dtype != np.float64 or array.ndim != 2:  # noqa: PLR2004 - [series, x]
+    if array is None or array.dtype != _FLOAT64 or array.ndim != 2:  # noqa: PLR2004 - [series, x]
         raise ValueError(f"the request needs a two-dimensional float64 array named {name}")
     return array

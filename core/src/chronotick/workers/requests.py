@@ -101,22 +101,25 @@ class Desk:
         self, batch: ContextBatch, horizon: int, quantiles: Sequence[float], timeout_s: float
     ) -> asyncio.Future[Forecast]:
         """Send a request, or let it wait in place of an older one."""
-        self.tally.requests += 1
+        now_s = self.loop.time()
         request = Request(
             batch=batch,
             horizon=horizon,
             quantiles=quantiles,
             timeout_s=timeout_s,
-            deadline_s=self.loop.time() + timeout_s,
+            deadline_s=now_s + timeout_s,
             answer=self.loop.create_future(),
         )
-        request.timer = self.loop.call_at(request.deadline_s, self._expire, request)
         if self.in_flight is None:
-            self._send(request)
+            self._send(request, now_s)
         else:
             if self.waiting is not None:
                 self.waiting.fail(Superseded(self.worker, "a newer context took its place"))
             self.waiting = request
+        # What can be done while the worker computes comes after sending.
+        self.tally.requests += 1
+        if not request.answer.done():
+            request.timer = self.loop.call_at(request.deadline_s, self._expire, request)
         return request.answer
 
     def receive(self, message: Result | Failed) -> None:
@@ -162,10 +165,10 @@ class Desk:
         self.answered(self.loop.time() - request.sent_s)
         request.succeed(forecast)
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: Request, now_s: float) -> None:
         request.id = next(self._ids)
-        request.sent_s = self.loop.time()
-        if self.send(request.message(request.sent_s)):
+        request.sent_s = now_s
+        if self.send(request.message(now_s)):
             self.in_flight = request
         else:
             request.fail(WorkerUnavailable(self.worker, "its connection is gone"))
@@ -173,7 +176,7 @@ class Desk:
     def _send_waiting(self) -> None:
         request, self.waiting = self.waiting, None
         if request is not None and not request.answer.done():
-            self._send(request)
+            self._send(request, self.loop.time())
 
     def _expire(self, request: Request) -> None:
         if not request.answer.done():

@@ -23,18 +23,12 @@ import zmq
 
 from chronotick.workers import wire
 from chronotick.workers.messages import Message
+from chronotick.workers.multipart import NOBLOCK, has_input, receive_frames, send_frames
 
 Receive = Callable[[str, Message], None]
 
 _HIGH_WATER_MARK: Final = 64
 _LONGEST_PATH: Final = 107  # of a Unix socket: sizeof(sun_path) - 1, unix(7)
-_MESSAGES_PER_TURN: Final = 64
-
-# As plain integers: combining the library's flags costs more than the calls that take them.
-_EVENTS: Final = int(zmq.EVENTS)
-_POLLIN: Final = int(zmq.POLLIN)
-_NOBLOCK: Final = int(zmq.NOBLOCK)
-_NOBLOCK_AND_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +67,15 @@ class Router:
 
     def send(self, identity: str, message: Message) -> bool:
         """Send without waiting; false when that worker is not connected or does not read."""
-        *frames, last = [identity.encode(), *wire.encode(message)]
+        frames = [identity.encode(), *wire.encode(message)]
         try:
-            for frame in frames:
-                self._socket.send(frame, _NOBLOCK_AND_MORE)
-            self._socket.send(last, _NOBLOCK)
+            send_frames(self._socket, frames, NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno in (errno.EHOSTUNREACH, errno.EAGAIN):
                 return False
             raise
         # The socket's descriptor is edge-triggered: sending can swallow the edge of an arrival.
-        if self._readable():
+        if has_input(self._socket):
             self._loop.call_soon(self._drain)
         return True
 
@@ -96,16 +88,12 @@ class Router:
         os.close(self._lock)
 
     def _drain(self) -> None:
-        for _ in range(_MESSAGES_PER_TURN):
-            if self._socket.closed or not self._readable():
-                return
-            identity, *frames = self._socket.recv_multipart()
-            self._dispatch(identity, frames)
-        self._loop.call_soon(self._drain)  # more is waiting; others in the loop come first
-
-    def _readable(self) -> bool:
-        events = self._socket.getsockopt(_EVENTS)
-        return isinstance(events, int) and bool(events & _POLLIN)
+        if self._socket.closed or not has_input(self._socket):
+            return
+        identity, *frames = receive_frames(self._socket)
+        self._dispatch(identity, frames)
+        # More may be waiting, but whoever this message has woken comes first.
+        self._loop.call_soon(self._drain)
 
     def _dispatch(self, identity: bytes, frames: list[bytes]) -> None:
         try:

@@ -7,8 +7,6 @@ import platform
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -35,14 +33,10 @@ from chronotick.workers.messages import (
     batch_of,
     result_of,
 )
+from chronotick.workers.multipart import has_input, receive_frames, send_frames
 
 _WELCOME_TIMEOUT_MS = 30_000
 _HIGH_WATER_MARK = 64
-
-# As plain integers: combining the library's flags costs more than the calls that take them.
-_EVENTS = int(zmq.EVENTS)
-_WITH_INPUT = frozenset({int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)})
-_MORE = int(zmq.SNDMORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +47,28 @@ class Connection:
 
     def send(self, message: Message) -> None:
         """Send one message; waits while the daemon does not read."""
-        *frames, last = wire.encode(message)
-        for frame in frames:
-            self.socket.send(frame, _MORE)
-        self.socket.send(last)
+        send_frames(self.socket, wire.encode(message))
 
     def receive(self) -> list[Message]:
-        """Wait for a message and return all that are there; none when the wait timed out."""
-        with suppress(zmq.Again):
-            return [*self._decode(self.socket.recv_multipart()), *self._waiting()]
-        return []
+        """Return all messages that are there, or else wait for one; none when that timed out.
 
-    def _waiting(self) -> Iterator[Message]:
-        while self.socket.getsockopt(_EVENTS) in _WITH_INPUT:
-            yield from self._decode(self.socket.recv_multipart())
+        Looking first costs nothing while no request is under way. One that is waited for has
+        come this moment: nothing can lie behind it yet.
+        """
+        messages: list[Message] = []
+        while has_input(self.socket):
+            self._receive_one(messages)
+        try:
+            while not messages:
+                self._receive_one(messages)
+        except zmq.Again:
+            pass
+        return messages
 
-    def _decode(self, frames: list[bytes]) -> Iterator[Message]:
+    def _receive_one(self, messages: list[Message]) -> None:
+        frames = receive_frames(self.socket)
         with suppress(wire.UnknownMessage):  # of a newer daemon: not for us
-            yield wire.decode(frames)
+            messages.append(wire.decode(frames))
 
 
 def serve(bootstrap: child.Bootstrap, lifeline: int) -> int:

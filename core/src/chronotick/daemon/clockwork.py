@@ -1,0 +1,188 @@
+"""From measurements to plans: what the daemon decides, without sockets, threads or an event loop.
+
+Whoever drives it says what time it is, so that the same code runs on the host's clocks and on a
+virtual one.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from chronotick.clock import HostClocks, Innovation
+from chronotick.config.schema import Timing
+from chronotick.daemon.memory import Memory
+from chronotick.daemon.publisher import Description, Plan
+from chronotick.daemon.status import Facts, StateMachine
+from chronotick.daemon.timekeeper import Target, Timekeeper
+from chronotick.fusion.fuse import BASELINE
+from chronotick.ntp import Measurement, Reason, Selection, SourceReport
+from chronotick.shm.layout import Flags, Source, Status
+from chronotick.shm.record import READY, SERVING
+
+POLLS_OF_SILENCE = 3.0  # unanswered polls after which the clock is in holdover
+ALONE = 0.999  # weight from which one model is all there is
+
+_log = logging.getLogger("chronotick.daemon")
+
+
+class Sources(Protocol):
+    """The servers, as :class:`chronotick.ntp.NtpMonitor` shows them."""
+
+    def selected(self) -> Selection:
+        """Return who is believed."""
+
+    def sources(self) -> list[SourceReport]:
+        """Describe every source."""
+
+    def feedback(self, source: str, normalised_innovation: float) -> None:
+        """Tell how well a source's last measurement was predicted."""
+
+    def burst(self, *, forget: bool = False) -> None:
+        """Ask all sources quickly again."""
+
+
+class Clockwork:
+    """Takes measurements of believed sources and plans what is published.
+
+    Args:
+        timekeeper: estimate, bound, scores and fusion.
+        memory: where measurements and scores are written down.
+        state: the state machine.
+        timing: when servers are measured; replaced when the configuration is reloaded.
+        clocks: the host's clocks at the start.
+    """
+
+    def __init__(
+        self,
+        timekeeper: Timekeeper,
+        memory: Memory,
+        state: StateMachine,
+        timing: Timing,
+        clocks: HostClocks,
+    ) -> None:
+        self.timekeeper = timekeeper
+        self.memory = memory
+        self.state = state
+        self.timing = timing
+        self.target: Target | None = None
+        self._believed: frozenset[str] = frozenset()
+        self._warm_since_ns = clocks.raw_ns
+        self._counted_from = 0
+        self._suspended_ns = clocks.suspended_ns
+        self._generation = 0
+
+    def resume(self, raw_ns: int) -> bool:
+        """Go on from before a restart, if that is possible; return whether it was."""
+        if not self.memory.resume(raw_ns, self._suspended_ns):
+            return False
+        self._believed = self.timekeeper.contributors
+        self._warm_since_ns = 0
+        self.state.change(raw_ns, Status.SYNCHRONISED, "resumed from before the restart")
+        return True
+
+    def measure(self, measurement: Measurement, sources: Sources) -> bool:
+        """Take a measurement; return whether its source is believed, so that it was learnt from."""
+        selection = sources.selected()
+        self._disown(selection)
+        if selection.survivors:
+            self._believed = frozenset(selection.survivors)
+        selected = selection.uses(measurement.source)
+        number = self.memory.measured(measurement, selected=selected)
+        if not selected:
+            return False
+        innovation, scores = self.timekeeper.measure(measurement)
+        self.memory.scored(number, scores)
+        noise_s = innovation.noise_variance**0.5
+        sources.feedback(measurement.source, innovation.residual_s / noise_s)
+        self._watch(innovation, measurement.raw_ns)
+        return True
+
+    def plan(self, raw_ns: int, sources: Sources, *, models_ready: bool) -> Plan:
+        """Say where time should be at an instant, and what it is worth."""
+        self.target = self.timekeeper.target(raw_ns, self._believed)
+        self.state.judge(raw_ns, self._facts(raw_ns, sources))
+        self.memory.save_if_due(raw_ns, self._suspended_ns)
+        about = self._describe(bool(sources.selected().survivors), models_ready)
+        return Plan(self.target, about, self._suspended_ns, self._generation)
+
+    def slept(self, clocks: HostClocks, sources: Sources) -> None:
+        """Forget the clock after a suspend of the host; a sleep already known changes nothing."""
+        slept_s = (clocks.suspended_ns - self._suspended_ns) * 1e-9
+        if slept_s == 0:
+            return
+        self._suspended_ns = clocks.suspended_ns
+        self._generation += 1
+        self.timekeeper.disrupt()
+        self._disrupted(clocks.raw_ns, f"the host slept for {slept_s:.1f} s")
+        sources.burst(forget=True)
+
+    def save(self, raw_ns: int) -> None:
+        """Save what a restart goes on with."""
+        self.memory.save(raw_ns, self._suspended_ns)
+
+    def _disown(self, selection: Selection) -> None:
+        liars = {s for s, why in selection.reasons.items() if why is Reason.FALSETICKER}
+        if liars & self.timekeeper.contributors:
+            _log.warning("estimate rebuilt without %s", ", ".join(sorted(liars)))
+            self.timekeeper.disbelieve(liars)
+
+    def _watch(self, innovation: Innovation, raw_ns: int) -> None:
+        if innovation.reacquired:
+            moved_ms = innovation.residual_s * 1e3
+            self._disrupted(raw_ns, f"all measurements moved by about {moved_ms:+.3f} ms at once")
+
+    def _disrupted(self, raw_ns: int, reason: str) -> None:
+        self._counted_from = self.timekeeper.accepted
+        self._warm_since_ns = raw_ns
+        self.state.change(raw_ns, Status.DISRUPTED, reason)
+
+    def _facts(self, raw_ns: int, sources: Sources) -> Facts:
+        newest = self.timekeeper.newest_raw_ns
+        reports = sources.sources()
+        polls = [s.poll_s for s in reports if s.id in self._believed and s.poll_s is not None]
+        shortest_s = self.timing.normal_operation.measurement_interval
+        believed = len(sources.selected().survivors)
+        return Facts(
+            has_time=self.target is not None,
+            warm_up_over=raw_ns - self._warm_since_ns >= self.timing.warm_up.duration_seconds * 1e9,
+            measurements=self.timekeeper.accepted - self._counted_from,
+            believed=believed or self._believed_from_before(reports),
+            silent_s=(raw_ns - newest) * 1e-9 if newest is not None else float("inf"),
+            patience_s=POLLS_OF_SILENCE * max(min(polls, default=0.0), shortest_s),
+        )
+
+    def _believed_from_before(self, reports: list[SourceReport]) -> int:
+        """After a restart the sources from before are believed until they were asked again."""
+        asked = any(report.reach for report in reports)
+        return 0 if asked or self.timekeeper.accepted else len(self._believed)
+
+    def _describe(self, ntp_ready: bool, models_ready: bool) -> Description:
+        status = self.state.status
+        flags = self.timekeeper.leap_flags(self._believed)
+        for flag, holds in (
+            (Flags.NTP_READY, ntp_ready),
+            (Flags.MODELS_READY, models_ready),
+            (Flags.VALID, status in SERVING),
+            (Flags.WARM_UP_COMPLETE, status in READY),
+        ):
+            flags |= flag if holds else Flags(0)
+        return Description(
+            status=status,
+            flags=flags,
+            source=_source(status, self.target),
+            confidence=self.timekeeper.calibration.confidence,
+            last_sync_raw_ns=self.timekeeper.newest_raw_ns or 0,
+            measurements=self.timekeeper.accepted,
+        )
+
+
+def _source(status: Status, target: Target | None) -> Source:
+    if target is None:
+        return Source.NONE
+    if status is Status.HOLDOVER:
+        return Source.HOLDOVER
+    heaviest = max(target.fused.members, key=lambda member: member.weight)
+    if heaviest.weight < ALONE:
+        return Source.FUSION
+    return Source.NTP if heaviest.model == BASELINE else Source.MODEL

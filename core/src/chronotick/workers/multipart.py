@@ -1,0 +1,55 @@
+"""Messages of several frames through a ZeroMQ socket, with few and cheap calls.
+
+Every call here is made for every forecast, by a processor whose caches hold something else by
+then. Flags and options are plain integers: combining the library's own costs more than the calls
+that take them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import zmq
+
+NOBLOCK: Final = int(zmq.NOBLOCK)
+
+_MORE: Final = int(zmq.SNDMORE)
+_EVENTS: Final = int(zmq.EVENTS)
+_WITH_INPUT: Final = frozenset({int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)})
+
+
+def send_frames(socket: zmq.Socket[bytes], frames: Sequence[bytes], flags: int = 0) -> None:
+    """Send one message; ``flags`` is 0 or :data:`NOBLOCK`.
+
+    Raises:
+        zmq.ZMQError: it cannot be sent, or (``zmq.Again``) not without waiting.
+    """
+    send, last = socket.send, len(frames) - 1
+    more = flags | _MORE
+    for index, frame in enumerate(frames):
+        send(frame, more if index < last else flags)
+
+
+def receive_frames(socket: zmq.Socket[bytes]) -> list[bytes]:
+    """Receive one message, waiting for it as long as the socket's ``RCVTIMEO`` says.
+
+    Raises:
+        zmq.Again: none came in time.
+    """
+    # A Frame knows whether another one follows; after bytes the socket must be asked.
+    frame = socket.recv(copy=False)
+    frames = [frame.bytes]
+    while frame.more:
+        frame = socket.recv(copy=False)
+        frames.append(frame.bytes)
+    return frames
+
+
+def has_input(socket: zmq.Socket[bytes]) -> bool:
+    """Tell whether a message can be received at once.
+
+    This also re-arms the socket's descriptor, which is edge-triggered: one who waits for that must
+    have been told "no" since the last time anything was sent or received.
+    """
+    return socket.getsockopt(_EVENTS) in _WITH_INPUT
