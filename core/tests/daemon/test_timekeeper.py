@@ -23,18 +23,7 @@ def measurements(seconds: float, every: float = 16.0, world: World = LIVE):
         for server in range(len(world.servers)):
             exchange = live.exchange(server, round((n * every + server * 0.1) * SECOND))
             if exchange is not None:
-                found.append(
-                    Measurement(
-                        source=f"s{server}",
-                        raw_ns=(exchange.t1_ns + exchange.t4_ns) // 2,
-                        offset_ns=exchange.offset_ns,
-                        delay_ns=exchange.delay_ns,
-                        precision_ns=1000,
-                        root_delay_ns=0,
-                        root_dispersion_ns=0,
-                        stratum=1,
-                    )
-                )
+                found.append(exchange.measurement())
     return live, found
 
 
@@ -44,7 +33,7 @@ def keeper(**sections: object) -> Timekeeper:
 
 def test_without_measurements_there_is_no_target_and_no_window():
     k = keeper()
-    assert k.target(0, {"s0"}) is None
+    assert k.target(0, {"0"}) is None
     assert k.window(Config().short_term, 0) is None
     assert k.newest_raw_ns is None
 
@@ -54,7 +43,7 @@ def test_truth_stays_within_the_hard_limits_and_near_the_estimate():
     live, found = measurements(3600)
     for m in found:
         k.measure(m)
-        target = k.target(m.raw_ns + SECOND, {"s0", "s1"})
+        target = k.target(m.raw_ns + SECOND, {"0", "1"})
         assert target is not None
         truth = live.truth(target.raw_ns) - target.raw_ns
         assert target.low_ns <= truth <= target.high_ns
@@ -73,7 +62,7 @@ def test_models_are_scored_by_later_measurements_and_gain_weight():
         assert window is not None
         forecast, latency = line.forecast(as_batch(window, 512), 16, LEVELS)
         k.forecast(as_path("line", "short_term", window, forecast, latency))
-    target = k.target(found[-1].raw_ns + 10 * SECOND, {"s0", "s1"})
+    target = k.target(found[-1].raw_ns + 10 * SECOND, {"0", "1"})
     assert target is not None
     assert {row["model"] for row in k.skill.table()} == {"line"}
     weights = {m.model: m.weight for m in target.fused.members}
@@ -84,14 +73,14 @@ def test_a_lying_source_is_taken_out_again():
     k, honest = keeper(), keeper()
     _, found = measurements(1600)
     for m in found:
-        if m.source == "s0":
+        if m.source == "0":
             honest.measure(m)
-        lie = 30_000_000 if m.source == "s1" else 0
+        lie = 30_000_000 if m.source == "1" else 0
         k.measure(Measurement(**{**_fields(m), "offset_ns": m.offset_ns + lie}))
-    k.disbelieve({"s1"})
-    assert k.contributors == {"s0"}
+    k.disbelieve({"1"})
+    assert k.contributors == {"0"}
     raw_ns = found[-1].raw_ns + SECOND
-    cleaned, wanted = k.target(raw_ns, {"s0"}), honest.target(raw_ns, {"s0"})
+    cleaned, wanted = k.target(raw_ns, {"0"}), honest.target(raw_ns, {"0"})
     assert cleaned is not None
     assert wanted is not None
     assert cleaned.offset_ns == wanted.offset_ns
@@ -108,7 +97,7 @@ def test_a_disruption_forgets_the_clock():
         k.measure(m)
     generation = k.generation
     k.disrupt()
-    assert k.target(found[-1].raw_ns, {"s0", "s1"}) is None
+    assert k.target(found[-1].raw_ns, {"0", "1"}) is None
     assert k.generation > generation
 
 
@@ -119,7 +108,7 @@ def test_restored_it_goes_on_as_if_nothing_had_happened():
         k.measure(m)
     twin.restore(k.snapshot())
     later = found[-1].raw_ns
-    mine, theirs = k.target(later, {"s0", "s1"}), twin.target(later, {"s0", "s1"})
+    mine, theirs = k.target(later, {"0", "1"}), twin.target(later, {"0", "1"})
     assert mine is not None
     assert theirs is not None
     assert (mine.offset_ns, mine.rate, mine.sigma_ns) == (
@@ -136,10 +125,10 @@ def test_a_damaged_snapshot_changes_nothing(damage):
     _, found = measurements(200)
     for m in found:
         k.measure(m)
-    before = k.target(found[-1].raw_ns, {"s0"})
+    before = k.target(found[-1].raw_ns, {"0"})
     with pytest.raises(ValueError, match="saved"):
         k.restore(damage)
-    assert k.target(found[-1].raw_ns, {"s0"}) == before
+    assert k.target(found[-1].raw_ns, {"0"}) == before
 
 
 def test_leap_is_announced_when_most_sources_do():
@@ -147,7 +136,7 @@ def test_leap_is_announced_when_most_sources_do():
     _, found = measurements(64)
     for m in found:
         k.measure(Measurement(**{**_fields(m), "leap": 1}))
-    assert k.leap_flags({"s0", "s1"}) == Flags.LEAP_INSERT
+    assert k.leap_flags({"0", "1"}) == Flags.LEAP_INSERT
     assert k.leap_flags(set()) == Flags(0)
 
 
@@ -162,7 +151,7 @@ def test_estimate_beats_the_median_of_the_measurements():
             continue
         raw_ns = m.raw_ns + 32 * SECOND
         truth = live.truth(raw_ns) - raw_ns
-        target = k.target(raw_ns, {"s0", "s1"})
+        target = k.target(raw_ns, {"0", "1"})
         assert target is not None
         mine.append(target.offset_ns - truth)
         median.append(

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 
+from chronotick.history import boot_id
 from chronotick.lab.network import Leg, PathModel, RouteChange
 from chronotick.lab.oscillator import OSCILLATORS
 from chronotick.lab.path_presets import PATHS
-from chronotick.lab.world import DEFAULT_START_UTC_NS, Lie, ServerModel, World, current_boot_id
+from chronotick.lab.world import DEFAULT_START_UTC_NS, Lie, ServerModel, World
 
 NS = 1_000_000_000
 
@@ -81,7 +82,7 @@ def test_truth_can_be_rebuilt_from_the_description_by_another_process():
 
 def test_starting_now_starts_at_about_the_time_of_this_machine():
     world = World.from_preset("dc-calm").starting_now()
-    assert world.boot_id == current_boot_id()
+    assert world.boot_id == boot_id()
     assert world.start_utc_ns > DEFAULT_START_UTC_NS
     assert World.from_preset("dc-calm").start_utc_ns == DEFAULT_START_UTC_NS
 

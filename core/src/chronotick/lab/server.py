@@ -6,8 +6,9 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 
+from chronotick.history import boot_id
 from chronotick.lab.simulated_server import SimulatedServer
-from chronotick.lab.world import LiveWorld, World, current_boot_id
+from chronotick.lab.world import LiveWorld, World
 from chronotick.ntp.timestamps import raw_now_ns
 
 
@@ -71,7 +72,7 @@ async def serve(
 
 
 def _check(world: World, ports: Sequence[int]) -> None:
-    if world.boot_id != current_boot_id() or world.start_raw_ns > raw_now_ns():
+    if world.boot_id != boot_id() or world.start_raw_ns > raw_now_ns():
         raise ValueError(
             "this world has not been started on this boot of this machine, so real clocks mean "
             "nothing in it. Serve world.starting_now() instead."

@@ -6,24 +6,26 @@ import difflib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path as FilePath
 from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from chronotick.history import boot_id
 from chronotick.lab.description import Description, NonNegative
 from chronotick.lab.network import NS_PER_S, Path, PathModel
 from chronotick.lab.oscillator import OSCILLATORS, Oscillator, OscillatorModel
 from chronotick.lab.path_presets import PATHS
+from chronotick.ntp.measurement import Measurement
 
 FALSE_OFFSET_S = 0.030
 """How wrong the false servers of a preset are."""
 INITIAL_OFFSET_SD_S = 0.025
 INITIAL_FREQUENCY_LIMIT = 30e-6
+PRECISION_NS = 1000
+"""What the embedded server states and kernel stamps achieve."""
 DEFAULT_START_UTC_NS = 1_767_225_600 * NS_PER_S
 """2026-01-01T00:00:00Z."""
-BOOT_ID = FilePath("/proc/sys/kernel/random/boot_id")
 
 
 Fault = Literal["origin", "replay", "truncated", "mode", "version", "no-time"]
@@ -137,7 +139,7 @@ class World(Description):
         now = {
             "start_raw_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW),
             "start_utc_ns": time.time_ns(),
-            "boot_id": current_boot_id(),
+            "boot_id": boot_id(),
         }
         return self.model_copy(update=now)
 
@@ -173,6 +175,19 @@ class Exchange:
     def delay_ns(self) -> int:
         """Round trip without the hold time, ``(t4-t1)-(t3-t2)``."""
         return (self.t4_ns - self.t1_ns) - (self.t3_ns - self.t2_ns)
+
+    def measurement(self) -> Measurement:
+        """What an NTP client makes of it; the source is the server's number."""
+        return Measurement(
+            source=str(self.server),
+            raw_ns=(self.t1_ns + self.t4_ns) // 2,
+            offset_ns=self.offset_ns,
+            delay_ns=self.delay_ns,
+            precision_ns=PRECISION_NS,
+            root_delay_ns=0,
+            root_dispersion_ns=0,
+            stratum=1,
+        )
 
 
 class LiveWorld:
@@ -230,11 +245,6 @@ class LiveWorld:
             t3_ns=self.truth(sent_ns) + lie_ns,
             t4_ns=sent_ns + transit.backward_ns,
         )
-
-
-def current_boot_id() -> str:
-    """This boot of this machine; empty where the kernel does not tell."""
-    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
 
 
 def _randomised(model: OscillatorModel, rng: np.random.Generator) -> OscillatorModel:
