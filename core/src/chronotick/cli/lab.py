@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from chronotick.cli.output import fail, interruptible
+from chronotick.cli.output import fail, interruptible, json_option, print_json
 
 if TYPE_CHECKING:
     from chronotick.lab.world import World
@@ -24,13 +25,16 @@ def lab() -> None:
 @click.option("--false", "liars", default=0, show_default=True, help="How many of them are wrong.")
 @click.option("--seed", default=0, show_default=True, help="Chance.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to answer on.")
-@click.option("--port", "ports", multiple=True, type=int, help="A port per server (default: free).")
+@click.option(
+    "--port", type=int, help="Port of the first server; the others follow (default: free)."
+)
 @click.option(
     "--describe",
     type=click.Path(path_type=Path),
     help="Write the world's description here: who reads it knows the truth.",
 )
 @click.option("--seconds", "duration", type=float, help="Stop after this time (default: never).")
+@json_option
 @interruptible
 def serve(
     *,
@@ -39,13 +43,14 @@ def serve(
     liars: int,
     seed: int,
     host: str,
-    ports: tuple[int, ...],
+    port: int | None,
     describe: Path | None,
     duration: float | None,
+    as_json: bool,
 ) -> None:
     """Answer NTP on loopback from a simulated world, until stopped.
 
-    Prints one address per line: each a server for `chronotick run --server`.
+    Prints one address per line: each a server for `chronotick run --server`. JSON: one line.
     """
     import asyncio
 
@@ -57,13 +62,21 @@ def serve(
         raise click.UsageError(str(error)) from None
     if describe is not None:
         describe.write_text(world.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    ports = range(port, port + servers) if port else ()
     try:
-        asyncio.run(_serve(world, host, ports, duration))
+        asyncio.run(_serve(world, host, ports, duration, as_json=as_json))
     except (OSError, ValueError) as error:
         fail(error)
 
 
-async def _serve(world: World, host: str, ports: tuple[int, ...], duration: float | None) -> None:
+async def _serve(
+    world: World,
+    host: str,
+    ports: Sequence[int],
+    duration: float | None,
+    *,
+    as_json: bool,
+) -> None:
     import asyncio
     import signal
 
@@ -72,8 +85,10 @@ async def _serve(world: World, host: str, ports: tuple[int, ...], duration: floa
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with running(world, host=host, ports=ports) as served:
-        for address in served.addresses:
-            click.echo(address)
+        if as_json:
+            print_json({"servers": served.addresses}, pretty=False)
+        else:
+            click.echo("\n".join(served.addresses))
         try:
             await asyncio.wait_for(stop.wait(), duration)
         except asyncio.TimeoutError:
