@@ -38,7 +38,8 @@ def measurement(raw_s: float, beyond_trend_ns: int) -> Measurement:
 
 
 def window(*measurements: object, length: int = 10):
-    return context_window(measurements, lambda _: 1e-6, TREND, 10 * SECOND, length)  # type: ignore[arg-type]
+    samples = [(each, 1e-6) for each in measurements]
+    return context_window(samples, TREND, 10 * SECOND, length)  # type: ignore[arg-type]
 
 
 def test_each_step_holds_the_mean_of_its_measurements_beyond_the_trend():
@@ -52,14 +53,8 @@ def test_each_step_holds_the_mean_of_its_measurements_beyond_the_trend():
 
 
 def test_noisy_measurements_weigh_less():
-    noise = {1000: 1e-6, 9000: 1e-3}
-    w = context_window(
-        [measurement(99, 1000), measurement(98, 9000)],
-        lambda m: noise[m.offset_ns - TREND.offset_at(m.raw_ns)],
-        TREND,
-        10 * SECOND,
-        4,
-    )
+    samples = [(measurement(99, 1000), 1e-6), (measurement(98, 9000), 1e-3)]
+    w = context_window(samples, TREND, 10 * SECOND, 4)
     assert w.values[-1] == pytest.approx(1e-6, rel=1e-3)
 
 

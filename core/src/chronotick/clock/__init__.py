@@ -2,7 +2,7 @@
 
 from chronotick.clock.bank import KalmanBank
 from chronotick.clock.bound import HardBound, Interval
-from chronotick.clock.context import ContextWindow, context_window
+from chronotick.clock.context import ContextWindow, Sample, context_window
 from chronotick.clock.estimator import Estimator, Innovation
 from chronotick.clock.host import HostClocks, read_clocks
 from chronotick.clock.kalman import KalmanFilter
@@ -20,6 +20,7 @@ __all__ = [
     "Interval",
     "KalmanBank",
     "KalmanFilter",
+    "Sample",
     "context_window",
     "read_clocks",
 ]

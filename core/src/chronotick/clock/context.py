@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from chronotick.clock.state import ClockState
 from chronotick.ntp.measurement import Measurement
+
+Sample = tuple[Measurement, float]
+"""A measurement and its standard uncertainty in s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,7 @@ class ContextWindow:
 
 
 def context_window(
-    measurements: Iterable[Measurement],
-    noise_s: Callable[[Measurement], float],
-    trend: ClockState,
-    step_ns: int,
-    length: int,
+    samples: Iterable[Sample], trend: ClockState, step_ns: int, length: int
 ) -> ContextWindow:
     """Sample what measurements say beyond the trend.
 
@@ -51,8 +50,8 @@ def context_window(
     output, which is how an earlier prototype diverged by hundreds of seconds.
 
     Args:
-        measurements: in any order; those outside the window are left out.
-        noise_s: standard uncertainty in s of a measurement.
+        samples: measurements with their standard uncertainty in s, newest first: nothing is read
+            beyond the first that is too old.
         trend: state at the end of the window.
         step_ns: sampling step.
         length: number of steps.
@@ -63,22 +62,24 @@ def context_window(
     newest_raw_ns = 0
     weight = np.zeros(length)
     weighted = np.zeros(length)
-    for measurement in measurements:
+    for measurement, noise_s in samples:
         if not isinstance(measurement, Measurement):
             raise TypeError(f"a context is made of measurements, not of {type(measurement)}")
-        position = length - 1 - (trend.raw_ns - measurement.raw_ns) // step_ns
-        if not 0 <= position < length:
+        age = (trend.raw_ns - measurement.raw_ns) // step_ns
+        if age < 0:
             continue
+        if age >= length:
+            break
         newest_raw_ns = max(newest_raw_ns, measurement.raw_ns)
         residual = (measurement.offset_ns - trend.offset_at(measurement.raw_ns)) * 1e-9
-        w = 1.0 / noise_s(measurement) ** 2
-        weight[position] += w
-        weighted[position] += w * residual
+        w = 1.0 / noise_s**2
+        weight[length - 1 - age] += w
+        weighted[length - 1 - age] += w * residual
     empty = weight == 0
     weight[empty] = np.nan
     return ContextWindow(
         trend=trend,
-        newest_raw_ns=newest_raw_ns if (weight > 0).any() else trend.raw_ns,
+        newest_raw_ns=newest_raw_ns or trend.raw_ns,
         step_ns=step_ns,
         values=weighted / weight,
         noise=1.0 / np.sqrt(weight),

@@ -18,6 +18,7 @@ from chronotick.clock import (
     HardBound,
     Innovation,
     KalmanBank,
+    Sample,
     context_window,
 )
 from chronotick.config.schema import Config, Predictor
@@ -72,7 +73,8 @@ class Timekeeper:
         self._fusion = Fusion(method.removesuffix("_weighting"), self.skill)
         self._scorer = Scorer()
         self._estimator = self._new_estimator()
-        self._measurements: deque[Measurement] = deque(maxlen=REMEMBERED)
+        self._samples: deque[Sample] = deque(maxlen=REMEMBERED)
+        self._newest: dict[str, Measurement] = {}  # of each source in the estimate
         self._paths: dict[str, dict[str, PathForecast]] = {}
         self.accepted = 0
         self.generation = 0  # forecasts from an earlier one are about another clock
@@ -85,20 +87,20 @@ class Timekeeper:
     @property
     def contributors(self) -> frozenset[str]:
         """Sources whose measurements are in the estimate."""
-        return frozenset(m.source for m in self._measurements)
+        return frozenset(self._newest)
 
     def measure(self, measurement: Measurement) -> tuple[Innovation, list[Score]]:
         """Take a measurement of a believed source: score forecasts by it, then learn from it."""
-        noise = self._estimator.noise_s(measurement) ** 2
+        noise_variance = self._estimator.noise_s(measurement) ** 2
         bias_s = self._estimator.bias_s(measurement.source)
-        scores = self._scorer.judge(measurement, noise, bias_s)
+        scores = self._scorer.judge(measurement, noise_variance, bias_s)
         for score in scores:
             self.skill.add(score.path.model, score.horizon_s, score.error_s, score.noise_variance)
         innovation = self._estimator.update(measurement)
         if self.accepted:
             self.calibration.add(innovation)
         self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
-        self._measurements.append(measurement)
+        self._keep(measurement)
         self.accepted += 1
         if innovation.reacquired:
             self._drop_forecasts()
@@ -106,22 +108,25 @@ class Timekeeper:
 
     def disbelieve(self, sources: Collection[str]) -> None:
         """Rebuild the estimate without the measurements of sources that turned out to lie."""
-        kept = [m for m in self._measurements if m.source not in sources]
-        self._measurements = deque(kept, maxlen=REMEMBERED)
+        kept = [sample for sample in self._samples if sample[0].source not in sources]
+        self._samples = deque(kept, maxlen=REMEMBERED)
+        self._newest = {s: m for s, m in self._newest.items() if s not in sources}
         self._estimator = self._new_estimator()
-        for measurement in kept[-REPLAYED:]:
+        for measurement, _ in kept[-REPLAYED:]:
             self._estimator.update(measurement)
         self._drop_forecasts()
 
     def remember(self, measurements: Iterable[Measurement]) -> None:
         """Put earlier measurements of this boot into the contexts, without learning from them."""
-        self._measurements.extend(measurements)
+        for measurement in measurements:
+            self._keep(measurement)
 
     def disrupt(self) -> None:
         """Forget the clock: what was measured before says nothing of it any more."""
         self._estimator = self._new_estimator()
         self.bound.forget()
-        self._measurements.clear()
+        self._samples.clear()
+        self._newest.clear()
         self._drop_forecasts()
 
     def forecast(self, path: PathForecast) -> None:
@@ -139,8 +144,7 @@ class Timekeeper:
         if trend is None:
             return None
         return context_window(
-            self._measurements,
-            self._estimator.noise_s,
+            reversed(self._samples),
             trend,
             round(predictor.step * 1e9),
             predictor.context_length,
@@ -175,14 +179,12 @@ class Timekeeper:
 
     def leap_flags(self, sources: Collection[str]) -> Flags:
         """Return what most of the given sources announced last, and whether all authenticate."""
-        newest = {m.source: m for m in self._measurements if m.source in sources}
-        if not newest:
-            return Flags(0)
+        newest = [m for source, m in self._newest.items() if source in sources]
         flags = Flags(0)
         for leap, flag in _LEAPS.items():
-            if 2 * sum(m.leap == leap for m in newest.values()) > len(newest):
+            if 2 * sum(m.leap == leap for m in newest) > len(newest):
                 flags |= flag
-        if all(m.authenticated for m in newest.values()):
+        if newest and all(m.authenticated for m in newest):
             flags |= Flags.AUTHENTICATED
         return flags
 
@@ -208,6 +210,10 @@ class Timekeeper:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"the saved state is damaged: {error!r}") from error
         self._estimator, self.calibration = estimator, calibration
+
+    def _keep(self, measurement: Measurement) -> None:
+        self._samples.append((measurement, self._estimator.noise_s(measurement)))
+        self._newest[measurement.source] = measurement
 
     def _new_estimator(self) -> Estimator:
         clock = self._config.clock
