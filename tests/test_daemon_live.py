@@ -245,3 +245,15 @@ def test_start_from_an_application_and_stop(chronyd, tmp_path, monkeypatch):
         assert clock.status()["status"] in {"warming-up", "synchronised"}
     with pytest.raises(DaemonUnavailable):
         clock.now()
+
+
+def test_a_reading_is_of_one_instant(start_daemon, chronyd):
+    """``read --json`` once took the estimate and the system time at two instants, 2 ms apart."""
+    daemon = start_daemon("--server", chronyd)
+    daemon.wait_for(Status.SYNCHRONISED)
+    command = [sys.executable, "-m", "chronotick", "read", "--json"]
+    done = subprocess.run(command, env=daemon.environ, capture_output=True, text=True, check=True)
+    reading = json.loads(done.stdout)
+    apart_s = reading["time_ns"] / 1e9 - reading["system_time"]
+    assert apart_s == pytest.approx(reading["offset_correction_s"], abs=1e-6)
+    assert reading["earliest_ns"] < reading["time_ns"] < reading["latest_ns"]

@@ -49,3 +49,17 @@ def test_mistakes_are_explained(options, words):
     assert done.returncode != 0
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_users_own_settings_cannot_lead_simulated_time_into_a_real_record(
+    tmp_path, monkeypatch
+):
+    """The demonstration's daemon once took the record and the history named in the environment."""
+    record, history = tmp_path / "record", tmp_path / "history.sqlite3"
+    monkeypatch.setenv("CHRONOTICK_SHM", str(record))
+    monkeypatch.setenv("CHRONOTICK_HISTORY__PATH", str(history))
+    monkeypatch.setenv("CHRONOTICK_CONTROL", str(tmp_path / "control.sock"))
+    done = demo("--seconds", "5", "--json")
+    assert done.returncode == 0, done.stderr
+    assert not record.exists()
+    assert not history.exists()

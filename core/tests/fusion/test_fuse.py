@@ -159,3 +159,12 @@ def test_forecasts_of_a_disrupted_clock_are_not_judged():
     scorer.add(path("m", 0.0))
     scorer.forget()
     assert scorer.judge(measurement(116, 0), 1e-12, 0.0) == []
+
+
+def test_looking_ahead_moves_no_weight():
+    fusion = Fusion("inverse_variance", skill := Skill(4))
+    fuse(fusion, path("good", 0.0), raw_s=101)
+    for _ in range(10):
+        skill.add("good", 1.0, 1e-9, 1e-18)
+    ahead = fusion.ahead(state(), 1.0, 102 * SECOND, {"good": path("good", 0.0)})
+    assert weights(ahead)["good"] == 0.0

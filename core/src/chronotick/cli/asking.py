@@ -42,7 +42,8 @@ def status(*, as_json: bool, socket_path: Path | None) -> None:
 
 def _status_lines(answer: dict[str, Any]) -> list[str]:
     clock = answer["clock"]
-    lines = [f"status      {answer['status']} ({answer['reason']})"]
+    since = seconds(answer["status_since_s"])
+    lines = [f"status      {answer['status']} for {since} ({answer['reason']})"]
     if clock:
         age = clock["last_measurement_age_s"]
         lines += [

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from chronotick.cli.output import NO_DAEMON, fail, json_option, print_json, table
+from chronotick.cli.output import NO_DAEMON, NOT_SYNCHRONISED, fail, json_option, print_json, table
 from chronotick.cli.reading import shm_option
 
 REPEATS = 7
@@ -22,15 +22,17 @@ REPEATS = 7
 @json_option
 def bench(shm: Path | None, *, iterations: int, as_json: bool) -> None:
     """Time reads of the running daemon's record against time.time(), in the same run."""
-    from chronotick.client import ChronoTick, ChronoTickError
+    from chronotick.client import ChronoTick, ClockUnsynchronised, DaemonUnavailable
 
     if iterations < 1:
         raise click.BadParameter("must be at least 1", param_hint="--iterations")
     clock, pure = ChronoTick(shm), ChronoTick(shm, pure=True)
     try:
-        clock.now(allow_unsynchronised=False)
-    except ChronoTickError as error:
+        clock.now()
+    except DaemonUnavailable as error:
         fail(error, NO_DAEMON)
+    except ClockUnsynchronised as error:
+        fail(error, NOT_SYNCHRONISED)
     calls: dict[str, Callable[[], Any]] = {
         "time.time()": time.time,
         "chronotick.time()": clock.time,

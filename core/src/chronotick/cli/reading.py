@@ -28,14 +28,14 @@ shm_option = click.option(
 
 
 def _take(shm: Path | None) -> tuple[DetailedTime, Now]:
-    """One reading; raises what the client raises."""
-    from chronotick.client import ChronoTick
+    """One reading, both halves of the same instant; raises what the client raises."""
+    from chronotick.client.detailed import detailed_at
+    from chronotick.client.served import ServedClock
+    from chronotick.shm.record import interval_at
 
-    clock = ChronoTick(shm)
-    now = clock.now(allow_unsynchronised=True)
-    if now.sigma_ns > 2**62:  # nothing to be had: let the client say why
-        clock.now()
-    return clock.time_detailed(), now
+    record, raw_ns = ServedClock(shm).read()
+    detailed = detailed_at(record, raw_ns)
+    return detailed, interval_at(record, raw_ns)._replace(status=detailed.status)
 
 
 def _reading(shm: Path | None) -> tuple[DetailedTime, Now]:

@@ -58,6 +58,11 @@ def detailed_time(clock: ServedClock) -> DetailedTime:
     except (DaemonUnavailable, ClockUnsynchronised) as reason:
         clock.warn(reason)
         return _of_system(getattr(reason, "status", Status.UNKNOWN))
+    return detailed_at(record, raw_ns)
+
+
+def detailed_at(record: Record, raw_ns: int) -> DetailedTime:
+    """Say all that a record which serves time says about a RAW instant (ns), which must be now."""
     if was_suspended(record):
         return _detailed(record, raw_ns, math.inf, Status.DISRUPTED)
     return _detailed(record, raw_ns, bound_at(record, raw_ns), record.status)

@@ -92,7 +92,7 @@ class Daemon:
         self.clockwork = Clockwork(
             timekeeper,
             self.memory,
-            StateMachine(self._on_transition),
+            StateMachine(self._on_transition, clocks.raw_ns),
             config.clock_measurement.timing,
             clocks,
         )

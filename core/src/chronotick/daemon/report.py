@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chronotick.clock import read_clocks
 from chronotick.daemon.status import words
 from chronotick.ntp import SourceReport
+from chronotick.shm.clocks import raw_ns as raw_now_ns
 from chronotick.shm.record import Record, bound_at, sigma_at, time_at
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Reporter:
             "daemon_uptime": round(time.monotonic() - self._started_s, 3),
             "status": words(daemon.clockwork.state.status),
             "reason": daemon.clockwork.state.reason,
+            "status_since_s": (raw_now_ns() - daemon.clockwork.state.since_raw_ns) * 1e-9,
             "transitions": dict(daemon.clockwork.state.counts),
             "clock": self._clock(),
             "sources_believed": list(daemon.monitor.selected().survivors),
@@ -136,7 +138,8 @@ class Reporter:
             for name, entry in daemon.zoo.report().items()
             if entry.get("last_error") and entry["state"] != "ready"
         ]
-        return [*daemon.memory.messages, *plugins, *models]
+        history = daemon.memory.report()["problem"]
+        return [*daemon.memory.messages, *([history] if history else []), *plugins, *models]
 
 
 def _time(record: Record, raw_ns: int) -> dict[str, Any]:

@@ -53,12 +53,14 @@ class StateMachine:
 
     Args:
         on_transition: told of each change.
+        raw_ns: RAW time at the start.
     """
 
-    def __init__(self, on_transition: Callable[[Transition], None]) -> None:
+    def __init__(self, on_transition: Callable[[Transition], None], raw_ns: int = 0) -> None:
         self._on_transition = on_transition
         self.status = Status.UNKNOWN
         self.reason = "no measurement yet"
+        self.since_raw_ns = raw_ns
         self.counts: Counter[str] = Counter()
 
     def judge(self, raw_ns: int, facts: Facts) -> Status:
@@ -72,7 +74,7 @@ class StateMachine:
         if after is self.status:
             return
         transition = Transition(raw_ns=raw_ns, before=self.status, after=after, reason=reason)
-        self.status, self.reason = after, reason
+        self.status, self.reason, self.since_raw_ns = after, reason, raw_ns
         self.counts[after.name.lower()] += 1
         _log.info("%s -> %s: %s", words(transition.before), words(after), reason)
         self._on_transition(transition)

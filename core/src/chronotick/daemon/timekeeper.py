@@ -162,8 +162,11 @@ class Timekeeper:
         if newest_raw_ns is None or limits is None:
             return None
         # Fused from the state at the newest measurement: its age is the baseline's horizon.
-        now = self._fuse(newest_raw_ns, raw_ns)
-        soon = self._fuse(newest_raw_ns, raw_ns + LOOK_AHEAD_NS)
+        state = self._estimator.state(newest_raw_ns)
+        assert state is not None  # noqa: S101 - there is a newest measurement
+        factor, soon_ns = self.calibration.factor, raw_ns + LOOK_AHEAD_NS
+        now = self._fusion.fuse(state, factor, raw_ns, self._speakers(raw_ns))
+        soon = self._fusion.ahead(state, factor, soon_ns, self._speakers(soon_ns))
         return Target(
             raw_ns=raw_ns,
             offset_ns=now.offset_ns,
@@ -219,11 +222,8 @@ class Timekeeper:
         clock = self._config.clock
         return KalmanBank(clock.wander, clock.max_frequency_error_ppm * 1e-6)
 
-    def _fuse(self, newest_raw_ns: int, raw_ns: int) -> Fused:
-        state = self._estimator.state(newest_raw_ns)
-        assert state is not None  # noqa: S101 - there is a newest measurement
-        paths = {model: _speaker(by_loop, raw_ns) for model, by_loop in self._paths.items()}
-        return self._fusion.fuse(state, self.calibration.factor, raw_ns, paths)
+    def _speakers(self, raw_ns: int) -> dict[str, PathForecast]:
+        return {model: _speaker(by_loop, raw_ns) for model, by_loop in self._paths.items()}
 
     def _drop_forecasts(self) -> None:
         self.generation += 1

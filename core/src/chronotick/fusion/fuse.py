@@ -87,7 +87,7 @@ class Fusion:
     def fuse(
         self, state: ClockState, factor: float, raw_ns: int, paths: Mapping[str, PathForecast]
     ) -> Fused:
-        """Fuse at an instant, and let the weights move on to it.
+        """Let the weights move on to an instant and fuse there.
 
         Args:
             state: the estimator's newest state; its extrapolation is the baseline.
@@ -95,15 +95,24 @@ class Fusion:
             raw_ns: the instant, not before the state's.
             paths: for each model the forecast that speaks for it.
         """
-        candidates = [self._baseline(state, factor, raw_ns)]
+        self._follow(self._targets(self._candidates(state, factor, raw_ns, paths)), raw_ns)
+        return self.ahead(state, factor, raw_ns, paths)
+
+    def ahead(
+        self, state: ClockState, factor: float, raw_ns: int, paths: Mapping[str, PathForecast]
+    ) -> Fused:
+        """Fuse at an instant with the weights as they are; arguments as for :meth:`fuse`."""
+        return _combine(self._candidates(state, factor, raw_ns, paths), self._weights, raw_ns)
+
+    def _candidates(
+        self, state: ClockState, factor: float, raw_ns: int, paths: Mapping[str, PathForecast]
+    ) -> list[_Candidate]:
         estimate = state.var_offset * factor**2
-        candidates += [
-            self._candidate(path, raw_ns, estimate)
-            for model, path in paths.items()
-            if model != BASELINE
+        others = (path for model, path in paths.items() if model != BASELINE)
+        return [
+            self._baseline(state, factor, raw_ns),
+            *(self._candidate(path, raw_ns, estimate) for path in others),
         ]
-        self._follow(self._targets(candidates), raw_ns)
-        return _combine(candidates, self._weights, raw_ns)
 
     def _baseline(self, state: ClockState, factor: float, raw_ns: int) -> _Candidate:
         return _Candidate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -164,7 +165,9 @@ async def _start_daemon(servers: Servers, directory: Path, options: Sequence[str
     config.write_text(_configuration(directory), encoding="utf-8")
     named = [part for address in servers.addresses for part in ("--server", address)]
     command = [sys.executable, "-m", "chronotick", "run", "--config", str(config), *named, *options]
-    return await asyncio.create_subprocess_exec(*command, stderr=PIPE)
+    # The user's settings are for the user's daemon: its record must never hold simulated time.
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOTICK_")}
+    return await asyncio.create_subprocess_exec(*command, stderr=PIPE, env=environ)
 
 
 def _configuration(directory: Path) -> str:
