@@ -173,3 +173,24 @@ def test_noise_of_a_first_sample_is_not_zero():
     estimator.update(first)
     assert estimator.noise_s(first) > 1e-4
     assert estimator.noise_s(dataclasses.replace(first, delay_ns=60_000_000)) > 5e-3
+
+
+def test_a_source_that_is_gone_takes_its_bias_with_it_and_nothing_else():
+    estimator = kalman()
+    for t in range(0, 640, 16):
+        estimator.update(measurement(t, BASE, source="a"))
+        estimator.update(measurement(t + 1, BASE, source="b"))
+    before = estimator.state(640 * SECOND)
+    bias = estimator.bias_s("b")
+    estimator.drop("a")
+    estimator.drop("never seen")
+    assert estimator.state(640 * SECOND) == before
+    assert estimator.bias_s("a") == 0.0
+    assert estimator.bias_s("b") == bias
+    estimator.update(measurement(656, BASE, source="a"))
+
+
+def test_the_first_delay_counts_once():
+    estimator = kalman()
+    estimator.update(measurement(1, BASE, 40_000_000))
+    assert estimator.snapshot()["delays"] == {"a": [0.04]}

@@ -13,7 +13,7 @@ from chronotick.config.schema import Config
 from chronotick.daemon.clockwork import Clockwork
 from chronotick.daemon.memory import Memory
 from chronotick.daemon.publisher import Plan
-from chronotick.daemon.reload import needing_restart
+from chronotick.daemon.reload import effective, needing_restart
 from chronotick.daemon.status import StateMachine
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.history import boot_id, open_history
@@ -76,14 +76,28 @@ def started(path: Path) -> Iterator[list[Clockwork]]:
         clockwork.memory.close()
 
 
-def start(started: list[Clockwork], path: Path, raw_s: float = 0.0, slept_ns: int = 0) -> Clockwork:
+def start(
+    started: list[Clockwork],
+    path: Path,
+    raw_s: float = 0.0,
+    slept_ns: int = 0,
+    servers: tuple[str, ...] = (),
+) -> Clockwork:
     config = Config()
     timekeeper = Timekeeper(config)
     opened = open_history(path, 30.0)
     memory = Memory(opened.history, timekeeper, 3600.0, opened.messages)
-    clocks = HostClocks(round(raw_s * SECOND), BASE, slept_ns)
-    timing = config.clock_measurement.timing
-    clockwork = Clockwork(timekeeper, memory, StateMachine(memory.changed), timing, clocks)
+    if servers:
+        measured = {"ntp": {"servers": servers}}
+        config = Config.model_validate({"clock_measurement": measured})
+    clockwork = Clockwork(
+        timekeeper,
+        memory,
+        StateMachine(memory.changed),
+        config.clock_measurement,
+        raw_ns=round(raw_s * SECOND),
+        suspended_ns=slept_ns,
+    )
     started.append(clockwork)
     return clockwork
 
@@ -223,9 +237,72 @@ def test_a_state_that_says_nothing_any_more_is_not_resumed(started, path, raw_s,
     assert second.state.status is Status.UNKNOWN
 
 
+def saved_and_started_again(
+    started, path, before, *, raw_s: float = 100, servers: tuple[str, ...] = ()
+) -> Clockwork:
+    before(first := start(started, path))
+    first.save(80 * SECOND)
+    started.pop().memory.close()
+    return start(started, path, raw_s=raw_s, servers=servers)
+
+
+def test_a_state_measured_on_other_servers_is_not_resumed(started, path):
+    """It once was, and a time wrong by 23 ms was vouched for with a bound of 165 us."""
+    again = saved_and_started_again(
+        started, path, lambda c: synchronise(c, Servers(a=Reason.BEST)), servers=("192.0.2.1",)
+    )
+    assert not again.resume(100 * SECOND)
+
+
+def test_a_state_that_was_warming_up_is_not_resumed_as_synchronised(started, path):
+    again = saved_and_started_again(
+        started, path, lambda c: synchronise(c, Servers(a=Reason.BEST), until_s=4)
+    )
+    assert not again.resume(100 * SECOND)
+
+
+def test_a_first_measurement_that_contradicts_a_resumed_clock_starts_it_over(started, path):
+    again = saved_and_started_again(started, path, lambda c: synchronise(c, Servers(a=Reason.BEST)))
+    assert again.resume(100 * SECOND)
+    servers = Servers(a=Reason.BEST)
+    before = again.plan(100 * SECOND, servers, models_ready=True)
+    again.measure(measurement(100.5, beyond_ns=23_000_000), servers)
+    plan = again.plan(100_500_000_000, servers, models_ready=True)
+    assert plan.about.status in {Status.DISRUPTED, Status.UNKNOWN}
+    assert plan.target is None
+    assert plan.generation == before.generation + 1
+    again.measure(measurement(101, beyond_ns=23_000_000), servers)
+    target = again.plan(101 * SECOND, servers, models_ready=True).target
+    assert target is not None
+    assert target.offset_ns == BASE + 23_000_000
+
+
+def test_sources_that_were_no_longer_believed_do_not_come_back(started, path):
+    def before(clockwork: Clockwork) -> None:
+        servers = Servers(a=Reason.BEST, b=Reason.USED)
+        synchronise(clockwork, servers)
+        clockwork.measure(measurement(79.5, "b"), servers)
+        servers.reasons["b"] = Reason.FALSETICKER
+        clockwork.measure(measurement(80), servers)
+
+    again = saved_and_started_again(started, path, before)
+    assert again.resume(100 * SECOND)
+    assert again.timekeeper.contributors == {"a"}
+
+
+def test_an_interrupted_reading_of_the_clocks_is_no_sleep(clockwork):
+    """BOOTTIME - MONOTONIC read with a gap of 6 ms between the two once erased the clock."""
+    servers = Servers(a=Reason.BEST)
+    synchronise(clockwork, servers)
+    for read_ns in (-6_000_000, -50_000_000, 9_000_000):
+        clockwork.slept(HostClocks(80 * SECOND, BASE, read_ns), servers)
+    assert clockwork.state.status is Status.SYNCHRONISED
+    assert servers.bursts == []
+
+
 def test_a_damaged_saved_state_is_told_and_not_used(started, path):
     first = start(started, path)
-    first.memory._history.save_state(boot_id(), 1, {"newest_raw_ns": 1, "suspended_ns": 0})
+    first.memory._history.save_state(boot_id(), 1, {"newest_raw_ns": 1})
     first.memory._history.save_scores({"kalman@99": [1, 1, 1, 1]})
     assert not first.resume(2)
     assert len(first.memory.messages) == 2
@@ -243,3 +320,7 @@ def test_what_a_reload_cannot_change_is_named():
     )
     assert needing_restart(old, new) == ["fusion.method", "shm.path", "short_term.device"]
     assert needing_restart(old, old) == []
+    after = effective(old, new)
+    assert (after.shm.frequency, after.short_term.models) == (50, ["line"])
+    assert (after.shm.path, after.short_term.device) == (old.shm.path, old.short_term.device)
+    assert needing_restart(after, new) == needing_restart(old, new)  # told at each reload

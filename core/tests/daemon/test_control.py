@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chronotick.daemon.control import ControlError, ControlServer, json_ready
+from chronotick.daemon.control import ControlServer, ControlSocketError, json_ready
 
 
 @pytest.fixture
@@ -88,21 +88,21 @@ async def test_a_socket_left_by_a_dead_daemon_is_replaced(path):
 
 
 async def test_a_living_daemons_socket_is_not_taken(server, path):
-    with pytest.raises(ControlError, match="another daemon answers"):
+    with pytest.raises(ControlSocketError, match="another daemon answers"):
         await ControlServer(path, {}).start()
 
 
 async def test_another_kind_of_file_in_the_way_is_left_alone(path):
     path.parent.mkdir(mode=0o700)
     path.write_text("precious")
-    with pytest.raises(ControlError, match="no socket"):
+    with pytest.raises(ControlSocketError, match="no socket"):
         await ControlServer(path, {}).start()
     assert path.read_text() == "precious"
 
 
 async def test_an_impossible_place_says_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ControlError, match=r"Choose another with control\.socket"):
+    with pytest.raises(ControlSocketError, match=r"Choose another with control\.socket"):
         await ControlServer(tmp_path / "file" / "c.sock", {}).start()
 
 

@@ -62,7 +62,7 @@ def target(raw_ns: int = 0, beyond_ns: int = 0) -> Target:
 
 
 def plan(target: Target | None, about: Description = ABOUT, generation: int = 0) -> Plan:
-    return Plan(target, about, suspended_ns=0, generation=generation)
+    return Plan(0, target, about, suspended_ns=0, generation=generation)
 
 
 @pytest.fixture
@@ -159,6 +159,17 @@ def test_between_steerings_the_line_is_only_renewed(kept, publisher):
     assert not publisher.renew(0, first)
     publisher.tick(clocks(0), first)
     assert publisher.renew(SECOND // 100, first)
-    assert publisher.published == 2
+    assert (publisher.published, publisher.renewed) == (1, 1)
     assert not publisher.renew(SECOND // 100, second)  # something was learnt
     assert not publisher.renew(SECOND // 10, first)  # time to steer
+
+
+def test_nothing_is_published_on_a_plan_that_nobody_renews(publisher, caplog):
+    """With the event loop hanging, the publisher once vouched for the time for ever."""
+    old = plan(target())
+    assert not publisher.keeps_silent(4 * SECOND, old)
+    with caplog.at_level(logging.ERROR, "chronotick.daemon"):
+        assert publisher.keeps_silent(6 * SECOND, old)
+        assert publisher.keeps_silent(7 * SECOND, old)
+    assert caplog.text.count("publication stops") == 1
+    assert not publisher.keeps_silent(7 * SECOND, Plan(6 * SECOND, target(), ABOUT, 0))

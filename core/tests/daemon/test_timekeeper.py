@@ -160,3 +160,16 @@ def test_estimate_beats_the_median_of_the_measurements():
             - truth
         )
     assert np.sqrt(np.mean(np.square(mine))) < 0.5 * np.sqrt(np.mean(np.square(median)))
+
+
+def test_sources_that_are_gone_for_hours_are_forgotten():
+    """A pool replaces its servers; the estimate once kept every one it had ever seen."""
+    k = keeper()
+    _, found = measurements(200)
+    for m in found:
+        k.measure(m)
+    later = found[-1].raw_ns + 7 * 3600 * SECOND
+    k.measure(Measurement(**{**_fields(found[-1]), "source": "new", "raw_ns": later}))
+    assert k.contributors == {"new"}
+    assert k.target(later, {"0", "1"}) is None
+    assert k.target(later, {"new"}) is not None

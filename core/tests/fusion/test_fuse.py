@@ -168,3 +168,21 @@ def test_looking_ahead_moves_no_weight():
         skill.add("good", 1.0, 1e-9, 1e-18)
     ahead = fusion.ahead(state(), 1.0, 102 * SECOND, {"good": path("good", 0.0)})
     assert weights(ahead)["good"] == 0.0
+
+
+def test_members_that_disagree_make_the_result_less_certain():
+    """Two members 1 ms apart were once fused to a sigma of 10 us."""
+    skill = proven({"a": 1e-6})
+    near = fuse(Fusion("inverse_variance", skill), path("a", 1e-6))
+    apart = fuse(Fusion("inverse_variance", skill), path("a", 1e-3))
+    share = weights(apart)["a"]
+    assert 0.1 < share < 0.9
+    assert apart.sigma_s == pytest.approx(1e-3 * (share * (1 - share)) ** 0.5, rel=0.05)
+    assert near.sigma_s < 3e-6
+
+
+def test_the_baseline_is_judged_by_its_measured_error_too():
+    fused = fuse(
+        Fusion("inverse_variance", proven({"kalman": 1e-3, "good": 1e-7})), path("good", 0.0)
+    )
+    assert weights(fused)["good"] > 0.99

@@ -105,7 +105,7 @@ def _run(config: Config, reload: Any, remarks: tuple[str, ...]) -> None:  # noqa
     import logging
 
     from chronotick.daemon.app import Daemon
-    from chronotick.daemon.control import ControlError
+    from chronotick.daemon.control import ControlSocketError
     from chronotick.daemon.logs import configure_logging
     from chronotick.ntp import AddressError
     from chronotick.plugin.registry import UnknownModel, load_plugins
@@ -126,5 +126,5 @@ def _run(config: Config, reload: Any, remarks: tuple[str, ...]) -> None:  # noqa
         asyncio.run(serve())
     except (UnknownModel, AddressError) as error:
         fail(error, BAD_CONFIGURATION)
-    except (RecordError, ControlError, OSError) as error:
+    except (RecordError, ControlSocketError, OSError) as error:
         fail(error, FAILED)

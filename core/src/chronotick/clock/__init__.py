@@ -4,7 +4,7 @@ from chronotick.clock.bank import KalmanBank
 from chronotick.clock.bound import HardBound, Interval
 from chronotick.clock.context import ContextWindow, Sample, context_window
 from chronotick.clock.estimator import Estimator, Innovation
-from chronotick.clock.host import HostClocks, read_clocks
+from chronotick.clock.host import HostClocks, read_clocks, suspended_baseline_ns
 from chronotick.clock.kalman import KalmanFilter
 from chronotick.clock.noise import DelayNoise
 from chronotick.clock.state import ClockState
@@ -23,4 +23,5 @@ __all__ = [
     "Sample",
     "context_window",
     "read_clocks",
+    "suspended_baseline_ns",
 ]

@@ -81,6 +81,11 @@ class KalmanBank:
         pairs = zip(self.weights, self._filters, strict=True)
         return sum(weight * each.bias_s(source) for weight, each in pairs)
 
+    def drop(self, source: str) -> None:
+        """Forget a source that is gone."""
+        for each in self._filters:
+            each.drop(source)
+
     def snapshot(self) -> dict[str, Any]:
         """Return everything needed to go on after a restart, as JSON types."""
         return {

@@ -101,6 +101,10 @@ class HardBound:
             raw_ns=raw_ns, low_ns=low, high_ns=high, low_rate=low_rate, high_rate=high_rate
         )
 
+    def drop(self, source: str) -> None:
+        """Forget the interval of a source that is gone."""
+        self._intervals.pop(source, None)
+
     def forget(self) -> None:
         """Drop everything: the clock was disrupted, past measurements say nothing of it."""
         self._intervals.clear()

@@ -52,6 +52,9 @@ class Estimator(Protocol):
     def bias_s(self, source: str) -> float:
         """Return the estimated constant error in s of a source; 0 for one never seen."""
 
+    def drop(self, source: str) -> None:
+        """Forget a source that is gone; what it taught about the clock stays."""
+
     def snapshot(self) -> dict[str, Any]:
         """Return everything needed to go on after a restart, as JSON types."""
 

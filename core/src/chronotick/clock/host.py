@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-# macOS has no CLOCK_BOOTTIME; there its monotonic clock runs on in sleep, and nothing is detected.
-_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+from chronotick.ntp.timestamps import read_pair
+from chronotick.shm.clocks import suspended_ns
+from chronotick.shm.record import SUSPEND_TOLERANCE_NS
+
+_BASELINE_READINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,24 +18,25 @@ class HostClocks:
     Attributes:
         raw_ns: CLOCK_MONOTONIC_RAW, the axis of everything.
         system_ns: CLOCK_REALTIME at the same instant.
-        suspended_ns: CLOCK_BOOTTIME - CLOCK_MONOTONIC; it grows while the host sleeps.
+        suspended_ns: CLOCK_BOOTTIME - CLOCK_MONOTONIC; it grows while the host sleeps. A reading
+            that was interrupted is too small, never too large.
     """
 
     raw_ns: int
     system_ns: int
     suspended_ns: int
 
+    def slept_since(self, baseline_ns: int) -> bool:
+        """Whether the host has slept since ``suspended_ns`` was the given baseline."""
+        return self.suspended_ns - baseline_ns > SUSPEND_TOLERANCE_NS
+
 
 def read_clocks() -> HostClocks:
-    """Read CLOCK_REALTIME between two reads of CLOCK_MONOTONIC_RAW and take their middle."""
-    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
-    system = time.time_ns()
-    after = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
-    suspended = time.clock_gettime_ns(_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    return HostClocks((before + after) // 2, system, _quantised(suspended))
+    """Read CLOCK_REALTIME and CLOCK_MONOTONIC_RAW at one instant, and how long the host slept."""
+    pair = read_pair()
+    return HostClocks(pair.raw_ns, pair.realtime_ns, suspended_ns())
 
 
-def _quantised(suspended_ns: int) -> int:
-    """Remove the microseconds between the two clock reads: a suspend lasts longer than that."""
-    grain = 10_000_000
-    return (suspended_ns + grain // 2) // grain * grain
+def suspended_baseline_ns() -> int:
+    """How long the host has slept, for later comparison: the largest of several readings."""
+    return max(suspended_ns() for _ in range(_BASELINE_READINGS))

@@ -68,9 +68,9 @@ class KalmanFilter:
         if self._raw_ns is None:
             self._start(measurement)
         self._advance(measurement.raw_ns)
-        index = self._index(measurement)
-        noise = self._noise[measurement.source]
+        noise = self._noise.setdefault(measurement.source, DelayNoise())
         noise.add(measurement)
+        index = self._index(measurement.source, noise)
         innovation = self._innovation(measurement, index, noise.variance(measurement))
         self._correct(index, innovation)
         return innovation
@@ -105,6 +105,16 @@ class KalmanFilter:
             return 0.0
         return float(self._x[2 + self._sources.index(source)])
 
+    def drop(self, source: str) -> None:
+        """Forget a source that is gone; what it taught about offset and frequency stays."""
+        if source not in self._sources:
+            return
+        index = 2 + self._sources.index(source)
+        self._x = np.delete(self._x, index)
+        self._p = np.delete(np.delete(self._p, index, axis=0), index, axis=1)
+        self._sources.remove(source)
+        del self._noise[source]
+
     def snapshot(self) -> dict[str, Any]:
         """Return everything needed to go on after a restart, as JSON types."""
         return {
@@ -134,8 +144,8 @@ class KalmanFilter:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the saved state of the clock is damaged: {error!r}") from error
         size = 2 + len(sources)
-        if x.shape != (size,) or p.shape != (size, size) or not np.isfinite(p).all():
-            raise ValueError("the saved state of the clock is damaged: shapes do not agree")
+        if x.shape != (size,) or p.shape != (size, size) or not np.isfinite([*x, *p.flat]).all():
+            raise ValueError("the saved state of the clock is damaged: its numbers do not fit")
         self._sources, self._x, self._p = sources, x, p
         self._raw_ns, self._base_ns, self._noise = raw_ns, base_ns, noise
 
@@ -156,13 +166,9 @@ class KalmanFilter:
         self._p[:2, :2] += _gained(age, WHITE_PSD, self._wander_psd)
         self._raw_ns = raw_ns
 
-    def _index(self, measurement: Measurement) -> int:
+    def _index(self, source: str, noise: DelayNoise) -> int:
         """Position of a source's bias in the state; a new source adds one."""
-        source = measurement.source
         if source not in self._sources:
-            noise = DelayNoise()
-            noise.add(measurement)
-            self._noise[source] = noise
             self._sources.append(source)
             self._x = np.append(self._x, 0.0)
             size = len(self._x)

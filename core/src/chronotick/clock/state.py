@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,3 @@ class ClockState:
     def sigma_at(self, raw_ns: int) -> float:
         """Standard uncertainty of the offset in s at ``raw_ns``."""
         return math.sqrt(self.variance_at(raw_ns))
-
-    def as_dict(self) -> dict[str, Any]:
-        """All attributes by name, for status reports."""
-        return asdict(self)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from chronotick.clock import HostClocks, read_clocks
+from chronotick.clock import HostClocks, read_clocks, suspended_baseline_ns
 from chronotick.config import ConfigError
 from chronotick.config.schema import Config
 from chronotick.daemon.clockwork import Clockwork
@@ -25,7 +25,7 @@ from chronotick.daemon.memory import Memory
 from chronotick.daemon.notify import sd_notify, watchdog_interval_s
 from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.publisher import Publisher
-from chronotick.daemon.reload import needing_restart
+from chronotick.daemon.reload import effective, needing_restart
 from chronotick.daemon.report import Reporter
 from chronotick.daemon.status import StateMachine, Transition, words
 from chronotick.daemon.steering import Steering
@@ -68,21 +68,24 @@ class Daemon:
         """Serve time until a signal.
 
         Raises:
-            RecordError, ControlError: the record or the socket cannot be taken; nothing was
+            RecordError, ControlSocketError: the record or the socket cannot be taken; nothing was
                 changed.
         """
         if self.config.process.cpu_affinity:
             os.sched_setaffinity(0, self.config.process.cpu_affinity)
         self._event_loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[None]] = set()
         async with contextlib.AsyncExitStack() as stack:
+            self._handle_signals(stack)
             await self._open(stack)
             await self._serve(stack)
         _log.info("stopped")
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         """Take the record, open the history, go on from before; the first failure ends it."""
-        config, clocks = self.config, read_clocks()
+        config, raw_ns = self.config, raw_now_ns()
         writer = RecordWriter(config.shm.path)
         stack.callback(writer.close)
         self.publisher = _publisher(writer, config)
@@ -92,16 +95,14 @@ class Daemon:
         self.clockwork = Clockwork(
             timekeeper,
             self.memory,
-            StateMachine(self._on_transition, clocks.raw_ns),
-            config.clock_measurement.timing,
-            clocks,
+            StateMachine(self._on_transition, raw_ns),
+            config.clock_measurement,
+            raw_ns=raw_ns,
+            suspended_ns=suspended_baseline_ns(),
         )
-        resumed = self.clockwork.resume(clocks.raw_ns)
+        self.clockwork.resume(raw_ns)
         self.monitor = NtpMonitor(
-            config.clock_measurement.ntp,
-            config.clock_measurement.timing,
-            self._on_measurement,
-            burst_at_start=not resumed,
+            config.clock_measurement.ntp, config.clock_measurement.timing, self._on_measurement
         )
         self._publisher_failed: asyncio.Future[None] = self._event_loop.create_future()
         self.publishing = SteadyThread(
@@ -115,7 +116,6 @@ class Daemon:
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         """Run everything until a signal, or until a part of it ends by a mistake."""
-        self._handle_signals(stack)
         self._make_plan()
         stack.callback(self.publishing.stop)
         self.publishing.start()
@@ -126,7 +126,7 @@ class Daemon:
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
         sd_notify("STOPPING=1")
         self.clockwork.save(read_clocks().raw_ns)
-        await _cancel([*tasks, *self._loop_tasks, stopping])
+        await _cancel([*self._reloads, *tasks, *self._loop_tasks, stopping])
         for task in done - {stopping}:
             task.result()  # raises what ended it
 
@@ -188,12 +188,13 @@ class Daemon:
 
     def _publish(self) -> None:
         """One tick of the publisher; in its thread."""
-        plan = self._plan
-        if self.publisher.renew(raw_now_ns(), plan):
+        plan, clocks = self._plan, read_clocks()
+        slept = clocks.slept_since(plan.suspended_ns)
+        if self.publisher.keeps_silent(clocks.raw_ns, plan):
             return
-        clocks = read_clocks()
-        self.publisher.tick(clocks, plan)
-        if clocks.suspended_ns != plan.suspended_ns:
+        if slept or not self.publisher.renew(clocks.raw_ns, plan):
+            self.publisher.tick(clocks, plan)
+        if slept:
             self._event_loop.call_soon_threadsafe(self._on_suspend, clocks)
 
     def _on_publisher_failure(self, error: BaseException) -> None:
@@ -215,11 +216,20 @@ class Daemon:
         self._stop.set()
 
     def _on_reload(self, _number: signal.Signals) -> None:
-        self._reloading = asyncio.create_task(self._take_configuration())
+        self._reloads.add(task := asyncio.create_task(self._reload_in_turn()))
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload_in_turn(self) -> None:
+        async with self._reloading:
+            sd_notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            try:
+                await self._take_configuration()
+            except Exception:  # noqa: BLE001 - it is logged whole, and the clock goes on
+                _log.exception("the reload ended by a mistake")
+            sd_notify("READY=1")
 
     async def _take_configuration(self) -> None:
         """Read the configuration anew; a bad one is refused and the old one stays."""
-        sd_notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             config = self._reload()
             wanted(config, self.plugins)
@@ -229,13 +239,12 @@ class Daemon:
         else:
             await self._apply(config)
             _log.info("configuration reloaded")
-        sd_notify("READY=1")
 
     async def _apply(self, config: Config) -> None:
         for dotted in needing_restart(self.config, config):
             _log.warning("%s changed: it takes effect when the daemon is restarted", dotted)
-        self.config = config
-        self.clockwork.timing = config.clock_measurement.timing
+        self.config = config = effective(self.config, config)
+        self.clockwork.configured = config.clock_measurement
         self.publishing.period_s = 1.0 / config.shm.frequency
         logging.getLogger("chronotick").setLevel(config.logging.level)
         await _cancel(self._loop_tasks)

@@ -10,8 +10,8 @@ import logging
 from typing import Protocol
 
 from chronotick.clock import HostClocks, Innovation
-from chronotick.config.schema import Timing
-from chronotick.daemon.memory import Memory
+from chronotick.config.schema import ClockMeasurement
+from chronotick.daemon.memory import Memory, Standing
 from chronotick.daemon.publisher import Description, Plan
 from chronotick.daemon.status import Facts, StateMachine
 from chronotick.daemon.timekeeper import Target, Timekeeper
@@ -49,8 +49,9 @@ class Clockwork:
         timekeeper: estimate, bound, scores and fusion.
         memory: where measurements and scores are written down.
         state: the state machine.
-        timing: when servers are measured; replaced when the configuration is reloaded.
-        clocks: the host's clocks at the start.
+        measurement: servers and timing; replaced when the configuration is reloaded.
+        raw_ns: RAW time at the start.
+        suspended_ns: how long the host had slept by then.
     """
 
     def __init__(
@@ -58,25 +59,29 @@ class Clockwork:
         timekeeper: Timekeeper,
         memory: Memory,
         state: StateMachine,
-        timing: Timing,
-        clocks: HostClocks,
+        measurement: ClockMeasurement,
+        *,
+        raw_ns: int,
+        suspended_ns: int,
     ) -> None:
         self.timekeeper = timekeeper
         self.memory = memory
         self.state = state
-        self.timing = timing
+        self.configured = measurement
         self.target: Target | None = None
         self._believed: frozenset[str] = frozenset()
-        self._warm_since_ns = clocks.raw_ns
+        self._warm_since_ns = raw_ns
         self._counted_from = 0
-        self._suspended_ns = clocks.suspended_ns
+        self._suspended_ns = suspended_ns
         self._generation = 0
+        self._unconfirmed = False  # resumed, and no measurement has agreed yet
 
     def resume(self, raw_ns: int) -> bool:
         """Go on from before a restart, if that is possible; return whether it was."""
-        if not self.memory.resume(raw_ns, self._suspended_ns):
+        believed = self.memory.resume(raw_ns, self._standing())
+        if believed is None:
             return False
-        self._believed = self.timekeeper.contributors
+        self._believed, self._unconfirmed = believed, True
         self._warm_since_ns = 0
         self.state.change(raw_ns, Status.SYNCHRONISED, "resumed from before the restart")
         return True
@@ -102,24 +107,22 @@ class Clockwork:
         """Say where time should be at an instant, and what it is worth."""
         self.target = self.timekeeper.target(raw_ns, self._believed)
         self.state.judge(raw_ns, self._facts(raw_ns, sources))
-        self.memory.save_if_due(raw_ns, self._suspended_ns)
+        self.memory.save_if_due(raw_ns, self._standing())
         about = self._describe(bool(sources.selected().survivors), models_ready)
-        return Plan(self.target, about, self._suspended_ns, self._generation)
+        return Plan(raw_ns, self.target, about, self._suspended_ns, self._generation)
 
     def slept(self, clocks: HostClocks, sources: Sources) -> None:
         """Forget the clock after a suspend of the host; a sleep already known changes nothing."""
-        slept_s = (clocks.suspended_ns - self._suspended_ns) * 1e-9
-        if slept_s == 0:
+        if not clocks.slept_since(self._suspended_ns):
             return
+        slept_s = (clocks.suspended_ns - self._suspended_ns) * 1e-9
         self._suspended_ns = clocks.suspended_ns
-        self._generation += 1
-        self.timekeeper.disrupt()
-        self._disrupted(clocks.raw_ns, f"the host slept for {slept_s:.1f} s")
+        self._forget(clocks.raw_ns, f"the host slept for {slept_s:.1f} s")
         sources.burst(forget=True)
 
     def save(self, raw_ns: int) -> None:
         """Save what a restart goes on with."""
-        self.memory.save(raw_ns, self._suspended_ns)
+        self.memory.save(raw_ns, self._standing())
 
     def _disown(self, selection: Selection) -> None:
         liars = {s for s, why in selection.reasons.items() if why is Reason.FALSETICKER}
@@ -127,10 +130,28 @@ class Clockwork:
             _log.warning("estimate rebuilt without %s", ", ".join(sorted(liars)))
             self.timekeeper.disbelieve(liars)
 
+    def _standing(self) -> Standing:
+        return Standing(
+            servers=tuple(self.configured.ntp.servers),
+            suspended_ns=self._suspended_ns,
+            status=self.state.status,
+            believed=self._believed,
+        )
+
     def _watch(self, innovation: Innovation, raw_ns: int) -> None:
-        if innovation.reacquired:
+        unconfirmed, self._unconfirmed = self._unconfirmed, False
+        if unconfirmed and innovation.outlier:
+            moved_ms = innovation.residual_s * 1e3
+            self._forget(raw_ns, f"resumed, but the first measurement is {moved_ms:+.3f} ms off")
+        elif innovation.reacquired:
             moved_ms = innovation.residual_s * 1e3
             self._disrupted(raw_ns, f"all measurements moved by about {moved_ms:+.3f} ms at once")
+
+    def _forget(self, raw_ns: int, reason: str) -> None:
+        """Start over: what was measured before says nothing of the clock any more."""
+        self.timekeeper.disrupt()
+        self._generation += 1
+        self._disrupted(raw_ns, reason)
 
     def _disrupted(self, raw_ns: int, reason: str) -> None:
         self._counted_from = self.timekeeper.accepted
@@ -141,11 +162,12 @@ class Clockwork:
         newest = self.timekeeper.newest_raw_ns
         reports = sources.sources()
         polls = [s.poll_s for s in reports if s.id in self._believed and s.poll_s is not None]
-        shortest_s = self.timing.normal_operation.measurement_interval
+        timing = self.configured.timing
+        shortest_s = timing.normal_operation.measurement_interval
         believed = len(sources.selected().survivors)
         return Facts(
             has_time=self.target is not None,
-            warm_up_over=raw_ns - self._warm_since_ns >= self.timing.warm_up.duration_seconds * 1e9,
+            warm_up_over=raw_ns - self._warm_since_ns >= timing.warm_up.duration_seconds * 1e9,
             measurements=self.timekeeper.accepted - self._counted_from,
             believed=believed or self._believed_from_before(reports),
             silent_s=(raw_ns - newest) * 1e-9 if newest is not None else float("inf"),

@@ -27,7 +27,7 @@ _log = logging.getLogger("chronotick.control")
 Method = Callable[[], Any]
 
 
-class ControlError(Exception):
+class ControlSocketError(Exception):
     """Raised when the control socket cannot be opened; the message says why and what to do."""
 
 
@@ -49,7 +49,7 @@ class ControlServer:
         """Open the socket; one left behind by a dead daemon is replaced.
 
         Raises:
-            ControlError: it cannot be made here, or another process listens on it.
+            ControlSocketError: it cannot be made here, or another process listens on it.
         """
         try:
             self._path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class ControlServer:
             )
             self._path.chmod(MODE)
         except OSError as error:
-            raise ControlError(
+            raise ControlSocketError(
                 f"control socket {self._path} cannot be opened: {error.strerror or error}. "
                 "Choose another with control.socket in the configuration or CHRONOTICK_CONTROL."
             ) from error
@@ -80,10 +80,12 @@ class ControlServer:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
-            raise ControlError(f"{self._path} is in the way and is no socket. Move it elsewhere.")
+            raise ControlSocketError(
+                f"{self._path} is in the way and is no socket. Move it elsewhere."
+            )
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             if probe.connect_ex(str(self._path)) == 0:
-                raise ControlError(
+                raise ControlSocketError(
                     f"another daemon answers on {self._path}. Stop it, or choose another socket "
                     "with control.socket in the configuration or CHRONOTICK_CONTROL."
                 )
@@ -113,7 +115,11 @@ class ControlServer:
         if method is None:
             known = ", ".join(sorted(self._methods))
             return {"ok": False, "error": f"unknown method {name!r}; there are: {known}"}
-        return {"ok": True, "result": json_ready(method())}
+        try:
+            return {"ok": True, "result": json_ready(method())}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            _log.exception("%s could not be answered", name)
+            return {"ok": False, "error": f"{name} could not be answered: {error!r}"}
 
 
 def json_ready(value: Any) -> Any:  # noqa: ANN401 - any JSON type
@@ -130,7 +136,7 @@ def json_ready(value: Any) -> Any:  # noqa: ANN401 - any JSON type
 def _refuse_foreign(directory: Path) -> None:
     owner = directory.stat().st_uid
     if owner not in {os.getuid(), 0}:
-        raise ControlError(
+        raise ControlSocketError(
             f"{directory} belongs to user {owner}. Choose another place with control.socket in "
             "the configuration or CHRONOTICK_CONTROL."
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from chronotick.config.schema import History as HistoryConfig
@@ -15,11 +16,53 @@ from chronotick.fusion import Score
 from chronotick.history import History, HistoryUnavailableError, boot_id, open_history
 from chronotick.history import Score as StoredScore
 from chronotick.ntp.measurement import Measurement
+from chronotick.shm.layout import Status
+from chronotick.shm.record import READY, SUSPEND_TOLERANCE_NS
 
 SAVE_PERIOD_NS = 10_000_000_000
 CONTEXT_NS = 12 * 3600 * 1_000_000_000  # measurements taken up again: the longest default context
 
 _log = logging.getLogger("chronotick.history")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What must be the same, or good enough, for a restart to go on from a saved state.
+
+    Attributes:
+        servers: as configured. A clock measured on others may have been another time.
+        suspended_ns: how long the host had slept since boot.
+        status: what the time was worth.
+        believed: sources whose measurements made it.
+    """
+
+    servers: tuple[str, ...]
+    suspended_ns: int
+    status: Status
+    believed: frozenset[str] = frozenset()
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "servers": list(self.servers),
+            "suspended_ns": self.suspended_ns,
+            "status": self.status.value,
+            "believed": sorted(self.believed),
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Standing:
+        """From JSON types.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are not of a standing.
+        """
+        return cls(
+            servers=tuple(map(str, saved["servers"])),
+            suspended_ns=int(saved["suspended_ns"]),
+            status=Status(saved["status"]),
+            believed=frozenset(map(str, saved["believed"])),
+        )
 
 
 class Memory:
@@ -53,42 +96,38 @@ class Memory:
         opened = open_history(config.path, config.retention_days)
         return cls(opened.history, timekeeper, config.max_resume_age_seconds, opened.messages)
 
-    def resume(self, raw_ns: int, suspended_ns: int) -> bool:
-        """Take up scores always, and the clock where it was if this is the same boot.
+    def resume(self, raw_ns: int, now: Standing) -> frozenset[str] | None:
+        """Take up scores always, and the clock where it was if it can be the same one.
 
         Returns:
-            Whether the clock goes on without a warm-up.
+            The sources that were believed if the clock goes on without a warm-up, else ``None``.
         """
         try:
-            self._timekeeper.skill.restore(self._history.load_scores())
-        except ValueError as error:
-            self._note(f"{error}; models have to prove themselves anew")
+            self._resume_scores()
+            saved = self._history.load_state(boot_id())
+            if saved is None:
+                return None
+            before = Standing.from_json(saved.snapshot["standing"])
+            newest_raw_ns = int(saved.snapshot["newest_raw_ns"])
+            obstacle = self._obstacle(before, now, raw_ns - newest_raw_ns)
+            if obstacle:
+                _log.info("not resumed: %s", obstacle)
+                return None
+            self._timekeeper.restore(saved.snapshot["timekeeper"])
+            earlier = self._history.measurements_since(raw_ns - CONTEXT_NS)
         except HistoryUnavailableError as error:
             self._note(f"nothing is resumed: {error}")
-            return False
-        return self._resume_clock(raw_ns, suspended_ns)
-
-    def _resume_clock(self, raw_ns: int, suspended_ns: int) -> bool:
-        saved = self._history.load_state(boot_id())
-        if saved is None:
-            return False
-        if saved.snapshot.get("suspended_ns") != suspended_ns:
-            _log.info("not resumed: the host slept since the state was saved")
-            return False
-        try:
-            newest_raw_ns = int(saved.snapshot["newest_raw_ns"])
-            age_ns = raw_ns - newest_raw_ns
-            if not 0 <= age_ns <= self._max_resume_age_ns:
-                _log.info("not resumed: the last measurement is %.0f s old", age_ns * 1e-9)
-                return False
-            self._timekeeper.restore(saved.snapshot["timekeeper"])
+            return None
         except (KeyError, TypeError, ValueError) as error:
-            self._note(f"the clock's saved state is not used: {error}")
-            return False
-        earlier = self._history.measurements_since(raw_ns - CONTEXT_NS)
-        self._timekeeper.remember(stored.measurement for stored in earlier if stored.selected)
-        _log.info("resumed: the last measurement is %.1f s old", age_ns * 1e-9)
-        return True
+            self._note(f"the clock's saved state is not used: {error!r}")
+            return None
+        self._timekeeper.remember(
+            each.measurement
+            for each in earlier
+            if each.selected and each.measurement.source in before.believed
+        )
+        _log.info("resumed: the last measurement is %.1f s old", (raw_ns - newest_raw_ns) * 1e-9)
+        return before.believed
 
     def measured(self, measurement: Measurement, *, selected: bool) -> int:
         """Write a measurement down and return its number."""
@@ -125,19 +164,19 @@ class Memory:
             reason=transition.reason,
         )
 
-    def save_if_due(self, raw_ns: int, suspended_ns: int) -> None:
+    def save_if_due(self, raw_ns: int, standing: Standing) -> None:
         """Save the state every few seconds."""
         if raw_ns - self._saved_raw_ns >= SAVE_PERIOD_NS:
-            self.save(raw_ns, suspended_ns)
+            self.save(raw_ns, standing)
 
-    def save(self, raw_ns: int, suspended_ns: int) -> None:
+    def save(self, raw_ns: int, standing: Standing) -> None:
         """Save what a restart goes on with."""
         if self._timekeeper.newest_raw_ns is None:
             return
         self._saved_raw_ns = raw_ns
         snapshot = {
             "newest_raw_ns": self._timekeeper.newest_raw_ns,
-            "suspended_ns": suspended_ns,
+            "standing": standing.as_json(),
             "timekeeper": self._timekeeper.snapshot(),
         }
         self._history.save_state(boot_id(), raw_ns, snapshot)
@@ -156,6 +195,24 @@ class Memory:
     def close(self) -> None:
         """Write what is queued and let go of the file."""
         self._history.close()
+
+    def _obstacle(self, before: Standing, now: Standing, age_ns: int) -> str:
+        """Why a saved state says nothing of the clock now; empty if it does."""
+        if not 0 <= age_ns <= self._max_resume_age_ns:
+            return f"the last measurement is {age_ns * 1e-9:.0f} s old"
+        if abs(now.suspended_ns - before.suspended_ns) > SUSPEND_TOLERANCE_NS:
+            return "the host slept since the state was saved"
+        if set(now.servers) != set(before.servers):
+            return "it was measured on other servers"
+        if before.status not in READY:
+            return f"it was {words(before.status)}"
+        return ""
+
+    def _resume_scores(self) -> None:
+        try:
+            self._timekeeper.skill.restore(self._history.load_scores())
+        except ValueError as error:
+            self._note(f"{error}; models have to prove themselves anew")
 
     def _note(self, message: str) -> None:
         self.messages.append(f"history: {message}")

@@ -14,7 +14,7 @@ from chronotick.clock import ContextWindow
 from chronotick.config.schema import Predictor
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.zoo import RemoteModel
-from chronotick.models import LEVELS, InProcessModel, as_batch, as_path
+from chronotick.models import LEVELS, InProcessModel, ModelFailedError, as_batch, as_path
 from chronotick.plugin.contract import Forecast, ModelSpec
 from chronotick.workers.errors import WorkerError
 from chronotick.workers.state import Phase
@@ -51,7 +51,7 @@ class PredictionLoop:
         self._local = local
         self._remote = remote
         self._wake = asyncio.Event()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
     def measured(self) -> None:
         """Forecast anew soon: there is a new measurement."""
@@ -68,7 +68,7 @@ class PredictionLoop:
                 except asyncio.TimeoutError:
                     continue
         finally:
-            for task in self._asking:
+            for task in list(self._asking.values()):
                 task.cancel()
 
     def forecast(self) -> None:
@@ -76,15 +76,26 @@ class PredictionLoop:
         window = self._timekeeper.window(self._config, self._read_raw_ns())
         if window is None:
             return
-        for model in self._local:
-            batch = as_batch(window, model.info.max_context)
-            forecast, latency_s = model.forecast(batch, self._config.horizon_steps, LEVELS)
-            self._take(model.spec, window, forecast, latency_s)
+        for local in self._local:
+            self._ask_here(local, window)
         for remote in self._remote:
-            if remote.worker.state.phase is Phase.READY:
-                task = asyncio.create_task(self._ask(remote, window))
-                self._asking.add(task)
-                task.add_done_callback(self._asking.discard)
+            name = remote.spec.name
+            # One question of this loop at a time: the other loop asks the same worker.
+            if self._is_ready(remote, window) and name not in self._asking:
+                self._asking[name] = asyncio.create_task(self._ask(remote, window))
+
+    def _is_ready(self, remote: RemoteModel, window: ContextWindow) -> bool:
+        enough = window.measured >= remote.spec.min_context
+        return enough and remote.worker.state.phase is Phase.READY
+
+    def _ask_here(self, model: InProcessModel, window: ContextWindow) -> None:
+        batch = as_batch(window, model.info.max_context)
+        try:
+            forecast, latency_s = model.forecast(batch, self._config.horizon_steps, LEVELS)
+        except ModelFailedError:
+            _log.exception("no forecast")
+            return
+        self._take(model.spec, window, forecast, latency_s)
 
     async def _ask(self, model: RemoteModel, window: ContextWindow) -> None:
         loop = asyncio.get_running_loop()
@@ -99,6 +110,8 @@ class PredictionLoop:
         except WorkerError as error:
             _log.debug("%s: no forecast: %s", model.spec.name, error)  # the worker logs changes
             return
+        finally:
+            del self._asking[model.spec.name]
         if generation == self._timekeeper.generation:
             self._take(model.spec, window, forecast, loop.time() - started)
 

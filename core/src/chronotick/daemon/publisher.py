@@ -19,6 +19,7 @@ from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import MAX_WIDTH_NS, Record
 
 STEP_NS = 1_000_000  # a jump of CLOCK_REALTIME against RAW that no slewing explains
+STALE_PLAN_NS = 5_000_000_000  # five times the period of plans without an event
 STEER_PERIOD_NS = 95_000_000  # a little less than ten times a second
 LOOK_PERIOD_NS = 1_000_000_000  # how often the file is looked after
 ROUNDING_NS = 2  # of served time and its growth
@@ -57,6 +58,7 @@ class Plan:
     """Everything the publisher is told.
 
     Attributes:
+        made_raw_ns: when it was made.
         target: where time should be; ``None``: there is no time to offer.
         about: what the record says besides.
         suspended_ns: as it was when this was planned. If the host has slept since, the target
@@ -64,6 +66,7 @@ class Plan:
         generation: served time may jump when this changes.
     """
 
+    made_raw_ns: int
     target: Target | None
     about: Description
     suspended_ns: int
@@ -90,9 +93,22 @@ class Publisher:
         self._plan: Plan | None = None
         self._steered_raw_ns = 0
         self._looked_raw_ns = 0
+        self._silent = False
         self.published = 0
+        self.renewed = 0
         self.system_steps = 0
         self.record: Record | None = None
+
+    def keeps_silent(self, raw_ns: int, plan: Plan) -> bool:
+        """Whether the plan is too old to be vouched for: whoever makes plans hangs.
+
+        Nothing is published then, and readers see the record end at its validity.
+        """
+        stale = raw_ns - plan.made_raw_ns > STALE_PLAN_NS
+        if stale and not self._silent:
+            _log.error("no plan for %.0f s: publication stops", STALE_PLAN_NS * 1e-9)
+        self._silent = stale
+        return stale
 
     def renew(self, raw_ns: int, plan: Plan) -> bool:
         """Publish that the standing record still holds, if that is all there is to do.
@@ -106,7 +122,7 @@ class Publisher:
         if plan is not self._plan or raw_ns - self._steered_raw_ns >= STEER_PERIOD_NS:
             return False
         self._writer.renew(self._validity_ns)
-        self.published += 1
+        self.renewed += 1
         return True
 
     def tick(self, clocks: HostClocks, plan: Plan) -> None:
@@ -117,17 +133,19 @@ class Publisher:
         if plan.generation != self._generation:
             self._generation = plan.generation
             self._steering.forget()
-        if clocks.suspended_ns != plan.suspended_ns:
+        if clocks.slept_since(plan.suspended_ns):
             about = replace(plan.about, status=Status.DISRUPTED)
-            record = self._without_time(clocks, about)
+            record = self._without_time(clocks, about, clocks.suspended_ns)
         elif plan.target is None:
-            record = self._without_time(clocks, plan.about)
+            record = self._without_time(clocks, plan.about, plan.suspended_ns)
         else:
-            record = self._with_time(clocks, plan.target, plan.about)
+            record = self._with_time(clocks, plan.target, plan.about, plan.suspended_ns)
         self.record = self._writer.write(record)
         self.published += 1
 
-    def _with_time(self, clocks: HostClocks, target: Target, about: Description) -> Record:
+    def _with_time(
+        self, clocks: HostClocks, target: Target, about: Description, suspended_ns: int
+    ) -> Record:
         raw_ns = clocks.raw_ns
         age = raw_ns - target.raw_ns
         utc_ns = raw_ns + target.offset_ns + round(target.rate * age)
@@ -138,6 +156,7 @@ class Publisher:
         return self._record(
             clocks,
             about,
+            suspended_ns,
             anchor_utc_ns=served.utc_ns,
             rate=served.rate,
             bound_ns=_half_width(served, target),
@@ -146,11 +165,12 @@ class Publisher:
             sigma_rate=target.sigma_rate,
         )
 
-    def _without_time(self, clocks: HostClocks, about: Description) -> Record:
+    def _without_time(self, clocks: HostClocks, about: Description, suspended_ns: int) -> Record:
         self._steering.forget()
         return self._record(
             clocks,
             about,
+            suspended_ns,
             anchor_utc_ns=clocks.system_ns,
             rate=0.0,
             bound_ns=MAX_WIDTH_NS,
@@ -163,6 +183,7 @@ class Publisher:
         self,
         clocks: HostClocks,
         about: Description,
+        suspended_ns: int,
         *,
         anchor_utc_ns: int,
         rate: float,
@@ -183,7 +204,7 @@ class Publisher:
             status=about.status,
             flags=about.flags,
             system_minus_utc_ns=clocks.system_ns - anchor_utc_ns,
-            suspended_ns=clocks.suspended_ns,
+            suspended_ns=suspended_ns,
             last_sync_raw_ns=about.last_sync_raw_ns,
             measurements=about.measurements,
             confidence=about.confidence,

@@ -7,17 +7,23 @@ from typing import Any
 
 from chronotick.config.schema import Config
 
-RELOADED = ("clock_measurement.", "short_term.", "long_term.", "logging.level", "shm.frequency")
-RESTARTED = (".device",)  # a worker keeps the device it was started on
+
+def effective(old: Config, new: Config) -> Config:
+    """The configuration that holds after a reload: the new one where it can take effect."""
+    after = old.model_dump() | new.model_dump(include={"clock_measurement"})
+    for loop in ("short_term", "long_term"):
+        after[loop] = new.model_dump()[loop] | {"device": getattr(old, loop).device}
+    after["logging"] = after["logging"] | {"level": new.logging.level}
+    after["shm"] = after["shm"] | {"frequency": new.shm.frequency}
+    return Config.model_validate(after)
 
 
 def needing_restart(old: Config, new: Config) -> list[str]:
-    """Dotted keys that differ and take effect only when the daemon is restarted."""
-    before, after = dict(_leaves(old.model_dump())), dict(_leaves(new.model_dump()))
-    changed = (
+    """Dotted keys of the new configuration that take effect only when the daemon is restarted."""
+    before, after = dict(_leaves(effective(old, new).model_dump())), dict(_leaves(new.model_dump()))
+    return [
         key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)
-    )
-    return [key for key in changed if not key.startswith(RELOADED) or key.endswith(RESTARTED)]
+    ]
 
 
 def _leaves(section: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -57,11 +57,11 @@ class Reporter:
             "success_rate": self._success_rate(),
             "avg_inference_time_ms": self._mean_latency_ms(),
             "average_latency_ms": self._mean_latency_ms(),
-            "total_corrections": daemon.publisher.published,
+            "total_corrections": daemon.publisher.published,  # renewals correct nothing
             "publication": {
                 "path": str(daemon.config.shm.path),
                 "frequency_hz": daemon.config.shm.frequency,
-                "published": daemon.publisher.published,
+                "published": daemon.publisher.published + daemon.publisher.renewed,
                 "missed": daemon.publishing.missed,
             },
             "system_clock_steps": daemon.publisher.system_steps,
@@ -120,15 +120,17 @@ class Reporter:
     def _models_summary(self) -> dict[str, str]:
         return {name: entry["state"] for name, entry in self._daemon.zoo.report().items()}
 
-    def _success_rate(self) -> float | None:
-        entries = [e for e in self._daemon.zoo.report().values() if e.get("requests")]
-        requests = sum(e["requests"] for e in entries)
-        return sum(e["answers"] for e in entries) / requests if requests else None
+    def _success_rate(self) -> float:
+        """Share of forecasts asked for that were answered; 1 before the first."""
+        entries = self._daemon.zoo.report().values()
+        requests = sum(entry.get("requests", 0) for entry in entries)
+        return sum(entry.get("answers", 0) for entry in entries) / requests if requests else 1.0
 
-    def _mean_latency_ms(self) -> float | None:
-        known = [e.get("latency_median_ms") for e in self._daemon.zoo.report().values()]
+    def _mean_latency_ms(self) -> float:
+        """Mean over the models of their median latency; 0 before the first forecast."""
+        known = [entry.get("latency_median_ms") for entry in self._daemon.zoo.report().values()]
         latencies = [value for value in known if value is not None]
-        return sum(latencies) / len(latencies) if latencies else None
+        return sum(latencies) / len(latencies) if latencies else 0.0
 
     def _problems(self) -> list[str]:
         daemon = self._daemon
@@ -136,7 +138,7 @@ class Reporter:
         models = [
             f"model {name}: {entry['last_error']}"
             for name, entry in daemon.zoo.report().items()
-            if entry.get("last_error") and entry["state"] != "ready"
+            if entry.get("last_error") and (entry["state"] != "ready" or not entry.get("answers"))
         ]
         history = daemon.memory.report()["problem"]
         return [*daemon.memory.messages, *([history] if history else []), *plugins, *models]

@@ -24,7 +24,7 @@ class Facts:
     Attributes:
         has_time: there is an estimate with a bound.
         warm_up_over: the configured warm-up has passed.
-        measurements: accepted since start or disruption, those before a resume included.
+        measurements: accepted since start or disruption.
         believed: how many sources are believed now.
         silent_s: age of the newest accepted measurement.
         patience_s: age at which it is old.

@@ -30,6 +30,7 @@ from chronotick.shm.layout import Flags
 REMEMBERED = 8192  # measurements kept for contexts
 REPLAYED = 128  # of them, how many a rebuilt estimator is fed with
 _LEAPS = {1: Flags.LEAP_INSERT, 2: Flags.LEAP_DELETE}
+GONE_AFTER_NS = 6 * 3600 * 1_000_000_000
 LOOK_AHEAD_NS = 1_000_000_000  # over which the rates of a target are taken
 
 
@@ -101,6 +102,7 @@ class Timekeeper:
             self.calibration.add(innovation)
         self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
         self._keep(measurement)
+        self._drop_gone(measurement.raw_ns)
         self.accepted += 1
         if innovation.reacquired:
             self._drop_forecasts()
@@ -217,6 +219,14 @@ class Timekeeper:
     def _keep(self, measurement: Measurement) -> None:
         self._samples.append((measurement, self._estimator.noise_s(measurement)))
         self._newest[measurement.source] = measurement
+
+    def _drop_gone(self, raw_ns: int) -> None:
+        """Forget sources not heard of for hours: pools replace theirs again and again."""
+        gone = [s for s, m in self._newest.items() if raw_ns - m.raw_ns > GONE_AFTER_NS]
+        for source in gone:
+            del self._newest[source]
+            self._estimator.drop(source)
+            self.bound.drop(source)
 
     def _new_estimator(self) -> Estimator:
         clock = self._config.clock

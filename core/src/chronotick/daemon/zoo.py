@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chronotick.config.schema import Config, Predictor
 from chronotick.fusion.fuse import BASELINE
 from chronotick.models import InProcessModel
-from chronotick.plugin.contract import ModelSpec
+from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelSpec
 from chronotick.plugin.registry import Plugins
 from chronotick.workers.state import Phase
 
 if TYPE_CHECKING:
     from chronotick.workers.supervisor import WorkerPool
     from chronotick.workers.worker import Worker
+
+OWN = "chronotick "  # origin of the built-in models: distribution and version
 
 _log = logging.getLogger("chronotick.models")
 
@@ -42,11 +44,14 @@ class Zoo:
         self._plugins = plugins
         self._runtime_dir = runtime_dir
         self._local: dict[str, InProcessModel] = {}
+        self._broken: dict[str, str] = {}
         self._remote: dict[str, RemoteModel] = {}
         self._pool: WorkerPool | None = None
 
     async def use(self, config: Config) -> None:
         """Start what a configuration asks for and stop what it does not ask for any more.
+
+        A model that cannot even be started is reported as broken; the others go on.
 
         Raises:
             UnknownModel: no plugin provides a model; nothing is changed.
@@ -55,12 +60,10 @@ class Zoo:
         for name in self._remote.keys() - specs.keys():
             del self._remote[name]
             await self._started_pool(config).remove(name)
-        for name, spec in specs.items():
-            if spec.environment is None:
-                self._local.setdefault(name, InProcessModel(spec))
-            elif name not in self._remote:
-                worker = self._started_pool(config).add(spec, device=_device(name, config))
-                self._remote[name] = RemoteModel(spec, worker)
+        self._local = {name: self._local[name] for name in self._local.keys() & specs.keys()}
+        self._broken = {}
+        for name in specs.keys() - self._local.keys() - self._remote.keys():
+            self._try_to_start(specs[name], config)
 
     def local(self, predictor: Predictor) -> list[InProcessModel]:
         """Models of a loop that run here."""
@@ -73,17 +76,37 @@ class Zoo:
     @property
     def ready(self) -> bool:
         """Whether every model answers."""
-        return all(m.worker.state.phase is Phase.READY for m in self._remote.values())
+        ready = all(m.worker.state.phase is Phase.READY for m in self._remote.values())
+        return ready and not self._broken
 
     def report(self) -> dict[str, dict[str, Any]]:
         """What each model is doing, by name."""
+        broken = {name: _broken_report(error) for name, error in self._broken.items()}
         local = {name: _local_report(model) for name, model in self._local.items()}
-        return local | {name: _remote_report(model) for name, model in self._remote.items()}
+        remote = {name: _remote_report(model) for name, model in self._remote.items()}
+        return local | remote | broken
 
     async def close(self) -> None:
         """End all workers."""
         if self._pool is not None:
             await self._pool.close()
+
+    def _try_to_start(self, spec: ModelSpec, config: Config) -> None:
+        try:
+            self._start(spec, config)
+        except Exception as error:  # noqa: BLE001 - one model must never stop the others
+            _log.exception("%s cannot be used", spec.name)
+            self._broken[spec.name] = f"{type(error).__name__}: {error}"
+
+    def _start(self, spec: ModelSpec, config: Config) -> None:
+        if spec.environment is None and self._plugins.origins.get(spec.name, "").startswith(OWN):
+            self._local[spec.name] = InProcessModel(spec)
+            return
+        if spec.environment is None:
+            # Others' code might hang, and here nothing could end it.
+            spec = replace(spec, environment=CURRENT_INTERPRETER)
+        worker = self._started_pool(config).add(spec, device=_device(spec.name, config))
+        self._remote[spec.name] = RemoteModel(spec, worker)
 
     def _started_pool(self, config: Config) -> WorkerPool:
         if self._pool is None:
@@ -116,7 +139,20 @@ def _device(name: str, config: Config) -> str:
 
 
 def _local_report(model: InProcessModel) -> dict[str, Any]:
-    return {"state": "ready", "where": "in process", "title": model.spec.title}
+    return {
+        "state": "ready",
+        "where": "in process",
+        "title": model.spec.title,
+        "last_error": model.last_error,
+        "latency_median_ms": _milliseconds(model.latency_median_s),
+        "requests": model.requests,
+        "answers": model.answers,
+        "failures": model.requests - model.answers,
+    }
+
+
+def _broken_report(error: str) -> dict[str, Any]:
+    return {"state": "broken", "where": "-", "title": "", "last_error": error}
 
 
 def _remote_report(model: RemoteModel) -> dict[str, Any]:

@@ -5,7 +5,8 @@ at hand on this host (:class:`chronotick.fusion.skill.Skill`), never what it cla
 were not scored there have no weight. The estimator's own extrapolation is always a member.
 
 All members saw the same measurements, so their errors are correlated and averaging them does not
-make the result better than the best: the fused sigma is the best member's.
+make the result better than the best: the fused sigma is the best member's, and where the members
+disagree, their spread on top.
 """
 
 from __future__ import annotations
@@ -115,13 +116,13 @@ class Fusion:
         ]
 
     def _baseline(self, state: ClockState, factor: float, raw_ns: int) -> _Candidate:
-        return _Candidate(
-            BASELINE,
-            state.offset_at(raw_ns),
-            state.variance_at(raw_ns) * factor**2,
-            (raw_ns - state.raw_ns) * 1e-9,
-            "baseline, always a member",
-        )
+        horizon_s = (raw_ns - state.raw_ns) * 1e-9
+        variance = state.variance_at(raw_ns) * factor**2
+        mean_square = self._skill.mean_square(BASELINE, horizon_s)
+        if mean_square is not None:  # measured like everybody's, its own word being the least
+            variance = max(variance, mean_square + state.var_offset * factor**2)
+        reason = "baseline, always a member"
+        return _Candidate(BASELINE, state.offset_at(raw_ns), variance, horizon_s, reason)
 
     def _candidate(self, path: PathForecast, raw_ns: int, estimate: float) -> _Candidate:
         horizon_s = path.horizon_s(raw_ns)
@@ -181,11 +182,13 @@ def _combine(candidates: list[_Candidate], weights: dict[str, float], raw_ns: in
         for c in candidates
     )
     base = members[0].offset_ns
-    heavy = min(MINOR, max(m.weight for m in members))
     mean = sum(m.weight * (m.offset_ns - base) for m in members)
+    spread = sum(m.weight * ((m.offset_ns - base - mean) * 1e-9) ** 2 for m in members)
+    heavy = min(MINOR, max(m.weight for m in members))
+    best = min(m.sigma_s for m in members if m.weight >= heavy)
     return Fused(
         raw_ns=raw_ns,
         offset_ns=base + round(mean),
-        sigma_s=min(m.sigma_s for m in members if m.weight >= heavy),
+        sigma_s=math.hypot(best, math.sqrt(spread)),
         members=members,
     )

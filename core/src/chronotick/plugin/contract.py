@@ -71,7 +71,8 @@ class ModelSpec:
         licence: SPDX identifier of the *code*.
         output: what the model gives by itself. From ``"point"`` models the core makes quantiles
             out of their own measured errors.
-        environment: recipe of the worker's environment; ``None`` runs the model in the daemon.
+        environment: recipe of the worker's environment; ``None``: the daemon's own interpreter has
+            all it needs (a worker all the same, except for ChronoTick's built-in models).
         checkpoint: default weights; ``None`` for models without weights.
         min_context, max_context: how many samples it can use.
         max_horizon: how many steps ahead it can forecast.
