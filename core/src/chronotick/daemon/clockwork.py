@@ -106,8 +106,12 @@ class Clockwork:
     def plan(self, raw_ns: int, sources: Sources, *, models_ready: bool) -> Plan:
         """Say where time should be at an instant, and what it is worth."""
         self.target = self.timekeeper.target(raw_ns, self._believed)
-        self.state.judge(raw_ns, self._facts(raw_ns, sources))
-        self.memory.save_if_due(raw_ns, self._standing())
+        before = self.state.status
+        after = self.state.judge(raw_ns, self._facts(raw_ns, sources))
+        if after is before:
+            self.memory.save_if_due(raw_ns, self._standing())
+        else:
+            self.save(raw_ns)  # what the time is worth decides whether a restart may go on
         about = self._describe(bool(sources.selected().survivors), models_ready)
         return Plan(raw_ns, self.target, about, self._suspended_ns, self._generation)
 
