@@ -2,12 +2,18 @@
 
 ``python bench/worker.py [--requests N] [--environments DIR]``. The environment of chronos is built
 when it is not there. Nothing is compared with earlier runs: each line was measured in this one.
+
+Overhead is the round trip less the direct call, ``model.forecast(...)`` timed where it runs, in the
+worker. It is measured first as it is, then once more with a clock at both ends of the wire, which
+tells where it goes. Beside it stands pyzmq alone, with frames of the same sizes and as much work
+between request and reply: caches that hold other things, and processors that slept, cost it too.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -16,13 +22,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+from unittest.mock import patch
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from chronotick.config.schema import Workers
 from chronotick.plugin import ContextBatch, Forecast, ModelSpec, load_plugins
@@ -32,17 +41,24 @@ from chronotick.workers import (
     WorkerPool,
     WorkerUnavailable,
     build,
+    launch,
     list_environments,
+    multipart,
     plan,
     provide,
 )
-from chronotick.workers.messages import Result
+from chronotick.workers.child import Bootstrap
+from chronotick.workers.messages import Message, Result
 from chronotick.workers.restart import RestartRules
 
 REPOSITORY = Path(__file__).parents[1]
 CONTEXT, HORIZON, LEVELS = 512, 64, tuple(tenth / 10 for tenth in range(1, 10))
 WARM_UP = 50
 EAGER = RestartRules(base_s=0.01, crashes=1000)
+
+Mark = tuple[str, int, int]  # what was called, when, and when it returned, in nanoseconds
+P = ParamSpec("P")
+R = TypeVar("R")
 
 ORPHANAGE = """
 import asyncio, sys
@@ -69,33 +85,63 @@ asyncio.run(main())
 
 
 BARE_ECHO = """
-import sys, zmq
+import struct, sys, time, zmq
+junk, work_ns = bytes(4 * 2**20), int(sys.argv[2])
 with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
     socket.setsockopt(zmq.IDENTITY, b"bare")
     socket.connect(sys.argv[1])
     socket.send(b"hello")
     while len(frames := socket.recv_multipart()) > 1:
-        socket.send_multipart([frames[0], bytes(8 * 64), bytes(8 * 64 * 9)])
+        started = time.perf_counter_ns()
+        while time.perf_counter_ns() - started < work_ns:
+            junk.find(b"x")
+        worked = struct.pack("q", time.perf_counter_ns() - started)
+        socket.send_multipart([worked, bytes(8 * 64), bytes(8 * 64 * 9)])
+"""
+
+CLOCKED_CHILD = """
+import json, sys, time
+from chronotick.workers import child, serve
+marks = []
+def clocked(name):
+    function = getattr(serve, name)
+    def call(*arguments):
+        began = time.perf_counter_ns()
+        result = function(*arguments)
+        marks.append((name, began, time.perf_counter_ns()))
+        return result
+    setattr(serve, name, call)
+clocked("receive_frames")
+clocked("send_frames")
+status = child.main()
+with open(sys.argv[1], "w") as file:
+    json.dump(marks, file)
+sys.exit(status)
 """
 
 
-def bare_round_trip(requests: int) -> float:
-    """Return the median of pyzmq alone with frames of the same sizes, for comparison."""
+def bare_round_trip(requests: int, work_s: float) -> float:
+    """Return the median of pyzmq alone with frames of the same sizes, for comparison.
+
+    ``work_s`` is how long the other side works, on memory, before it replies; it is taken off.
+    """
     with tempfile.TemporaryDirectory() as folder, zmq.Context() as bare:
         address = f"ipc://{folder}/bare"
+        command = [sys.executable, "-c", BARE_ECHO, address, str(int(work_s * 1e9))]
         with bare.socket(zmq.ROUTER) as socket:
             socket.bind(address)
-            with subprocess.Popen([sys.executable, "-c", BARE_ECHO, address]):
+            with subprocess.Popen(command):
                 socket.recv_multipart()
                 frames = [b"bare", bytes(260), bytes(8 * CONTEXT), bytes(8 * CONTEXT), bytes(32)]
-                trips_s = []
+                trips_ns = []
                 for _ in range(requests):
-                    started = time.perf_counter()
+                    started = time.perf_counter_ns()
                     socket.send_multipart(frames)
-                    socket.recv_multipart()
-                    trips_s.append(time.perf_counter() - started)
+                    _, worked, *_ = socket.recv_multipart()
+                    took_ns = time.perf_counter_ns() - started
+                    trips_ns.append(took_ns - int.from_bytes(worked, "little"))
                 socket.send_multipart([b"bare", b"end"])
-    return statistics.median(trips_s)
+    return statistics.median(trips_ns) / 1e9
 
 
 def context() -> ContextBatch:
@@ -130,24 +176,106 @@ async def until_ready(worker: Worker) -> None:
         await asyncio.sleep(0.002)
 
 
-async def overhead(worker: Worker, requests: int) -> tuple[float, float, float]:
-    """Return medians in seconds: round trip, the model's own time, and their difference."""
-    compute_s: list[float] = []
+@dataclass(frozen=True)
+class Trips:
+    """Forecasts one after another, in seconds: ``[request]`` each.
+
+    Attributes:
+        began_s: when each was asked for, on the machine's monotonic clock.
+        took_s: from asking to having the forecast.
+        model_s: of that, the model's own time.
+    """
+
+    began_s: NDArray[np.float64]
+    took_s: NDArray[np.float64]
+    model_s: NDArray[np.float64]
+
+    def medians(self) -> tuple[float, float, float]:
+        """Round trip, the model's own time, and their difference."""
+        parts = (self.took_s, self.model_s, self.took_s - self.model_s)
+        took_s, model_s, extra_s = (float(np.median(part)) for part in parts)
+        return took_s, model_s, extra_s
+
+
+async def travel(worker: Worker, requests: int) -> Trips:
+    model_ns: list[int] = []
     receive = worker.receive
 
-    def spy(message: object) -> bool:
+    def spy(message: Message) -> bool:
         if isinstance(message, Result):
-            compute_s.append(message.compute_ns / 1e9)
+            model_ns.append(message.compute_ns)
         return receive(message)
 
     worker.receive = spy  # type: ignore[method-assign] # the worker's own clock is not public
-    trips_s, batch = [], context()
+    times_ns, batch = [], context()
     for _ in range(WARM_UP + requests):
-        started = time.perf_counter()
+        began_ns = time.perf_counter_ns()
         await worker.forecast(batch, HORIZON, LEVELS, 60.0)
-        trips_s.append(time.perf_counter() - started)
-    trips, computes = np.array(trips_s[WARM_UP:]), np.array(compute_s[WARM_UP:])
-    return float(np.median(trips)), float(np.median(computes)), float(np.median(trips - computes))
+        times_ns.append((began_ns, time.perf_counter_ns() - began_ns))
+    began, took = np.array(times_ns[WARM_UP:]).T / 1e9
+    return Trips(began, took, np.array(model_ns[WARM_UP:]) / 1e9)
+
+
+async def stages(
+    spec: ModelSpec, checkpoint: str, environments: Path, requests: int
+) -> dict[str, float]:
+    """Return the medians of the parts of the overhead, with a clock at both ends of the wire.
+
+    Both processes read the same monotonic clock.
+    """
+    here: list[Mark] = []
+    start = launch._start  # noqa: SLF001 - where the worker's program is chosen
+
+    def start_clocked(
+        command: Sequence[str], variables: Mapping[str, str], bootstrap: Bootstrap
+    ) -> subprocess.Popen[bytes]:
+        program = [command[0], "-I", "-c", CLOCKED_CHILD, file.name]
+        return start(program, variables, bootstrap)
+
+    ours = "chronotick.workers.router"
+    with (
+        tempfile.NamedTemporaryFile(suffix=".json") as file,
+        patch.object(launch, "_start", start_clocked),
+        patch(f"{ours}.send_frames", clocked("send", here, multipart.send_frames)),
+        patch(f"{ours}.receive_frames", clocked("receive", here, multipart.receive_frames)),
+    ):
+        async with ready_worker(spec, checkpoint, environments) as worker:
+            trips = await travel(worker, requests)
+        there: list[Mark] = json.load(file)
+    return parts_of(trips, here, there)
+
+
+def clocked(name: str, marks: list[Mark], function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function note when it was called and when it returned."""
+
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        began_ns = time.perf_counter_ns()
+        result = function(*arguments, **options)
+        marks.append((name, began_ns, time.perf_counter_ns()))
+        return result
+
+    return call
+
+
+def parts_of(trips: Trips, here: Sequence[Mark], there: Sequence[Mark]) -> dict[str, float]:
+    # The calls that send and receive belong to the wire, as they do in pyzmq alone.
+    sent_s = first_after(trips.began_s, [begin for name, begin, _ in here if name == "send"])
+    back_s = first_after(trips.began_s, [end for name, _, end in here if name == "receive"])
+    got_s = first_after(trips.began_s, [end for name, _, end in there if name == "receive_frames"])
+    replied_s = first_after(got_s, [begin for name, begin, _ in there if name == "send_frames"])
+    parts = {
+        "daemon, before the wire": sent_s - trips.began_s,
+        "wire, request": got_s - sent_s,
+        "worker, without the model": replied_s - got_s - trips.model_s,
+        "wire, reply": back_s - replied_s,
+        "daemon, after the wire": trips.began_s + trips.took_s - back_s,
+    }
+    return {name: float(np.median(part)) for name, part in parts.items()}
+
+
+def first_after(since_s: NDArray[np.float64], marks_ns: Sequence[int]) -> NDArray[np.float64]:
+    marks_s = np.array(marks_ns) / 1e9
+    return np.asarray(marks_s[np.searchsorted(marks_s, since_s)])
 
 
 async def crash_seen(worker: Worker, times: int) -> list[float]:
@@ -211,21 +339,28 @@ def report(what: str, value: str, bar: str, *, met: bool) -> None:
     print(f"{what:<44} {value:>24}   bar {bar:<10} {'ok' if met else 'MISSED'}")
 
 
+async def overhead(spec: ModelSpec, checkpoint: str, root: Path, requests: int) -> None:
+    async with ready_worker(spec, checkpoint, root) as worker:
+        trip_s, model_s, extra_s = (await travel(worker, requests)).medians()
+    words = f"{trip_s * 1e3:.3f} - {model_s * 1e3:.3f} = {extra_s * 1e3:.3f} ms"
+    report(f"{spec.name}: round trip - model", words, "0.3 ms", met=extra_s <= 0.3e-3)
+    for part, took_s in (await stages(spec, checkpoint, root, requests)).items():
+        print(f"  {part:<42} {took_s * 1e3:>21.3f} ms")
+    for what, work_s in (("at once", 0.0), ("after work as long as the model's", model_s)):
+        bare_s = bare_round_trip(requests, work_s)
+        print(f"  {f'pyzmq alone, reply {what}':<52} {bare_s * 1e3:>11.3f} ms")
+
+
 async def measure(arguments: argparse.Namespace) -> None:
     plugins = load_plugins()
     chronos, echo = plugins.find("chronos"), plugins.find("echo")
     root = arguments.environments
     held = provide(chronos, root, "cpu", progress=lambda *words: print("environment:", *words))
-    bare_s = bare_round_trip(arguments.requests)
-    print(f"{'pyzmq alone, frames of the same sizes':<44} {bare_s * 1e3:>21.3f} ms")
     with tempfile.TemporaryDirectory() as tiny:
         make = [str(held.interpreter), "-I", "-m", "chronotick_chronos.tiny", tiny]
         subprocess.run(make, check=True, capture_output=True)  # noqa: ASYNC221 - nothing else runs
         for spec, checkpoint in ((echo, ""), (chronos, tiny)):
-            async with ready_worker(spec, checkpoint, root) as worker:
-                trip, compute, extra = await overhead(worker, arguments.requests)
-            words = f"{trip * 1e3:.3f} - {compute * 1e3:.3f} = {extra * 1e3:.3f} ms"
-            report(f"{spec.name}: round trip - model", words, "0.3 ms", met=extra <= 0.3e-3)
+            await overhead(spec, checkpoint, root, arguments.requests)
     async with ready_worker(echo, "hang", root) as worker:
         seen = await crash_seen(worker, 10)
     words = f"{statistics.median(seen) * 1e3:.1f}, worst {max(seen) * 1e3:.1f} ms"

@@ -18,7 +18,7 @@ from chronotick.plugin import ContextBatch, ModelSpec
 from chronotick.plugin.echo import chronotick_models
 from chronotick.workers import Phase, Worker, WorkerPool
 from chronotick.workers.restart import RestartRules
-from chronotick.workers.worker import Patience
+from chronotick.workers.terms import Patience
 
 QUICK = Patience(start_s=10.0, late_s=0.3, drain_s=2.0, term_s=1.0, poll_s=0.05)
 QUICK_RULES = RestartRules(base_s=0.05, crashes=3, window_s=60.0, open_s=60.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -10,11 +11,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chronotick.config.schema import Workers
 from chronotick.plugin import CURRENT_INTERPRETER, Environment, ModelSpec
 from chronotick.workers import (
     EnvironmentProblem,
@@ -26,6 +30,7 @@ from chronotick.workers import (
     prune,
 )
 from chronotick.workers.environments import is_complete, lease, mark_complete
+from chronotick.workers.lodging import Lodging
 
 LOCK = Path(__file__).parents[3] / "envs" / "core-models.lock"
 RUNTIME = ("msgpack", "numpy", "pluggy", "pyzmq")
@@ -173,20 +178,71 @@ def test_prune_leaves_what_is_kept_or_in_use(root: Path):
     assert (root / "kept").is_dir()
 
 
-def test_waiting_for_another_builder_can_be_cancelled(planned: Plan, root: Path):
-    root.mkdir()
+@contextmanager
+def built_by_somebody_else(planned: Plan):
+    planned.directory.parent.mkdir()
     lock = os.open(f"{planned.directory}.lock", os.O_CREAT | os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    yield
+    os.close(lock)
+
+
+def test_waiting_for_another_builder_can_be_cancelled(planned: Plan):
     cancelled, said = threading.Event(), []
 
     def progress(stage: str, message: str) -> None:
         said.append((stage, message))
         cancelled.set()
 
-    with pytest.raises(EnvironmentProblem, match="cancelled"):
+    with (
+        built_by_somebody_else(planned),
+        pytest.raises(EnvironmentProblem, match="cancelled"),
+    ):
         build(planned, progress=progress, cancelled=cancelled)
     assert said == [("waiting", "another process builds it")]
-    os.close(lock)
+
+
+async def test_lodging_keeps_the_environment_until_it_is_left(
+    spec: ModelSpec, root: Path, planned: Plan
+):
+    pretend(planned)
+    lodging = Lodging(Workers(environments=root))
+    for _ in range(2):  # a worker that starts again holds it once, not twice
+        assert await lodging.prepare(spec, "cpu", print) == planned.interpreter
+    assert prune(root, keep=()) == ()
+    lodging.leave()
+    lodging.leave()
+    assert prune(root, keep=()) == (planned.directory,)
+
+
+async def test_lodging_gives_up_building_when_cancelled(
+    spec: ModelSpec,
+    root: Path,
+    planned: Plan,
+    until: Callable[..., Awaitable[None]],
+):
+    said: list[str] = []
+    with built_by_somebody_else(planned):
+        preparing = asyncio.create_task(
+            Lodging(Workers(environments=root)).prepare(spec, "cpu", said.append)
+        )
+        await until(lambda: said == ["waiting: another process builds it"])
+        preparing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await preparing
+        await asyncio.get_running_loop().shutdown_default_executor()  # only if the thread ends
+
+
+async def test_lodging_gives_back_what_came_too_late(spec: ModelSpec, root: Path, planned: Plan):
+    pretend(planned)
+    preparing = asyncio.create_task(Lodging(Workers(environments=root)).prepare(spec, "cpu", print))
+    await asyncio.sleep(0)
+    preparing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await preparing
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await asyncio.sleep(0)
+    assert prune(root, keep=()) == (planned.directory,)
 
 
 def test_unwritable_root_is_said_clearly(spec: ModelSpec, tmp_path: Path):

@@ -28,7 +28,7 @@ from chronotick.workers import (
     WorkerUnavailable,
 )
 from chronotick.workers.restart import RestartRules
-from chronotick.workers.worker import Patience
+from chronotick.workers.terms import Patience
 
 LEVELS = (0.1, 0.5, 0.9)
 

@@ -31,17 +31,21 @@ def send_frames(socket: zmq.Socket[bytes], frames: Sequence[bytes], flags: int =
         send(frame, more if index < last else flags)
 
 
-def receive_frames(socket: zmq.Socket[bytes]) -> list[bytes]:
+def receive_frames(socket: zmq.Socket[bytes], flags: int = 0) -> list[bytes]:
     """Receive one message, waiting for it as long as the socket's ``RCVTIMEO`` says.
+
+    Args:
+        socket: to receive from.
+        flags: 0, or :data:`NOBLOCK` not to wait.
 
     Raises:
         zmq.Again: none came in time.
     """
     # A Frame knows whether another one follows; after bytes the socket must be asked.
-    frame = socket.recv(copy=False)
+    frame = socket.recv(flags, copy=False)
     frames = [frame.bytes]
     while frame.more:
-        frame = socket.recv(copy=False)
+        frame = socket.recv(flags, copy=False)
         frames.append(frame.bytes)
     return frames
 

@@ -63,7 +63,7 @@ class Router:
             self._socket.setsockopt(option, value)
         self._socket.bind(self.address)
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket.fileno(), self._drain)
+        self._loop.add_reader(self._socket.fileno(), self._on_readable)
 
     def send(self, identity: str, message: Message) -> bool:
         """Send without waiting; false when that worker is not connected or does not read."""
@@ -87,15 +87,24 @@ class Router:
         shutil.rmtree(self._directory, ignore_errors=True)
         os.close(self._lock)
 
-    def _drain(self) -> None:
-        if self._socket.closed or not has_input(self._socket):
+    def _on_readable(self) -> None:
+        # Mostly a message is there: asking first would cost each of them some microseconds.
+        try:
+            received = receive_frames(self._socket, NOBLOCK)
+        except zmq.Again:
+            self._drain()  # asks, and thereby arms the descriptor again
             return
-        identity, *frames = receive_frames(self._socket)
-        self._dispatch(identity, frames)
+        self._dispatch(received)
         # More may be waiting, but whoever this message has woken comes first.
         self._loop.call_soon(self._drain)
 
-    def _dispatch(self, identity: bytes, frames: list[bytes]) -> None:
+    def _drain(self) -> None:
+        if not self._socket.closed and has_input(self._socket):
+            self._dispatch(receive_frames(self._socket))
+            self._loop.call_soon(self._drain)
+
+    def _dispatch(self, received: list[bytes]) -> None:
+        identity, *frames = received
         try:
             name = identity.decode()
             message = wire.decode(frames)

@@ -19,7 +19,8 @@ from chronotick.workers.lodging import Lodging
 from chronotick.workers.messages import Message
 from chronotick.workers.restart import RestartRules
 from chronotick.workers.state import WorkerState
-from chronotick.workers.worker import Order, Patience, Services, Worker
+from chronotick.workers.terms import Order, Patience, Services
+from chronotick.workers.worker import Worker
 
 if TYPE_CHECKING:
     from chronotick.workers.router import Router

@@ -83,9 +83,7 @@ def _encode_arrays(arrays: Arrays) -> tuple[list[Any], list[bytes]]:
         sent = array if code else array.astype(array.dtype.newbyteorder("<"), copy=False)
         code = code or _CODES.get(sent.dtype)
         if code is None or sent.nbytes > MAX_FRAME_BYTES:
-            raise WireError(
-                f"array {name!r} cannot be sent: {sent.dtype.str}, {sent.nbytes} bytes"
-            )
+            raise WireError(f"array {name!r} cannot be sent: {sent.dtype.str}, {sent.nbytes} bytes")
         described.append((name, code, sent.shape))
         frames.append(sent.tobytes())
     return described, frames
@@ -118,13 +116,14 @@ def _decode_arrays(described: object, frames: Sequence[bytes]) -> Arrays:
     for index, entry in enumerate(described, start=1):
         if not isinstance(entry, list) or list(map(type, entry)) != _ARRAY_ENTRY:
             raise WireError(f"array described as {entry!r:.80}, not [name, dtype, shape]")
-        arrays[entry[0]] = _decode_array(*entry, frames[index])
+        name, code, shape = entry
+        arrays[name] = _decode_array(name, code, shape, frames[index])
     if len(arrays) != len(described):
         raise WireError("two arrays have the same name")
     return arrays
 
 
-def _decode_array(name: str, code: str, shape: list[object], frame: bytes) -> NDArray[Any]:
+def _decode_array(name: str, code: str, shape: list[Any], frame: bytes) -> NDArray[Any]:
     dtype = _DTYPES.get(code)
     if dtype is None or len(shape) > _MAX_DIMENSIONS:
         raise WireError(f"array {name!r} has type {code!r:.10} and shape {shape!r:.80}")
@@ -136,105 +135,96 @@ def _decode_array(name: str, code: str, shape: list[object], frame: bytes) -> ND
     if expected != len(frame):
         raise WireError(f"array {name!r} needs {expected} bytes, {len(frame)} came")
     try:
-        return np.ndarray(shape, dtype, frame)  # type: ignore[arg-type] # its items are checked
+        array: NDArray[Any] = np.ndarray(shape, dtype, frame)
     except ValueError as error:  # nothing times far too much is still too much for numpy
         raise WireError(f"array {name!r} cannot have shape {shape!r:.80}") from error
-
-
-# msgpack makes plain values only, so the exact type is the type; a boolean is no integer then.
-
-
-def _text(value: object) -> str:
-    if type(value) is str:
-        return value
-    raise TypeError
-
-
-def _truth(value: object) -> bool:
-    if type(value) is bool:
-        return value
-    raise TypeError
-
-
-def _integer(value: object) -> int:
-    if type(value) is int:
-        return value
-    raise TypeError
+    return array
 
 
 def _number(value: object) -> float:
-    if type(value) is float or type(value) is int:
-        return float(value)
-    raise TypeError
+    if type(value) is not int:
+        raise TypeError
+    return float(value)
 
 
 def _pair(value: object) -> tuple[int, int]:
     match value:
-        case [low, high]:
-            return _integer(low), _integer(high)
+        case [low, high] if type(low) is int and type(high) is int:
+            return low, high
     raise TypeError
 
 
 def _numbers(value: object) -> tuple[float, ...]:
-    if isinstance(value, list) and _NUMBER_TYPES.issuperset(map(type, value)):
-        return tuple(map(float, value))
-    raise TypeError
+    if not isinstance(value, list) or not _NUMBER_TYPES.issuperset(map(type, value)):
+        raise TypeError
+    return tuple(map(float, value))
 
 
-_NUMBER_TYPES: Final = frozenset({int, float})
-
-# Annotations are strings here (PEP 563), so a field's type is looked up by its spelling.
-_READ: Final[dict[str, Callable[[object], object]]] = {
-    "str": _text,
-    "bool": _truth,
-    "int": _integer,
+# Annotations are strings here (PEP 563), so a field's type is looked up by its spelling. msgpack
+# makes plain values only: the exact type is the type, and a boolean is no integer.
+_EXACT: Final[dict[str, type]] = {"str": str, "bool": bool, "int": int, "float": float}
+_CONVERT: Final[dict[str, Callable[[object], object]]] = {
     "float": _number,
     "tuple[int, int]": _pair,
     "tuple[float, ...]": _numbers,
 }
+_NUMBER_TYPES: Final = frozenset({int, float})
+_REQUIRED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """What the fields of a message look like, worked out once.
 
-    ``names`` are all its fields in order, ``plain`` those in the head with their readers.
+    Attributes:
+        kind: class of the message.
+        names: of all its fields, in order.
+        plain: name, type and default of the fields in the head.
+        spellings: of the types of those fields.
     """
 
     kind: type[Message]
     names: tuple[str, ...]
-    plain: tuple[tuple[str, Callable[[object], object]], ...]
-    types: Mapping[str, str]
-    required: frozenset[str]
+    plain: tuple[tuple[str, type, object], ...]
+    spellings: Mapping[str, str]
     arrays: bool
 
     def read(self, head: Mapping[str, object]) -> dict[str, Any]:
         """Return the checked fields of a head, ``arrays`` excepted."""
         values: dict[str, Any] = {}
-        for name, read in self.plain:
-            if name in head:
-                try:
-                    values[name] = read(head[name])
-                except TypeError as error:
-                    raise WireError(
-                        f"{name} must be {self.types[name]}, not {head[name]!r:.80}"
-                    ) from error
-        if not self.required <= values.keys():
-            missing = ", ".join(sorted(self.required - values.keys()))
-            raise WireError(f"{self.kind.TAG} lacks {missing}")
+        for name, exact, default in self.plain:
+            value = head.get(name, default)
+            values[name] = value if type(value) is exact else self._convert(name, head)
         return values
+
+    def _convert(self, name: str, head: Mapping[str, object]) -> object:
+        if name not in head:
+            required = {name for name, _, default in self.plain if default is _REQUIRED}
+            missing = ", ".join(sorted(required - head.keys()))
+            raise WireError(f"{self.kind.TAG} lacks {missing}")
+        spelling = self.spellings[name]
+        try:
+            return _CONVERT[spelling](head[name])
+        except (KeyError, TypeError) as error:
+            raise WireError(f"{name} must be {spelling}, not {head[name]!r:.80}") from error
 
 
 def _layout(kind: type[Message]) -> _Layout:
     names = tuple(item.name for item in fields(kind))
     plain = [item for item in fields(kind) if item.name != "arrays"]
-    types = {item.name: str(item.type) for item in plain}
+    spellings = {item.name: str(item.type) for item in plain}
     return _Layout(
         kind=kind,
         names=names,
-        plain=tuple((name, _READ[spelling]) for name, spelling in types.items()),
-        types=types,
-        required=frozenset(item.name for item in plain if item.default is MISSING),
+        plain=tuple(
+            (
+                item.name,
+                _EXACT.get(spellings[item.name], tuple),  # msgpack makes lists, never tuples
+                _REQUIRED if item.default is MISSING else item.default,
+            )
+            for item in plain
+        ),
+        spellings=spellings,
         arrays="arrays" in names,
     )
 

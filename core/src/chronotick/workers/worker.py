@@ -8,12 +8,11 @@ import logging
 import secrets
 import statistics
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo, ModelSpec
+from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
 from chronotick.workers.child import Bootstrap
 from chronotick.workers.errors import EnvironmentProblem, WorkerUnavailable
 from chronotick.workers.exits import describe
@@ -35,67 +34,10 @@ from chronotick.workers.procfs import resident_bytes, written_bytes
 from chronotick.workers.requests import Desk, Request
 from chronotick.workers.restart import RestartPolicy, RestartRules
 from chronotick.workers.state import Phase, WorkerState
+from chronotick.workers.terms import Ending, Order, Patience, Services
 
 _LATENCIES_KEPT: Final = 64
 _MIB: Final = 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long a worker is waited for, in seconds.
-
-    Attributes:
-        start_s: starting or loading without any sign of progress.
-        late_s: an answer after its deadline, before the process is stopped.
-        drain_s: the end after DRAIN, before SIGTERM.
-        term_s: the end after SIGTERM, before SIGKILL.
-        poll_s: between looks at memory and progress.
-    """
-
-    start_s: float = 120.0
-    late_s: float = 5.0
-    drain_s: float = 1.0
-    term_s: float = 2.0
-    poll_s: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a worker is to run."""
-
-    spec: ModelSpec
-    checkpoint: str
-    device: str
-    threads: int
-    memory_limit_mb: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What a worker needs of its pool.
-
-    Attributes:
-        prepare: returns the interpreter of the environment, building it if need be; reports
-            stages in words.
-        launch: starts a process.
-        address: of the ROUTER.
-        send: sends to an identity; false when it is not connected.
-        changed: told of each change of phase.
-    """
-
-    prepare: Callable[[ModelSpec, str, Callable[[str], None]], Awaitable[Path]]
-    launch: Callable[[Path, Bootstrap, logging.Logger], Awaitable[WorkerProcess]]
-    address: str
-    send: Callable[[str, Message], bool]
-    changed: Callable[[WorkerState], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a life ended, in words, and whether another one could be better."""
-
-    reason: str
-    retryable: bool = True
 
 
 class Worker:
@@ -223,6 +165,9 @@ class Worker:
             return self._on_hello(message)
         if not self._greeted:
             return False
+        if isinstance(message, Result):  # first, and not by matching: a forecast waits for it
+            self._desk.receive(message)
+            return True
         if self._phase is Phase.STOPPED:
             return True
         match message:
@@ -234,7 +179,7 @@ class Worker:
             case Failed(id=request_id) if request_id == LOAD_REQUEST:
                 self._ending = Ending(message.message, retryable=message.retryable)
                 self._logger.debug("loading failed:\n%s", message.traceback)
-            case Result() | Failed():
+            case Failed():
                 self._desk.receive(message)
         return True
 
