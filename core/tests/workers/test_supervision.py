@@ -487,3 +487,20 @@ def test_empty_pool_imports_neither_zmq_nor_msgpack():
         [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout == "set()\n"
+
+
+async def test_a_mistake_before_the_start_is_told_and_not_building_for_ever(
+    make_pool: Callable[..., WorkerPool],
+    echo: ModelSpec,
+    wait_for_phase: Callable[..., Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Whatever was no EnvironmentProblem once ended the life's task silently."""
+
+    def mistaken(*_: object, **__: object) -> None:
+        raise RuntimeError("what nobody thought of")
+
+    monkeypatch.setattr("chronotick.workers.lodging.provide", mistaken)
+    worker = make_pool().add(echo)
+    await wait_for_phase(worker, Phase.BROKEN)
+    assert "what nobody thought of" in worker.state.last_error

@@ -193,6 +193,11 @@ class Worker:
             process = await self._launch(interpreter)
         except (EnvironmentProblem, OSError) as problem:
             return Ending(str(problem), retryable=False)
+        except (
+            Exception
+        ) as error:  # a mistake of ours or of the plugin's: never "building" for ever
+            self._logger.exception("could not be started")
+            return Ending(f"could not be started: {error!r}", retryable=False)
         watch = self._loop.create_task(self._watch(process))
         try:
             returncode = await asyncio.shield(process.exited)
@@ -291,7 +296,10 @@ class Worker:
         )
         self._enter(Phase.READY)
         self._logger.info(
-            "ready: %s on %s, loaded in %.1f s", ready.checkpoint, ready.device, ready.load_ns / 1e9
+            "ready: %s on %s, loaded in %.1f s",
+            ready.checkpoint or "no weights",
+            ready.device,
+            ready.load_ns / 1e9,
         )
 
     def _on_answer(self, round_trip_s: float) -> None:
