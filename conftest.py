@@ -1,14 +1,17 @@
-"""Fixtures for every test in the workspace: a real time server on loopback."""
+"""Fixtures for every test in the workspace: a real time server, real model environments."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import pytest
 
 from chronotick.ntp.testing import ChronydError, find_chronyd, running_chronyd
+from chronotick.plugin import ModelSpec
+from chronotick.workers import EnvironmentProblem, provide
 
 StartChronyd = Callable[..., AbstractContextManager[int]]
 
@@ -34,3 +37,32 @@ def chronyd_port(start_chronyd: StartChronyd) -> Iterator[int]:
     """UDP port of a chronyd on 127.0.0.1 and ::1 that serves this host's clock, stratum 1."""
     with start_chronyd() as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def environments() -> Path:
+    """Where model environments are built, kept between runs: building takes a minute."""
+    chosen = os.environ.get("CHRONOTICK_TEST_ENVS")
+    return Path(chosen) if chosen else Path(__file__).parent / ".cache" / "envs"
+
+
+@pytest.fixture(scope="session")
+def interpreter_of(environments: Path) -> Iterator[Callable[[ModelSpec], Path]]:
+    """Build a model's environment and return its interpreter.
+
+    Where that is impossible (no network, no fitting Python) the test is skipped with the reason;
+    under CI it fails.
+    """
+    with ExitStack() as leases:
+
+        def build(spec: ModelSpec) -> Path:
+            try:
+                lease = provide(spec, environments, "cpu")
+            except EnvironmentProblem as problem:
+                if os.environ.get("CI"):
+                    raise
+                pytest.skip(str(problem))
+            leases.callback(lease.release)
+            return lease.interpreter
+
+        yield build

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from chronotick.shm.layout import Status
-from chronotick.workers import provide
 from chronotick_chronos.plugin import chronotick_models
-
-REPOSITORY = Path(__file__).parents[1]
 
 pytestmark = [pytest.mark.environment, pytest.mark.chronyd, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def environments() -> Path:
-    return Path(os.environ.get("CHRONOTICK_TEST_ENVS") or REPOSITORY / ".cache" / "envs")
-
-
-@pytest.fixture(scope="module")
-def weights(environments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(interpreter_of, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Chronos-Bolt, made by the library's own classes."""
     directory = tmp_path_factory.mktemp("weights") / "bolt"
-    leased = provide(chronotick_models()[0], environments, "cpu")
-    command = [leased.interpreter, "-I", "-m", "chronotick_chronos.tiny", directory]
+    interpreter = interpreter_of(chronotick_models()[0])
+    command = [interpreter, "-I", "-m", "chronotick_chronos.tiny", directory]
     subprocess.run(command, check=True, capture_output=True)
-    leased.release()
     return directory
 
 
@@ -61,8 +51,9 @@ def test_chronos_forecasts_the_clock_of_a_running_daemon(
 
 
 def test_missing_weights_are_named_with_the_command_that_brings_them(
-    start_daemon, chronyd, environments, tmp_path
+    start_daemon, chronyd, environments, interpreter_of, tmp_path
 ):
+    interpreter_of(chronotick_models()[0])
     daemon = start_daemon(
         "--server",
         chronyd,

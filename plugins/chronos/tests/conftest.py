@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from chronotick.plugin import ModelSpec
-from chronotick.workers import provide
 from chronotick_chronos.plugin import chronotick_models
 
-REPOSITORY = Path(__file__).parents[3]
 TINY = ("-I", "-m", "chronotick_chronos.tiny")
 KINDS = ("bolt", "chronos2")
-
-
-@pytest.fixture(scope="session")
-def environments() -> Path:
-    return Path(os.environ.get("CHRONOTICK_TEST_ENVS") or REPOSITORY / ".cache" / "envs")
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +21,8 @@ def spec() -> ModelSpec:
 
 
 @pytest.fixture(scope="session")
-def interpreter(spec: ModelSpec, environments: Path) -> Iterator[Path]:
-    held = provide(spec, environments, "cpu")
-    yield held.interpreter
-    held.release()
+def interpreter(spec: ModelSpec, interpreter_of: Callable[[ModelSpec], Path]) -> Path:
+    return interpreter_of(spec)
 
 
 @pytest.fixture(scope="session")
