@@ -66,11 +66,11 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
             with connection, connection.makefile("rwb") as stream:
                 stream.write(answer(json.loads(stream.readline())))
 
-        threads.append(threading.Thread(target=one))
+        threads.append(threading.Thread(target=one, daemon=True))
         threads[-1].start()
         return socket_path
 
     yield serve
     for thread in threads:
-        thread.join()
+        thread.join(10)  # a test that failed has perhaps not connected
     server.close()

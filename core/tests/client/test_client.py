@@ -66,6 +66,19 @@ def test_the_future_is_the_same_line_with_more_uncertainty(
     assert later.uncertainty_seconds > now.uncertainty_seconds
 
 
+def test_after_a_suspend_nothing_is_promised_until_the_next_publication(
+    client: ChronoTickClient, writer: RecordWriter
+):
+    """RAW stood still meanwhile: time is late by the length of the sleep."""
+    record = good_record()
+    writer.write(replace(record, suspended_ns=record.suspended_ns - 10**9))
+    for late in (client.get_time(), client.get_future_time(5), client.translate(time.time())):
+        assert (late.uncertainty_seconds, late.confidence, late.source) == (math.inf, 0.0, "ntp")
+    writer.write(record)
+    assert client.get_time().uncertainty_seconds < 1e-3
+    assert client.get_time().confidence == pytest.approx(0.8)
+
+
 @pytest.mark.parametrize("seconds", [-0.1, 3600.1, math.nan, math.inf])
 def test_the_future_ends_after_an_hour(client: ChronoTickClient, record: Record, seconds: float):
     with pytest.raises(ValueError, match="between 0 and 3600"):
@@ -204,6 +217,16 @@ def test_what_the_record_lacks_is_asked_of_the_daemon(
     info = client.get_daemon_info()
     assert (info["daemon_uptime"], info["total_corrections"]) == (12.5, 9)
     assert info["average_latency_ms"] is None
+
+
+def test_the_daemon_that_was_named_is_asked(
+    path: Path, record: Record, answering: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    """Not the default one, which serves another record."""
+    socket_path = answering(lambda _: b'{"ok": true, "result": {"daemon_uptime": 3.5}}\n')
+    monkeypatch.setenv("CHRONOTICK_CONTROL", str(path.with_name("of-another-daemon.sock")))
+    client = ChronoTickClient(path, control=socket_path)
+    assert client.get_daemon_info()["daemon_uptime"] == 3.5
 
 
 @pytest.mark.parametrize(

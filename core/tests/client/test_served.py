@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import struct
+import subprocess
+import sys
 import time
 import warnings
 import weakref
@@ -90,6 +93,45 @@ def test_a_record_without_a_living_daemon_says_what_is_wrong(
     assert caught.value.pid is not None
     assert not clock.serves()
     assert not clock.is_alive()
+
+
+START_AND_FAIL = """
+import sys
+from pathlib import Path
+from chronotick.shm.writer import RecordWriter
+RecordWriter(Path(sys.argv[1]))
+sys.exit(1)
+"""
+
+
+def test_a_daemon_that_failed_to_start_is_not_waited_for(clock: ServedClock, path: Path):
+    with subprocess.Popen([sys.executable, "-c", START_AND_FAIL, str(path)]) as daemon:
+        assert daemon.wait() == 1
+    with pytest.raises(DaemonUnavailable, match="has ended without ever publishing") as caught:
+        clock.now()
+    assert caught.value.pid == daemon.pid
+    assert f"process {daemon.pid} " in str(caught.value)
+
+
+@pytest.mark.parametrize("pid", [0, 2**32 - 1])
+def test_a_process_that_cannot_be_is_none(clock: ServedClock, path: Path, pid: int):
+    """Signal 0 to process 0 reaches our own group, and 2**32 - 1 is no argument at all."""
+    body = packed_body(void_after_raw_ns=-1)
+    path.write_bytes(raw_bytes(body)[:124] + struct.pack("@I", pid))
+    with pytest.raises(DaemonUnavailable, match="has ended without"):
+        clock.now()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_users_process_counts_as_running():
+    code = (
+        "import os, sys; from chronotick.client.served import _is_running;"
+        "os.setuid(12345); print(_is_running(int(sys.argv[1])))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(os.getpid())], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "True\n"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +242,7 @@ def test_a_restarted_daemon_is_followed_in_the_same_file(clock: ServedClock, pat
         (raw_bytes(packed_body(magic=0x7E4B5443)), "layout version 126"),
         (raw_bytes(packed_body(), sequence=3), "died while it wrote the first record"),
         (bytes(128), "nothing written yet"),
+        (bytes(64), "64 bytes, a record has 128"),
     ],
 )
 def test_a_file_that_is_no_record_is_no_daemon(

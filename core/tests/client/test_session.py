@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +22,7 @@ from chronotick.shm.testing import good_record
 from chronotick.shm.writer import RecordWriter
 
 DAEMON = """
-import signal, sys, time
+import os, signal, sys, time
 from dataclasses import replace
 from pathlib import Path
 from chronotick.shm.layout import Status
@@ -34,6 +36,7 @@ if "fail" in switches:
 if "stubborn" in switches:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "mute" in switches:
+    print("pid", os.getpid(), file=sys.stderr, flush=True)
     time.sleep(60)
 writer = RecordWriter(Path(sys.argv[1]))
 writer.write(replace(good_record(), status=Status.UNKNOWN))
@@ -164,6 +167,39 @@ def test_a_daemon_that_ignores_sigterm_is_killed(
     assert clock.stop()
 
 
+def test_an_interrupt_during_the_wait_ends_the_daemon(
+    path: Path, switches: list[str], tmp_path: Path
+):
+    """Ctrl-C does not reach a daemon in a session of its own, and stop() would not know it."""
+    switches.append("mute")
+    line, control = process.command(None, None, path), tmp_path / "run" / "control.sock"
+    log = control.with_name("control.sock.log")
+
+    def impatient() -> bool:
+        if re.search(r"pid \d+\n", log.read_text()):
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        process.launch(line, control, impatient, 20)
+    daemon = int(log.read_text().split()[-1])
+    with pytest.raises(ProcessLookupError):
+        os.kill(daemon, 0)
+
+
+def test_an_interrupt_during_the_end_does_not_spare_the_daemon(
+    clock: ChronoTick, switches: list[str]
+):
+    switches.append("stubborn")
+    clock.start(timeout=20)
+    daemon = clock._daemon
+    assert daemon is not None
+    threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        clock.stop()
+    assert daemon.returncode == -signal.SIGKILL
+
+
 def test_leaving_the_context_ends_the_daemon(path: Path, switches: list[str]):
     with ChronoTick(path) as clock:
         clock.start(timeout=20)
@@ -175,13 +211,74 @@ def test_leaving_the_context_ends_the_daemon(path: Path, switches: list[str]):
 
 def test_the_daemon_is_this_installations_own(tmp_path: Path):
     line = process.command(tmp_path / "c.yaml", [0, 2], tmp_path / "record")
-    assert line == [
-        *(sys.executable, "-m", "chronotick", "run"),
-        *("--config", str(tmp_path / "c.yaml")),
-        *("--cpu-affinity", "0,2"),
-        *("--shm", str(tmp_path / "record")),
-    ]
-    assert process.command(None, None, None) == [sys.executable, "-m", "chronotick", "run"]
+    run = [sys.executable, "-m", "chronotick", "run", "--shm", str(tmp_path / "record")]
+    assert line == [*run, "--config", str(tmp_path / "c.yaml"), "--cpu-affinity", "0,2"]
+    assert process.command(None, None, tmp_path / "record") == run
+
+
+def test_the_daemon_writes_and_answers_where_its_starter_looks(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chronyd_port: int
+):
+    """Its configuration once decided that: start() waited in vain and killed a healthy daemon."""
+    pytest.importorskip("click")
+    config, elsewhere, control = (tmp_path / name for name in ("c.yaml", "elsewhere", "my.sock"))
+    config.write_text(f"control:\n  socket: {tmp_path / 'other.sock'}\n")
+    monkeypatch.setenv("CHRONOTICK_SHM", str(path))
+    monkeypatch.setenv("CHRONOTICK_SHM__PATH", str(elsewhere))  # has precedence
+    monkeypatch.setenv("CHRONOTICK_CONTROL__SOCKET", str(tmp_path / "other.sock"))
+    monkeypatch.setenv("CHRONOTICK_HISTORY__PATH", str(tmp_path / "history.sqlite3"))
+    monkeypatch.setenv("CHRONOTICK_NTP_SERVERS", f"127.0.0.1:{chronyd_port}")
+    with ChronoTick(control=control) as clock:
+        assert clock.start(config, timeout=20)
+        told = clock.status()
+        assert clock._daemon is not None
+        assert (told["pid"], told["publication"]["path"]) == (clock._daemon.pid, str(path))
+        assert "first measurement accepted" in (tmp_path / "my.sock.log").read_text()
+    assert {"elsewhere", "other.sock", "run"}.isdisjoint(p.name for p in tmp_path.iterdir())
+
+
+def test_the_log_lies_beside_the_control_socket(
+    clock: ChronoTick, switches: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Two daemons have two sockets, so neither empties the log of the other."""
+    switches.append("fail")
+    monkeypatch.delenv("CHRONOTICK_CONTROL")
+    for _ in range(2):
+        with pytest.raises(DaemonStartError, match=r"log: .*/control\.sock\.log"):
+            clock.start(timeout=20)
+    log = tmp_path / "run" / "chronotick" / "control.sock.log"
+    assert log.read_text().count("hello") == 1
+    assert log.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("plant", ["link", "pipe"])
+def test_a_planted_log_is_not_written(
+    clock: ChronoTick, switches: list[str], tmp_path: Path, plant: str
+):
+    switches.append("fail")
+    log, precious = tmp_path / "no.sock.log", tmp_path / "precious"
+    precious.write_text("precious")
+    if plant == "link":
+        log.symlink_to(precious)
+    else:
+        os.mkfifo(log)
+    with pytest.raises(DaemonStartError, match=r"log is not written .* choose another control"):
+        clock.start()
+    assert precious.read_text() == "precious"
+    assert not clock.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_log_of_another_user_is_not_written(
+    clock: ChronoTick, switches: list[str], tmp_path: Path
+):
+    switches.append("fail")
+    log = tmp_path / "no.sock.log"
+    log.write_text("precious")
+    os.chown(log, 12345, -1)
+    with pytest.raises(DaemonStartError, match="not a file of user 0"):
+        clock.start()
+    assert log.read_text() == "precious"
 
 
 def test_the_command_line_takes_what_start_passes(tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import struct
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -128,6 +129,23 @@ def test_now_notices_that_the_host_slept(
             reader.now()
     writer.write(record)
     reader.now()
+
+
+def test_a_sleep_after_the_first_answer_is_noticed(
+    path: Path, writer: RecordWriter, monkeypatch: pytest.MonkeyPatch
+):
+    """The reader in Python keeps the numbers of a publication, and must look all the same."""
+    writer.write(good_record())
+    reader = _reader_of(path, pure=True)
+    assert reader.now() is not None
+    read = time.clock_gettime_ns
+
+    def slept(clock: int) -> int:
+        return read(clock) + 10**10 * (clock == clocks.BOOTTIME)
+
+    monkeypatch.setattr(fast, "_clock_gettime_ns", slept)
+    monkeypatch.setattr(time, "clock_gettime_ns", slept)
+    assert reader.now() is None
 
 
 def test_a_difference_by_rounding_is_no_sleep(path: Path, writer: RecordWriter, open_fast: Open):

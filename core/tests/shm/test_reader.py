@@ -47,6 +47,8 @@ def test_a_record_that_nobody_has_written_counts_as_missing(path: Path, content:
     [
         (b"x" * 127, "127 bytes, a record has 128"),
         (b"x" * 129, "129 bytes"),
+        (bytes(64), "64 bytes, a record has 128"),
+        (bytes(4096), "4096 bytes"),
         (b"precious" * 16, "not a ChronoTick record"),
         (bytes(116) + b"CTK\x09" + bytes(8), "layout version 9, this program has version 1"),
     ],

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +18,9 @@ from chronotick.shm import writer as writer_module
 from chronotick.shm.errors import RecordError, RecordHeld
 from chronotick.shm.layout import BODY, Status
 from chronotick.shm.reader import RecordReader
-from chronotick.shm.record import Record, bound_at, is_void, time_at
+from chronotick.shm.record import MAX_UTC_NS, Record, bound_at, is_void, time_at
 from chronotick.shm.testing import good_record, packed_body, raw_bytes
-from chronotick.shm.writer import RecordWriter
+from chronotick.shm.writer import ATTEMPTS, RecordWriter
 
 HOLD = """
 import sys, time
@@ -120,6 +122,67 @@ def test_a_writer_held_up_in_the_middle_continues_from_where_it_woke(
     assert time_at(second, second.anchor_raw_ns) >= time_at(first, second.anchor_raw_ns)
 
 
+@pytest.fixture
+def slow_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Each look at the clock takes so many nanoseconds, as on a slow or overcommitted host."""
+    readings = itertools.count(clocks.raw_ns(), 25_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(clocks, "raw_ns", lambda: next(readings))
+        yield 25_000
+
+
+@pytest.mark.usefixtures("slow_clock")
+def test_a_host_too_slow_for_the_deadline_publishes_all_the_same(path: Path, writer: RecordWriter):
+    """It once tried for ever, with an odd sequence: every reader was blind."""
+    published = writer.write(good_record())
+    assert sequence_of(path) % 2 == 0
+    assert RecordReader(path).snapshot() == published == writer.last()
+
+
+def test_a_slow_host_continues_from_the_last_attempt(writer: RecordWriter, slow_clock: int):
+    first = writer.write(good_record())
+    began_ns = clocks.raw_ns()
+    second = writer.write(replace(first, rate=first.rate - 500e-6))
+    looks = (second.anchor_raw_ns - began_ns) // slow_clock
+    assert looks == 2 * ATTEMPTS - 1  # one when it is prepared, one when it is stored
+    assert time_at(second, second.anchor_raw_ns) >= time_at(first, second.anchor_raw_ns)
+
+
+def test_a_second_attempt_that_fails_leaves_what_readers_had(
+    path: Path, writer: RecordWriter, slow_clock: int
+):
+    """The line runs out of the int64 range between the first attempt and the second."""
+    end_ns = clocks.raw_ns()
+    first = writer.write(replace(good_record(), anchor_raw_ns=end_ns, anchor_utc_ns=0, rate=0.0))
+    before, began_ns = path.read_bytes(), clocks.raw_ns()
+    second = replace(
+        first, anchor_raw_ns=began_ns, anchor_utc_ns=MAX_UTC_NS - slow_clock, epoch=first.epoch
+    )
+    with pytest.raises(ValueError, match="anchor_utc_ns"):
+        writer.write(second)
+    assert path.read_bytes()[8:] == before[8:]
+    assert sequence_of(path) % 2 == 0
+    assert RecordReader(path).snapshot() == first == writer.last()
+
+
+def test_an_interrupt_in_the_middle_leaves_what_readers_had(
+    path: Path, writer: RecordWriter, monkeypatch: pytest.MonkeyPatch
+):
+    first = writer.write(good_record())
+    with monkeypatch.context() as patched:
+        patched.setattr(RecordWriter, "_begin", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.write(replace(first, measurements=8))
+    assert sequence_of(path) % 2 == 0
+    assert RecordReader(path).snapshot() == first
+    assert writer.write(replace(first, measurements=9)).measurements == 9
+    assert sequence_of(path) % 2 == 0
+
+
+def _interrupted(_: RecordWriter) -> None:
+    raise KeyboardInterrupt
+
+
 def test_closing_tells_readers_at_once_and_leaves_the_file(path: Path):
     writer = RecordWriter(path)
     writer.write(good_record())
@@ -209,7 +272,8 @@ def test_a_second_daemon_is_told_who_holds_the_record(path: Path):
     [
         (b"x" * 127, "127 bytes, a record has 128"),
         (b"x" * 4096, "4096 bytes"),
-        (b"precious" * 16, "not a ChronoTick record; remove it"),
+        (bytes(64), "64 bytes"),
+        (b"precious" * 16, "not a ChronoTick record; choose another path"),
         (bytes(116) + b"CTK\x00" + bytes(8), "layout version 0, this program has version 1"),
         (bytes(116) + b"CTK\x02" + bytes(8), "layout version 2, this program has version 1"),
     ],
@@ -223,6 +287,23 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("content", "advised"),
+    [
+        (b"precious" * 16, False),
+        (b"root:x:0:0:root:/root:/bin/sh\n" * 9, False),
+        (bytes(4096), False),
+        (bytes(116) + b"CTK\x02" + bytes(8), True),
+    ],
+)
+def test_only_a_record_of_ours_may_be_removed(path: Path, content: bytes, advised: bool):
+    """``chronotick run --shm /etc/passwd`` once answered: rm /etc/passwd."""
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match="choose another path with --shm") as caught:
+        RecordWriter(path)
+    assert (f"rm {path}" in str(caught.value)) is advised
+
+
 @pytest.mark.parametrize("content", [b"", bytes(128)])
 def test_an_empty_or_zero_file_is_taken(path: Path, content: bytes):
     path.write_bytes(content)
@@ -234,8 +315,9 @@ def test_an_empty_or_zero_file_is_taken(path: Path, content: bytes):
 def test_a_symbolic_link_is_refused(path: Path, tmp_path: Path):
     target = tmp_path / "target"
     path.symlink_to(target)
-    with pytest.raises(RecordError, match="symbolic link"):
+    with pytest.raises(RecordError, match="symbolic link") as caught:
         RecordWriter(path)
+    assert "rm " not in str(caught.value)
     assert not target.exists()
 
 
@@ -261,8 +343,9 @@ def test_a_directory_that_cannot_be_written_is_named():
 def test_a_file_of_another_user_is_refused(path: Path):
     path.write_bytes(bytes(128))
     os.chown(path, 12345, -1)
-    with pytest.raises(RecordError, match="belongs to user 12345"):
+    with pytest.raises(RecordError, match="belongs to user 12345") as caught:
         RecordWriter(path)
+    assert "remove" not in str(caught.value)
 
 
 def test_a_removed_file_is_made_anew_and_old_readers_are_told(path: Path, writer: RecordWriter):

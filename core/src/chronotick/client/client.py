@@ -36,9 +36,10 @@ class CorrectedTime(NamedTuple):
         corrected_timestamp: corrected Unix time (s).
         system_timestamp: system time (CLOCK_REALTIME) at the same instant (s).
         uncertainty_seconds: calibrated standard uncertainty, one sigma (s); infinite without a
-            daemon. The hard bounds are in :func:`chronotick.now` and
-            :func:`chronotick.time_detailed`.
-        confidence: measured against nominal coverage of the daemon's intervals, 0 to 1.
+            daemon, and between a suspend of the host and the daemon's next publication. The hard
+            bounds are in :func:`chronotick.now` and :func:`chronotick.time_detailed`.
+        confidence: measured against nominal coverage of the daemon's intervals, 0 to 1; 0 where the
+            uncertainty is infinite.
         source: ``ntp``, ``model``, ``fusion``, ``holdover``, ``no_data``; ``system`` where there
             was nothing to correct with.
         offset_correction: ``corrected_timestamp - system_timestamp`` (s).
@@ -63,11 +64,21 @@ class ChronoTickClient:
 
     Args:
         path: the record; default: ``$CHRONOTICK_SHM``, else ``/dev/shm/chronotick_shm``.
+        control: control socket of the daemon that serves this record; default:
+            ``$CHRONOTICK_CONTROL``, else ``control.sock`` in the runtime directory. A daemon has
+            one of its own, so name both where ``path`` is not the default.
         pure: use the reader in Python even where the one in C is there.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, pure: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        control: str | os.PathLike[str] | None = None,
+        pure: bool = False,
+    ) -> None:
         self._path = path
+        self._control = control
         self._pure = pure
         self._clock: ServedClock = ServedClock(path, pure=pure)
 
@@ -210,7 +221,7 @@ class ChronoTickClient:
         from chronotick.client.control import ask
 
         try:
-            told: dict[str, Any] = ask("status", timeout=_ASK_TIMEOUT_S)
+            told: dict[str, Any] = ask("status", socket_path=self._control, timeout=_ASK_TIMEOUT_S)
         except ChronoTickError:
             return {}
         return told
@@ -218,12 +229,14 @@ class ChronoTickClient:
 
 def _corrected(record: Record, time_ns: int, system_ns: int, sigma_ns: int) -> CorrectedTime:
     from chronotick.client.detailed import SOURCES
+    from chronotick.shm.served import was_suspended
 
+    suspended = was_suspended(record)
     return CorrectedTime(
         corrected_timestamp=time_ns / 1e9,
         system_timestamp=system_ns / 1e9,
-        uncertainty_seconds=sigma_ns / 1e9,
-        confidence=record.confidence,
+        uncertainty_seconds=math.inf if suspended else sigma_ns / 1e9,
+        confidence=0.0 if suspended else record.confidence,
         source=SOURCES[record.source],
         offset_correction=(time_ns - system_ns) / 1e9,
         drift_rate=record.rate,

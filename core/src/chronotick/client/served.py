@@ -18,6 +18,8 @@ from chronotick.shm.layout import Status
 from chronotick.shm.now import Now
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from chronotick.shm.reader import RecordReader
     from chronotick.shm.record import Record
 
@@ -45,6 +47,15 @@ class ServedClock:
         self.time = self._fast.time
         self.time_ns = self._fast.time_ns
         self.now = self._fast.now
+
+    @property
+    def path(self) -> Path:
+        """The record's file."""
+        from pathlib import Path
+
+        from chronotick.shm.paths import default_record_path
+
+        return Path(self._chosen) if self._chosen else default_record_path()
 
     def read(self) -> tuple[Record, int]:
         """Return a record that serves time, and a RAW instant (ns) while it was the newest.
@@ -159,13 +170,10 @@ class ServedClock:
         return record, raw_ns
 
     def _open(self) -> RecordReader:
-        from pathlib import Path
-
         from chronotick.shm.file import open_for_reading
-        from chronotick.shm.paths import default_record_path
         from chronotick.shm.reader import RecordReader
 
-        path = Path(self._chosen) if self._chosen else default_record_path()
+        path = self.path
         try:
             descriptor = open_for_reading(path)
         except RecordError as error:
@@ -184,7 +192,7 @@ class ServedClock:
         pid = reader.writer_pid
         age_s = (raw_ns - record.anchor_raw_ns) / 1e9
         if record.void_after_raw_ns < 0:
-            what = f"process {pid} has not published any time yet"
+            what = _without_time(pid)
         elif record.status is Status.UNKNOWN:
             what = f"the daemon (process {pid}) has stopped"
         elif age_s < 0:
@@ -200,6 +208,22 @@ def _unbounded(status: Status) -> Now:
 
 def _words(status: Status) -> str:
     return "clock disrupted" if status is Status.DISRUPTED else "no measurement yet"
+
+
+def _without_time(pid: int) -> str:
+    if _is_running(pid):
+        return f"process {pid} has not published any time yet"
+    return f"process {pid} has ended without ever publishing time"
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # another user's
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return pid > 0  # 0: everybody in our own group
 
 
 def _frames_of_ours() -> int:

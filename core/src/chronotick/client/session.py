@@ -30,11 +30,20 @@ class ChronoTick:
 
     Args:
         path: the record; default: ``$CHRONOTICK_SHM``, else ``/dev/shm/chronotick_shm``.
+        control: control socket of the daemon that serves this record; default:
+            ``$CHRONOTICK_CONTROL``, else ``control.sock`` in the runtime directory. A daemon has
+            one of its own, so name both where ``path`` is not the default.
         pure: use the reader in Python even where the one in C is there.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, pure: bool = False) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        control: str | os.PathLike[str] | None = None,
+        pure: bool = False,
+    ) -> None:
+        self._control = control
         self._clock = ServedClock(path, pure=pure)
         self._daemon: subprocess.Popen[bytes] | None = None
         #: See :func:`chronotick.time`, :func:`chronotick.time_ns` and :func:`chronotick.now`.
@@ -112,6 +121,10 @@ class ChronoTick:
         outlives the application unless :meth:`stop` is called. One that runs already is left as it
         is, whatever the arguments.
 
+        It writes the record that is read here and answers on the control socket that is asked here,
+        whatever its configuration says about those two. Its log is written anew beside that socket,
+        as ``NAME.log``.
+
         Args:
             config_path: its configuration; default: its own search path.
             cpu_affinity: CPUs it may run on; default: all.
@@ -121,14 +134,20 @@ class ChronoTick:
             Whether a daemon was started.
 
         Raises:
-            DaemonStartError: it ended, or was not ready in time; the end of its log is included.
+            DaemonStartError: it ended, or was not ready in time and was ended, with the end of its
+                log; or the log cannot be written.
+            ControlError: the directory of the control socket may be another user's.
         """
         if self._clock.is_alive():
             return False
-        from chronotick.client.process import command, launch
+        from pathlib import Path
 
-        line = command(config_path, cpu_affinity, self._path)
-        self._daemon = launch(line, self._clock.serves, timeout)
+        from chronotick.client.process import command, launch
+        from chronotick.shm.paths import default_control_socket
+
+        line = command(config_path, cpu_affinity, self._clock.path.absolute())
+        control = Path(self._control) if self._control else default_control_socket()
+        self._daemon = launch(line, control.absolute(), self._clock.serves, timeout)
         return True
 
     def stop(self) -> bool:
@@ -153,7 +172,7 @@ class ChronoTick:
         """
         from chronotick.client.control import ask
 
-        answer: dict[str, Any] = ask("status")
+        answer: dict[str, Any] = ask("status", socket_path=self._control)
         return answer
 
     def __enter__(self) -> ChronoTick:

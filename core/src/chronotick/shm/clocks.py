@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux only; elsewhere: 0
+BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux only; elsewhere: 0
 
 
 def raw_ns() -> int:
@@ -18,7 +18,7 @@ def suspended_ns() -> int:
     In this order a preemption between the two reads makes the result too small, never too large:
     a busy host is not taken for one that slept.
     """
-    boot = time.clock_gettime_ns(_BOOTTIME)
+    boot = time.clock_gettime_ns(BOOTTIME)
     return boot - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 

@@ -14,6 +14,7 @@ from chronotick.shm.layout import ABI_VERSION, MAGIC, MODE, OFFSETS, SIZE
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ELSEWHERE = "choose another path with --shm/CHRONOTICK_SHM"
+_MAGIC_AT, _VERSION_AT = OFFSETS["magic"], OFFSETS["magic"] + len(MAGIC) - 1
 _NO_DAEMON = "no daemon serves it; run: chronotick run"
 _ATTEMPTS = 10
 
@@ -83,7 +84,7 @@ def _opened(path: Path) -> int:
 
 def _why_not(path: Path, error: OSError) -> str:
     if error.errno == errno.ELOOP:
-        return f"a symbolic link, which is not followed; remove it (rm {path}) or {_ELSEWHERE}"
+        return f"a symbolic link, which is not followed; name the file itself or {_ELSEWHERE}"
     if error.errno == errno.EISDIR:
         return f"a directory; {_ELSEWHERE}"
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
@@ -98,15 +99,13 @@ def _why_not(path: Path, error: OSError) -> str:
 def _forbidden(path: Path) -> str:
     owner = path.lstat().st_uid
     if owner == os.geteuid():
-        return f"not writable for its owner; run: chmod {MODE:o} {path}"
+        return f"not writable for its owner; make it so if it is a record, or {_ELSEWHERE}"
     return _foreign(owner)
 
 
 def _foreign(owner: int) -> str:
-    return (
-        f"belongs to user {owner}, not to {os.geteuid()}; run the daemon as that user, "
-        f"have that user remove the file, or {_ELSEWHERE}"
-    )
+    us = os.geteuid()
+    return f"belongs to user {owner}, not to {us}; run the daemon as that user or {_ELSEWHERE}"
 
 
 def _check_kind(descriptor: int, path: Path) -> None:
@@ -116,10 +115,7 @@ def _check_kind(descriptor: int, path: Path) -> None:
     if found.st_uid != os.geteuid():
         raise RecordError(path, _foreign(found.st_uid))
     if found.st_size not in {0, SIZE}:
-        problem = _wrong_size(found.st_size)
-        raise RecordError(
-            path, f"{problem}; remove it (rm {path}) if nobody needs it, or {_ELSEWHERE}"
-        )
+        raise RecordError(path, f"{_wrong_size(found.st_size)}; {_ELSEWHERE}")
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -133,18 +129,19 @@ def _lock(descriptor: int, path: Path) -> None:
 def _check_content(descriptor: int, path: Path) -> None:
     content = os.pread(descriptor, SIZE, 0)
     problem = _strange(content)
-    if problem and any(content):
-        raise RecordError(
-            path, f"{problem}; remove it (rm {path}) if nobody needs it, or {_ELSEWHERE}"
-        )
+    if not problem or not any(content):
+        return
+    # The path may have been mistyped: never advise to remove what ChronoTick has not written.
+    advice = f"remove it (rm {path}) if nobody needs it, or " if _is_ours(content) else ""
+    raise RecordError(path, f"{problem}; {advice}{_ELSEWHERE}")
 
 
 def _check_readable(descriptor: int, path: Path) -> None:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise RecordError(path, f"not a regular file; {_ELSEWHERE}")
-    content = os.pread(descriptor, SIZE + 1, 0)
-    if not any(content):
+    content = os.pread(descriptor, SIZE, 0)
+    if found.st_size in {0, SIZE} and not any(content):
         raise RecordMissing(path, "nothing written yet; " + _NO_DAEMON)
     problem = _wrong_size(found.st_size) if found.st_size != SIZE else _strange(content)
     if problem:
@@ -153,15 +150,20 @@ def _check_readable(descriptor: int, path: Path) -> None:
 
 def _strange(content: bytes) -> str:
     """What is wrong with the first bytes of a record, or ``""``."""
-    magic = content[OFFSETS["magic"] :][: len(MAGIC)]
-    if magic == MAGIC:
+    if not _is_ours(content):
+        return "not a ChronoTick record"
+    version = content[_VERSION_AT]
+    if version == ABI_VERSION:
         return ""
-    if magic[:3] == MAGIC[:3]:
-        return (
-            f"a record of layout version {magic[3]}, this program has version {ABI_VERSION}: "
-            "run a daemon and readers of the same version"
-        )
-    return "not a ChronoTick record"
+    return (
+        f"a record of layout version {version}, this program has version {ABI_VERSION}: "
+        "run a daemon and readers of the same version"
+    )
+
+
+def _is_ours(content: bytes) -> bool:
+    """Whether a ChronoTick of any version wrote this."""
+    return content[_MAGIC_AT:_VERSION_AT] == MAGIC[:-1]
 
 
 def _wrong_size(size: int) -> str:

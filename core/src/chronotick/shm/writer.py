@@ -40,6 +40,10 @@ LATE_NS = 20_000
 """A continuation computed longer ago than this is computed again: with a slew of 500 ppm it would
 be 10 ns off, less than two reads of the clock are apart."""
 
+ATTEMPTS = 3
+"""How often it is computed at most. From the second time on that happens while readers wait, so it
+is no longer off for them; on a host this slow, going on would only keep them waiting."""
+
 _TAIL = slice(BODY.start, SIZE)
 _INTEGER = struct.Struct("@q")
 _VOID_AFTER = OFFSETS["void_after_raw_ns"] - BODY.start
@@ -65,6 +69,7 @@ class RecordWriter:
         self.path = Path(path)
         self._file = -1
         self._last: Record | None = None
+        self._body: bytearray  # what readers see now: bytes 8 to 119 of the file
         self._take(first_sequence=0)
 
     def last(self) -> Record | None:
@@ -82,15 +87,23 @@ class RecordWriter:
         never steps back within an epoch.
 
         Raises:
-            ValueError: the record could not be read by anyone (NaN, overflow); nothing is changed.
+            ValueError: the record could not be read by anyone (NaN, overflow); readers keep the
+                one before.
         """
         published, when_ns, body = self._prepare(record)
-        self._begin()
-        self._store(body)
-        while clocks.raw_ns() - when_ns > LATE_NS:  # the scheduler took the processor away
-            published, when_ns, body = self._prepare(record)
+        try:
+            self._begin()
             self._store(body)
-        self._end()
+            for _ in range(ATTEMPTS - 1):
+                if clocks.raw_ns() - when_ns <= LATE_NS:
+                    break
+                published, when_ns, body = self._prepare(record)  # we were held up
+                self._store(body)
+        except BaseException:
+            self._store(self._body)
+            raise
+        finally:
+            self._end()
         self._last, self._body = published, bytearray(body)
         return published
 
@@ -106,9 +119,7 @@ class RecordWriter:
         if self._last is None:
             raise ValueError("there is no record to renew: write one first")
         _INTEGER.pack_into(self._body, _VOID_AFTER, clocks.raw_ns() + validity_ns)
-        self._begin()
-        self._store(self._body)
-        self._end()
+        self._publish_body()
 
     def ensure_in_place(self) -> bool:
         """Make a new file if somebody removed ours; return whether that was so.
@@ -145,10 +156,15 @@ class RecordWriter:
         self._pid = os.getpid()
         self._sequence = max(first_sequence, self._words[0])
         self._last = self._recovered()
-        self._begin()
         self._body = bytearray(pack(self._last or Record()))
-        self._store(self._body)
-        self._end()
+        self._publish_body()
+
+    def _publish_body(self) -> None:
+        try:
+            self._begin()
+            self._store(self._body)
+        finally:
+            self._end()
 
     def _begin(self) -> None:
         self._sequence = (self._sequence + 1) | 1  # odd also after a writer that died on the way
@@ -157,7 +173,7 @@ class RecordWriter:
 
     def _end(self) -> None:
         _fence()
-        self._sequence += 1
+        self._sequence = (self._sequence | 1) + 1  # even also if _begin() was interrupted
         self._words[0] = self._sequence & _SEQUENCE_MASK
 
     def _recovered(self) -> Record | None:
