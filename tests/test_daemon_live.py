@@ -8,13 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chronotick.client import ChronoTick, ChronoTickClient, DaemonUnavailable
 from chronotick.shm.layout import Status
+from chronotick.shm.reader import RecordReader
 
 pytestmark = pytest.mark.chronyd
 
@@ -74,12 +77,17 @@ def test_restart_resumes_without_a_warm_up_even_after_kill(start_daemon, chronyd
 def test_epoch_grows_and_the_reader_goes_on_after_a_restart(start_daemon, chronyd):
     daemon = start_daemon("--server", chronyd)
     daemon.wait_for(Status.SYNCHRONISED)
-    clock = daemon.clock
-    first = clock.now()
+    clock, record = daemon.clock, RecordReader(daemon.record)
+    first, before = clock.now(), record.snapshot()
+    assert record.writer_pid == daemon.process.pid
     daemon.stop()
     again = start_daemon("--server", chronyd)
     again.wait_for(Status.SYNCHRONISED)
+    after = record.snapshot()
+    assert record.writer_pid == again.process.pid
+    assert after.epoch > before.epoch > 0
     assert clock.now().estimate_ns > first.estimate_ns
+    record.close()
 
 
 def test_second_daemon_on_the_same_record_is_refused_and_told_by_whom(start_daemon, chronyd):
@@ -200,6 +208,9 @@ def test_corrupt_history_is_set_aside_and_the_clock_starts(start_daemon, chronyd
         (("--models", "kalmann"), "kalman"),
         (("--freq", "100000"), "1000"),
         (("--server", "bad name"), "servers"),
+        (("--server", "foo:99999"), "65535"),
+        (("--cpu-affinity", "9999"), "CPU 9999 does not exist"),
+        (("--checkpoint", "chrnos=/x"), "chronos"),
         (("--config", "/nonexistent.yaml"), "nonexistent"),
         (("--checkpoint", "chronos"), "MODEL=WEIGHTS"),
         (("--shm", "/nonexistent/record"), "nonexistent"),
@@ -234,13 +245,24 @@ def test_systemd_is_told_when_it_is_ready_and_when_it_stops(start_daemon, chrony
             told += systemd.recv(4096).decode() + "\n"
 
 
-def test_start_from_an_application_and_stop(chronyd, tmp_path, monkeypatch):
-    monkeypatch.setenv("CHRONOTICK_CONTROL", str(tmp_path / "control.sock"))
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """Paths of sockets may have about 100 characters; a test's own directory may have more."""
+    with tempfile.TemporaryDirectory(prefix="ct-") as name:
+        yield Path(name)
+
+
+def test_start_from_an_application_and_stop(chronyd, tmp_path, short_directory, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_directory))  # once it was the real one
+    monkeypatch.delenv("CHRONOTICK_CONTROL", raising=False)
     monkeypatch.setenv("CHRONOTICK_HISTORY__PATH", str(tmp_path / "history.sqlite3"))
     monkeypatch.setenv("CHRONOTICK_NTP_SERVERS", chronyd)
     with ChronoTick(tmp_path / "record") as clock:
         assert clock.start() is True
         assert clock.start() is False
+        assert {"control.sock", "control.sock.log"} <= {
+            path.name for path in (short_directory / "chronotick").iterdir()
+        }
         assert abs(clock.time() - time.time()) < 0.01
         assert clock.status()["status"] in {"warming-up", "synchronised"}
     with pytest.raises(DaemonUnavailable):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+from chronotick.shm.reader import RecordReader
 
 
 def demo(*options: str, timeout: float = 50) -> subprocess.CompletedProcess[str]:
@@ -63,3 +66,28 @@ def test_the_users_own_settings_cannot_lead_simulated_time_into_a_real_record(
     assert done.returncode == 0, done.stderr
     assert not record.exists()
     assert not history.exists()
+
+
+def test_too_short_a_time_is_said_to_be_too_short():
+    """It said only "the daemon serves nothing:", and with a little more time "0 reads"."""
+    done = demo("--seconds", "0.05")
+    assert done.returncode == 1
+    assert "served no time within 0.05 s" in done.stderr
+    assert "longer" in done.stderr
+
+
+def test_sigterm_ends_the_daemon_and_the_files_too(tmp_path):
+    """`timeout 10 chronotick demo` left a daemon and its directory behind."""
+    command = [sys.executable, "-m", "chronotick", "demo", "--servers", "1", "--false", "0"]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+        assert process.stdout is not None
+        while "warming-up" not in process.stdout.readline():
+            assert process.poll() is None
+        (directory,) = tmp_path.glob("chronotick-demo-*")
+        pid = RecordReader(directory / "record").writer_pid
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert not directory.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

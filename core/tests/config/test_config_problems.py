@@ -154,6 +154,13 @@ def test_each_retired_key_says_what_to_do(problems: Callable[..., dict[str, str]
     assert message.endswith(RETIRED[dotted])
 
 
+def test_no_advice_promises_covariates():
+    """It once said that models which take covariates get them; nothing has ever sent any."""
+    advice = {key: RETIRED[key] for key in RETIRED if "covariates" in key}
+    assert len(advice) == 3
+    assert all("no covariates are collected" in text for text in advice.values())
+
+
 @pytest.mark.parametrize("dotted", RETIRED)
 def test_no_retired_key_is_in_the_schema(dotted: str):
     section = outline()

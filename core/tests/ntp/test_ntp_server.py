@@ -8,7 +8,8 @@ from typing import Protocol
 
 import pytest
 
-from chronotick.ntp.address import Endpoint, ResolveError, ServerName
+from chronotick.config.servers import ServerName
+from chronotick.ntp.address import Endpoint, ResolveError
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import Packet
 from chronotick.ntp.poll import PollLimits
@@ -45,7 +46,7 @@ class Names:
     async def lookup(self, _: ServerName) -> list[Endpoint]:
         self.asked += 1
         if self.broken:
-            raise ResolveError("pool.example.org: the name has no address")
+            raise ResolveError("pool.example.org", "the resolver is away")
         return list(self.endpoints)
 
 

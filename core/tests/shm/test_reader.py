@@ -186,3 +186,9 @@ def test_threads_share_a_reader(path: Path, writer: RecordWriter):
     for watcher in watchers:
         watcher.join()
     assert backwards == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no /proc here")
+def test_a_file_that_can_be_opened_and_not_read_is_refused_with_the_reason():
+    with pytest.raises(RecordError, match="cannot be read"):
+        RecordReader(Path("/proc/self/mem"))

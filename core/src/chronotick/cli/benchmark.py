@@ -14,18 +14,19 @@ from chronotick.cli.output import NO_DAEMON, NOT_SYNCHRONISED, fail, json_option
 from chronotick.cli.reading import shm_option
 
 REPEATS = 7
+ITERATIONS = click.IntRange(min=1, max=1_000_000_000)
 
 
 @click.command()
 @shm_option
-@click.option("--iterations", default=100_000, show_default=True, help="Calls per repeat.")
+@click.option(
+    "--iterations", type=ITERATIONS, default=100_000, show_default=True, help="Calls per repeat."
+)
 @json_option
 def bench(shm: Path | None, *, iterations: int, as_json: bool) -> None:
     """Time reads of the running daemon's record against time.time(), in the same run."""
     from chronotick.client import ChronoTick, ClockUnsynchronised, DaemonUnavailable
 
-    if iterations < 1:
-        raise click.BadParameter("must be at least 1", param_hint="--iterations")
     clock, pure = ChronoTick(shm), ChronoTick(shm, pure=True)
     try:
         clock.now()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronotick.cli.output import fail, json_option, print_json
+from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
 from chronotick.cli.settings import config_option, load_settings
+
+if TYPE_CHECKING:
+    from chronotick.config import ConfigError
 
 
 @click.group()
@@ -26,7 +31,7 @@ def init(path: Path | None, *, force: bool) -> None:
         click.echo(template(), nl=False)
         return
     try:
-        with path.open("w" if force else "x") as file:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(template())
     except FileExistsError:
         fail(f"{path} exists. Use --force to overwrite it, or name another file.")
@@ -37,20 +42,46 @@ def init(path: Path | None, *, force: bool) -> None:
 
 @config.command()
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-def check(path: Path | None) -> None:
-    """Check a configuration and the models it names; exit code 2 with everything that is wrong."""
-    from chronotick.cli.output import BAD_CONFIGURATION
-    from chronotick.daemon.zoo import wanted
-    from chronotick.plugin.registry import UnknownModel, load_plugins
+@json_option
+def check(path: Path | None, *, as_json: bool) -> None:
+    """Check a configuration, its models and its CPUs; exit code 2 with everything that is wrong."""
+    from chronotick.cli.fitting import fitted
+    from chronotick.config import ConfigError, load
+    from chronotick.config.file import find
+    from chronotick.plugin.registry import load_plugins
 
-    loaded = load_settings(path)
     try:
-        wanted(loaded.config, load_plugins())
-    except UnknownModel as error:
-        fail(error, BAD_CONFIGURATION)
+        loaded = fitted(load(path, os.environ, {}), load_plugins())
+    except ConfigError as error:
+        if not as_json:
+            fail(error, BAD_CONFIGURATION)
+        print_json(_refused(find(path, os.environ), error))
+        raise click.exceptions.Exit(BAD_CONFIGURATION) from None
+    if as_json:
+        remarks = list(loaded.remarks)
+        print_json({"path": _named(loaded.path), "valid": True, "remarks": remarks})
+        return
     for remark in loaded.remarks:
         click.echo(f"note: {remark}", err=True)
     click.echo(f"{loaded.path or 'embedded defaults'}: valid")
+
+
+def _refused(path: Path | None, error: ConfigError) -> dict[str, Any]:
+    problems = [
+        {
+            "key": problem.path,
+            "origin": str(problem.origin or ""),
+            "message": problem.message,
+            "accepted": problem.accepted,
+            "advice": problem.advice,
+        }
+        for problem in error.problems
+    ]
+    return {"path": _named(path), "valid": False, "problems": problems}
+
+
+def _named(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 @config.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronotick.cli.numbers import ABOVE_ZERO, FALSE_SERVERS, SEED, SERVERS
 from chronotick.cli.output import fail, interruptible, json_option, print_json, seconds, table
 
 if TYPE_CHECKING:
@@ -15,13 +16,34 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--seconds", "duration", default=60.0, show_default=True, help="How long to run.")
+@click.option(
+    "--seconds",
+    "duration",
+    type=ABOVE_ZERO,
+    default=60.0,
+    show_default=True,
+    help="How long to run.",
+)
 @click.option(
     "--world", default="dc-hvac", show_default=True, help="Network and clock to simulate."
 )
-@click.option("--servers", "count", default=4, show_default=True, help="Simulated time servers.")
-@click.option("--false", "liars", default=1, show_default=True, help="How many of them are wrong.")
-@click.option("--seed", default=1, show_default=True, help="Chance.")
+@click.option(
+    "--servers",
+    "count",
+    type=SERVERS,
+    default=4,
+    show_default=True,
+    help="Simulated time servers.",
+)
+@click.option(
+    "--false",
+    "liars",
+    type=FALSE_SERVERS,
+    default=1,
+    show_default=True,
+    help="How many of them are wrong.",
+)
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Chance.")
 @click.option("--models", default="kalman,line,hold", show_default=True, help="Models to fuse.")
 @click.option(
     "--checkpoint",
@@ -59,7 +81,9 @@ def demo(
     options = ["--models", models, *(f"--checkpoint={weights}" for weights in checkpoints)]
     try:
         asyncio.run(_show(described, duration, options, as_json=as_json))
-    except DemonstrationError as error:
+    except asyncio.CancelledError:  # SIGTERM, which by itself would leave the daemon behind
+        raise click.exceptions.Exit(0) from None
+    except (DemonstrationError, OSError) as error:
         fail(error)
 
 
@@ -103,8 +127,14 @@ class _Tally:
 
 
 async def _show(world: Any, duration: float, options: list[str], *, as_json: bool) -> None:  # noqa: ANN401 - imported late
+    import asyncio
+    import signal
+
     from chronotick.lab.demonstration import demonstrate
 
+    showing = asyncio.current_task()
+    assert showing is not None  # noqa: S101 - this runs in it
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, showing.cancel)
     tally, shown_s = _Tally(), 0.0
     async with demonstrate(world, options) as demonstration:
         if not as_json:

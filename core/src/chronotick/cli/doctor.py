@@ -16,7 +16,7 @@ from chronotick.cli.output import FAILED, json_option, print_json
 from chronotick.cli.settings import config_option, load_settings
 
 if TYPE_CHECKING:
-    from chronotick.config.schema import Config
+    from chronotick.config import Loaded
 
 SLOW_CLOCK_NS = 500.0  # a system call: the vDSO takes a tenth of it
 FREE_FOR_ENVIRONMENTS_GB = 3.0  # torch and its friends, once
@@ -47,8 +47,8 @@ def doctor(config_path: Path | None, *, as_json: bool) -> None:
 
     Exit code 1 if something is bad.
     """
-    config = load_settings(config_path).config
-    findings = [finding for check in CHECKS for finding in check(config)]
+    loaded = load_settings(config_path)
+    findings = [finding for check in CHECKS for finding in check(loaded)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -60,8 +60,8 @@ def doctor(config_path: Path | None, *, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _clocks(config: Config) -> Iterable[Finding]:
-    del config
+def _clocks(loaded: Loaded) -> Iterable[Finding]:
+    del loaded
     source = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
     name = source.read_text(encoding="ascii").strip() if source.exists() else sys.platform
     started = time.perf_counter_ns()
@@ -77,8 +77,8 @@ def _clocks(config: Config) -> Iterable[Finding]:
     )
 
 
-def _reader(config: Config) -> Iterable[Finding]:
-    del config
+def _reader(loaded: Loaded) -> Iterable[Finding]:
+    del loaded
     try:
         import chronotick.shm._creader  # noqa: F401 - whether it is there is the question
     except ImportError:
@@ -92,10 +92,10 @@ def _reader(config: Config) -> Iterable[Finding]:
         yield Finding("ok", "reader", "C extension")
 
 
-def _record(config: Config) -> Iterable[Finding]:
+def _record(loaded: Loaded) -> Iterable[Finding]:
     from chronotick.client import ChronoTick, ChronoTickError
 
-    path = config.shm.path
+    path = loaded.config.shm.path
     if not os.access(path.parent, os.W_OK):
         fix = "choose another path: --shm or CHRONOTICK_SHM"
         yield Finding("bad", "record", f"{path.parent} is not writable", fix)
@@ -108,12 +108,12 @@ def _record(config: Config) -> Iterable[Finding]:
         yield Finding("ok", "daemon", f"{path}: {now.status.name.lower()}")
 
 
-def _control(config: Config) -> Iterable[Finding]:
+def _control(loaded: Loaded) -> Iterable[Finding]:
     from chronotick.client import ChronoTickError
     from chronotick.client.control import ask
 
     try:
-        answer = ask("status", socket_path=config.control.socket)
+        answer = ask("status", socket_path=loaded.config.control.socket)
     except ChronoTickError as error:
         yield Finding("note", "control socket", str(error))
     else:
@@ -121,42 +121,51 @@ def _control(config: Config) -> Iterable[Finding]:
         yield Finding(
             "note" if problems else "ok",
             "control socket",
-            "; ".join(problems) or str(config.control.socket),
+            "; ".join(problems) or str(loaded.config.control.socket),
         )
 
 
-def _servers(config: Config) -> Iterable[Finding]:
-    return map(_server, config.clock_measurement.ntp.servers)
+def _servers(loaded: Loaded) -> Iterable[Finding]:
+    findings = [*map(_server, loaded.config.clock_measurement.ntp.servers)]
+    yield from findings
+    if all(finding.state == "bad" for finding in findings):
+        yield Finding(
+            "bad",
+            "servers",
+            "none can be looked up: this host has no network, or its DNS does not answer",
+            "name a server by its address: chronotick run --server ADDRESS. "
+            "Without any network, to see how it works: chronotick demo",
+        )
 
 
 def _server(name: str) -> Finding:
     import asyncio
 
-    from chronotick.ntp import AddressError, ResolveError, parse_server, resolve
+    from chronotick.ntp import ResolveError, parse_server, resolve
 
     try:
         endpoints = asyncio.run(resolve(parse_server(name)))
-    except (AddressError, ResolveError) as error:
-        fix = "correct clock_measurement.ntp.servers, or check the resolver"
-        return Finding("bad", f"server {name}", str(error), fix)
+    except ResolveError as error:
+        host = parse_server(name).host
+        fix = f"check the spelling in clock_measurement.ntp.servers, and: getent hosts {host}"
+        return Finding("bad", f"server {name}", f"the name has no address ({error.reason})", fix)
     return Finding("ok", f"server {name}", ", ".join(str(each) for each in endpoints[:4]))
 
 
-def _plugins(config: Config) -> Iterable[Finding]:
-    from chronotick.daemon.zoo import wanted
-    from chronotick.plugin.registry import UnknownModel, load_plugins
+def _plugins(loaded: Loaded) -> Iterable[Finding]:
+    from chronotick.cli.fitting import misfits
+    from chronotick.plugin.registry import load_plugins
 
     plugins = load_plugins()
     yield Finding("ok", "models", ", ".join(plugins.models))
     for problem in plugins.problems:
         yield Finding("bad", f"plugin {problem.name}", problem.error, problem.hint)
-    try:
-        wanted(config, plugins)
-    except UnknownModel as error:
-        yield Finding("bad", "configured models", str(error), "chronotick models list")
+    for misfit in misfits(loaded, plugins):
+        fix = "correct it, then run: chronotick config check"
+        yield Finding("bad", "configuration", str(misfit), fix)
 
 
-def _uv(config: Config) -> Iterable[Finding]:
+def _uv(loaded: Loaded) -> Iterable[Finding]:
     import shutil
 
     from chronotick.workers.errors import EnvironmentProblem
@@ -166,7 +175,7 @@ def _uv(config: Config) -> Iterable[Finding]:
         yield Finding("ok", "uv", str(find_uv()))
     except EnvironmentProblem as problem:
         yield Finding("note", "uv", problem.problem, problem.hint)
-    root = config.workers.environments
+    root = loaded.config.workers.environments
     existing = next(p for p in (root, *root.parents) if p.exists())
     free_gb = shutil.disk_usage(existing).free / 1e9
     short = free_gb < FREE_FOR_ENVIRONMENTS_GB
@@ -175,7 +184,7 @@ def _uv(config: Config) -> Iterable[Finding]:
     yield Finding(state, "disk for environments", f"{free_gb:.1f} GB free at {existing}", fix)
 
 
-CHECKS: tuple[Callable[[Config], Iterable[Finding]], ...] = (
+CHECKS: tuple[Callable[[Loaded], Iterable[Finding]], ...] = (
     _clocks,
     _reader,
     _record,

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from chronotick.config.schema import Config
     from chronotick.plugin.contract import ModelSpec
 
-device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Kind of device they are for.",
+)
 
 
 @click.group()
@@ -31,9 +37,11 @@ def envs() -> None:
 @click.option("--offline", is_flag=True, help="Use only the cache and --find-links.")
 @click.option(
     "--find-links",
+    type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
     help="Directory of wheels to take packages from (default: $UV_FIND_LINKS).",
 )
+@json_option
 def sync(
     models: tuple[str, ...],
     *,
@@ -41,6 +49,7 @@ def sync(
     device: str,
     offline: bool,
     find_links: str | None,
+    as_json: bool,
 ) -> None:
     """Build the environments of MODELS (default: of every installed model)."""
     from chronotick.workers.errors import EnvironmentProblem
@@ -49,6 +58,7 @@ def sync(
     if find_links is not None:
         os.environ["UV_FIND_LINKS"] = find_links
     config = load_settings(config_path).config
+    ready = []
     for spec in _specs(models):
         try:
             leased = provide(
@@ -61,7 +71,11 @@ def sync(
         except EnvironmentProblem as problem:
             fail(f"{spec.name}: {problem}")
         leased.release()
-        click.echo(f"{spec.name}: ready, {leased.interpreter}")
+        ready.append({"model": spec.name, "interpreter": str(leased.interpreter)})
+        if not as_json:
+            click.echo(f"{spec.name}: ready, {leased.interpreter}")
+    if as_json:
+        print_json(ready)
 
 
 def _specs(names: tuple[str, ...]) -> list[ModelSpec]:
@@ -75,7 +89,7 @@ def _specs(names: tuple[str, ...]) -> list[ModelSpec]:
         fail(error, BAD_CONFIGURATION)
     for spec in specs:
         if names and spec.environment is None:
-            click.echo(f"{spec.name}: runs in the daemon and needs no environment")
+            click.echo(f"{spec.name}: runs in the daemon and needs no environment", err=True)
     return [spec for spec in specs if spec.environment is not None and spec.environment.recipe]
 
 

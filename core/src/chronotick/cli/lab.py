@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chronotick.cli.numbers import (
+    ABOVE_ZERO,
+    FALSE_SERVERS,
+    LAST_PORT,
+    PORT,
+    SEED,
+    SERVERS,
+)
 from chronotick.cli.output import fail, interruptible, json_option, print_json
 
 if TYPE_CHECKING:
@@ -21,19 +29,31 @@ def lab() -> None:
 
 @lab.command()
 @click.option("--world", "preset", default="dc-hvac", show_default=True, help="NETWORK-CLOCK.")
-@click.option("--servers", default=4, show_default=True, help="How many servers.")
-@click.option("--false", "liars", default=0, show_default=True, help="How many of them are wrong.")
-@click.option("--seed", default=0, show_default=True, help="Chance.")
+@click.option("--servers", type=SERVERS, default=4, show_default=True, help="How many servers.")
+@click.option(
+    "--false",
+    "liars",
+    type=FALSE_SERVERS,
+    default=0,
+    show_default=True,
+    help="How many of them are wrong.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Chance.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to answer on.")
 @click.option(
-    "--port", type=int, help="Port of the first server; the others follow (default: free)."
+    "--port",
+    type=PORT,
+    default=0,
+    help="Port of the first server; the others follow (default: 0, any free ones).",
 )
 @click.option(
     "--describe",
     type=click.Path(path_type=Path),
     help="Write the world's description here: who reads it knows the truth.",
 )
-@click.option("--seconds", "duration", type=float, help="Stop after this time (default: never).")
+@click.option(
+    "--seconds", "duration", type=ABOVE_ZERO, help="Stop after this time (default: never)."
+)
 @json_option
 @interruptible
 def serve(
@@ -43,7 +63,7 @@ def serve(
     liars: int,
     seed: int,
     host: str,
-    port: int | None,
+    port: int,
     describe: Path | None,
     duration: float | None,
     as_json: bool,
@@ -60,13 +80,30 @@ def serve(
         world = World.from_preset(preset, servers=servers, false=liars, seed=seed).starting_now()
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    ports = _ports(port, servers)
     if describe is not None:
-        describe.write_text(world.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    ports = range(port, port + servers) if port else ()
+        _describe(world, describe)
     try:
         asyncio.run(_serve(world, host, ports, duration, as_json=as_json))
     except (OSError, ValueError) as error:
         fail(error)
+
+
+def _ports(first: int, count: int) -> Sequence[int]:
+    if first + count - 1 > LAST_PORT:
+        message = f"{count} servers do not fit: the ports would end at {first + count - 1}"
+        raise click.BadParameter(
+            f"{message}, above {LAST_PORT}. Give at most {LAST_PORT - count + 1}.",
+            param_hint="--port",
+        )
+    return range(first, first + count) if first else ()
+
+
+def _describe(world: World, path: Path) -> None:
+    try:
+        path.write_text(world.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        fail(f"--describe: {path} cannot be written: {error.strerror}.")
 
 
 async def _serve(

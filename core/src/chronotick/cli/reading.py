@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronotick.cli.numbers import ABOVE_ZERO, COUNT, FROM_ZERO, PAUSE
 from chronotick.cli.output import (
     NO_DAEMON,
     NOT_SYNCHRONISED,
@@ -118,8 +119,10 @@ def json_command(shm: Path | None, *, pretty: bool) -> None:
 
 @click.command()
 @shm_option
-@click.option("--interval", default=1.0, show_default=True, help="Seconds between lines.")
-@click.option("--count", type=int, help="Stop after this many lines (default: never).")
+@click.option(
+    "--interval", type=PAUSE, default=1.0, show_default=True, help="Seconds between lines."
+)
+@click.option("--count", type=COUNT, help="Stop after this many lines (default: never).")
 @click.option("as_json", "--json", is_flag=True, help="Print JSON lines.")
 @interruptible
 def monitor(shm: Path | None, *, interval: float, count: int | None, as_json: bool) -> None:
@@ -127,8 +130,6 @@ def monitor(shm: Path | None, *, interval: float, count: int | None, as_json: bo
     import itertools
     import time
 
-    if interval <= 0:
-        raise click.BadParameter("must be above 0", param_hint="--interval")
     for number in itertools.count(1):
         _print_line(shm, as_json=as_json)
         if number == count:
@@ -161,10 +162,19 @@ def _print_line(shm: Path | None, *, as_json: bool) -> None:
 
 @click.command()
 @shm_option
-@click.option("--timeout", default=60.0, show_default=True, help="Give up after this time (s).")
-@click.option("--max-error", type=float, help="Also wait until the hard bound is below this (s).")
+@click.option(
+    "--timeout",
+    type=FROM_ZERO,
+    default=60.0,
+    show_default=True,
+    help="Give up after this time (s); 0: look once.",
+)
+@click.option(
+    "--max-error", type=ABOVE_ZERO, help="Also wait until the hard bound is below this (s)."
+)
+@click.option("as_json", "--json", is_flag=True, help="Print the reading as JSON.")
 @interruptible
-def waitsync(shm: Path | None, *, timeout: float, max_error: float | None) -> None:
+def waitsync(shm: Path | None, *, timeout: float, max_error: float | None, as_json: bool) -> None:
     """Wait until the clock is synchronised; exit code 3 or 4 if it is not in time."""
     import time
 
@@ -174,9 +184,11 @@ def waitsync(shm: Path | None, *, timeout: float, max_error: float | None) -> No
     deadline, why, code = time.monotonic() + timeout, "the bound is wider", NOT_SYNCHRONISED
     while True:
         try:
-            _, now = _take(shm)
+            detailed, now = _take(shm)
             bound_s = (now.latest_ns - now.earliest_ns) / 2e9
             if now.status in READY and (max_error is None or bound_s <= max_error):
+                if as_json:
+                    print_json(_fields(detailed, now))
                 return
             why, code = f"{_status(now)}, bound {seconds(bound_s)}", NOT_SYNCHRONISED
         except DaemonUnavailable as error:

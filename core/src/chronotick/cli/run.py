@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chronotick.cli.output import BAD_CONFIGURATION, FAILED, fail
-from chronotick.cli.settings import config_option, load_settings
+from chronotick.cli.settings import config_option
 
 if TYPE_CHECKING:
+    from chronotick.config import Loaded
     from chronotick.config.schema import Config
+    from chronotick.plugin.registry import Plugins
 
 
 @click.command()
@@ -43,14 +46,20 @@ def run(config_path: Path | None, more_cpus: tuple[int, ...], **options: Any) ->
     """
     if more_cpus and not options["cpu_affinity"]:
         raise click.UsageError(f"Got unexpected extra argument ({more_cpus[0]})")
-    overrides = _overrides(options, more_cpus)
-    loaded = load_settings(config_path, overrides)
-    _run(loaded.config, lambda: load_settings_quietly(config_path, overrides), loaded.remarks)
+    from chronotick.config import ConfigError
+    from chronotick.plugin.registry import load_plugins
+
+    overrides, plugins = _overrides(options, more_cpus), load_plugins()
+    try:
+        loaded = _load(config_path, overrides, plugins)
+    except ConfigError as error:
+        fail(error, BAD_CONFIGURATION)
+    _run(loaded, plugins, lambda: _load(config_path, overrides, plugins))
 
 
 def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str, object]:
     models = _comma_list(options["models"])
-    overrides: dict[str, object] = {
+    return {
         "short_term.models": models,
         "long_term.models": models,
         "short_term.device": options["device"],
@@ -61,19 +70,24 @@ def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str,
         "process.cpu_affinity": _cpus(options["cpu_affinity"], more_cpus),
         "logging.level": options["log_level"].upper() if options["log_level"] else None,
         "workers.offline": options["offline"],
+        "workers.checkpoints": _checkpoints(options["checkpoints"]),
     }
-    for given in options["checkpoints"]:
-        model, equals, weights = given.partition("=")
-        if not (model and equals and weights):
-            raise click.BadParameter(
-                f"{given!r}: expected MODEL=WEIGHTS", param_hint="--checkpoint"
-            )
-        overrides[f"workers.checkpoints.{model}"] = weights
-    return overrides
+
+
+def _checkpoints(given: tuple[str, ...]) -> dict[str, str]:
+    checkpoints = {}
+    for text in given:
+        model, _, weights = text.partition("=")
+        if not (model and weights):
+            raise click.BadParameter(f"{text!r}: expected MODEL=WEIGHTS", param_hint="--checkpoint")
+        checkpoints[model] = weights
+    return checkpoints
 
 
 def _comma_list(text: str | None) -> list[str] | None:
-    return [part.strip() for part in text.split(",") if part.strip()] if text else None
+    if text is None:
+        return None
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _cpus(text: str | None, more: tuple[int, ...]) -> list[int] | None:
@@ -87,44 +101,45 @@ def _cpus(text: str | None, more: tuple[int, ...]) -> list[int] | None:
         ) from None
 
 
-def load_settings_quietly(path: Path | None, overrides: dict[str, object]) -> Config:
-    """Load the configuration for a reload.
+def _load(path: Path | None, overrides: dict[str, object], plugins: Plugins) -> Loaded:
+    """Load the configuration, at the start and for each reload.
 
     Raises:
-        ConfigError: it is wrong; the daemon keeps its old one.
+        ConfigError: it is wrong, or cannot work on this machine.
     """
     import os
 
+    from chronotick.cli.fitting import fitted
     from chronotick.config import load
 
-    return load(path, os.environ, overrides).config
+    return fitted(load(path, os.environ, overrides), plugins)
 
 
-def _run(config: Config, reload: Any, remarks: tuple[str, ...]) -> None:  # noqa: ANN401 - a closure
+def _run(loaded: Loaded, plugins: Plugins, load_again: Callable[[], Loaded]) -> None:
     import asyncio
     import logging
 
     from chronotick.daemon.app import Daemon
     from chronotick.daemon.control import ControlSocketError
     from chronotick.daemon.logs import configure_logging
-    from chronotick.ntp import AddressError
-    from chronotick.plugin.registry import UnknownModel, load_plugins
     from chronotick.shm.errors import RecordError
 
-    configure_logging(config.logging)
+    configure_logging(loaded.config.logging)
     log = logging.getLogger("chronotick.daemon")
-    plugins = load_plugins()
-    for remark in remarks:
-        log.warning(remark)
+
+    def remarked(loaded: Loaded) -> Config:
+        for remark in loaded.remarks:
+            log.warning(remark)
+        return loaded.config
+
+    config = remarked(loaded)
     for problem in plugins.problems:
         log.warning("plugin %s left out: %s %s", problem.name, problem.error, problem.hint)
 
     async def serve() -> None:
-        await Daemon(config, plugins, reload).run()
+        await Daemon(config, plugins, lambda: remarked(load_again())).run()
 
     try:
         asyncio.run(serve())
-    except (UnknownModel, AddressError) as error:
-        fail(error, BAD_CONFIGURATION)
     except (RecordError, ControlSocketError, OSError) as error:
         fail(error, FAILED)

@@ -8,6 +8,7 @@ _ALWAYS = "Remove it: servers are always asked in parallel and asked again at th
 _DELAY = "Remove it: samples are weighted by their delay, which needs no threshold"
 _SKILL = "Remove it: weights follow each model's measured error (fusion.method, fusion.min_scores)"
 _CONTEXT = "Remove it: contexts are measurements only, prepared by the estimator"
+_COVARIATES = "Remove it: no covariates are collected, models get measurements alone"
 _TELEMETRY = "Remove it: `chronotick status` shows it, logging.level DEBUG logs it"
 
 RETIRED: Mapping[str, str] = {
@@ -26,7 +27,7 @@ RETIRED: Mapping[str, str] = {
         for loop in ("short_term", "long_term")
         for key, advice in {
             "max_uncertainty": "Remove it: uncertainty is calibrated on this host's errors",
-            "use_covariates": "Remove it: models that take covariates get them",
+            "use_covariates": _COVARIATES,
             "model_params": "Use workers.checkpoints to choose weights",
         }.items()
     },
@@ -36,7 +37,7 @@ RETIRED: Mapping[str, str] = {
     "fusion.confidence_threshold": _SKILL,
     "fusion.temporal_decay": _SKILL,
     "preprocessing": _CONTEXT,
-    "covariates": "Remove it: models that take covariates get them",
+    "covariates": _COVARIATES,
     "performance": "Use workers.memory_limit_mb, workers.threads and "
     "short_term/long_term.timeout_seconds",
     "prediction_scheduling": "Use short_term and long_term: inference_interval, "

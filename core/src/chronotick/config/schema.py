@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +22,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from chronotick.config.paths import data_dir, expand
+from chronotick.config.servers import FORMS, AddressError, parse_server
 from chronotick.shm.paths import default_control_socket, default_record_path
 
 
@@ -33,10 +35,20 @@ def _shown(default: str) -> JsonDict:
     return {"shown_default": default}
 
 
+def _server(text: str) -> str:
+    try:
+        parse_server(text)
+    except AddressError as error:
+        raise ValueError(error.reason) from error  # what was given is repeated with the key
+    return text
+
+
 Seconds = Annotated[float, Field(gt=0, json_schema_extra=_unit("s"))]
 SecondsOrZero = Annotated[float, Field(ge=0, json_schema_extra=_unit("s"))]
 FilePath = Annotated[Path, BeforeValidator(expand)]
-ServerName = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
+ServerText = Annotated[
+    str, AfterValidator(_server), Field(json_schema_extra={"accepted": FORMS, "pattern": r"^\S+$"})
+]
 ModelName = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
 Cpu = Annotated[int, Field(ge=0)]
 FUSION_METHODS = Literal["inverse_variance", "inverse_variance_weighting", "best", "none"]
@@ -62,11 +74,12 @@ class Section(BaseModel):
 class Ntp(Section):
     """Which servers are asked, and which answers count."""
 
-    servers: list[ServerName] = Field(
+    servers: list[ServerText] = Field(
         default=["pool.ntp.org", "time.nist.gov"],
         min_length=1,
-        description="NTP servers: `host`, `host:port`, `[v6]:port`. A name with several addresses "
-        "that contains `pool` gives up to `pool_size` sources.",
+        description="NTP servers. A name with several addresses and the word `pool` in it "
+        "(`pool.ntp.org`, `ntp-pool2.example`; not `liverpool.example`) gives up to `pool_size` "
+        "sources, any other name one.",
     )
     pool_size: int = Field(4, ge=1, le=16, description="Sources taken from one pool name.")
     timeout_seconds: Seconds = Field(2.0, description="How long a reply is waited for.")
@@ -291,7 +304,7 @@ class Workers(Section):
     start_timeout_seconds: Seconds = Field(
         120.0, description="How long a worker may take to load without reporting progress."
     )
-    checkpoints: dict[str, str] = Field(
+    checkpoints: dict[str, Annotated[str, Field(min_length=1)]] = Field(
         default={},
         description="Weights by model name: a hub id (`org/name[@revision]`) or a directory.",
     )

@@ -63,13 +63,21 @@ class PredictionLoop:
             while True:
                 self.forecast()
                 self._wake.clear()
-                try:
-                    await asyncio.wait_for(self._wake.wait(), self._config.inference_interval)
-                except asyncio.TimeoutError:
-                    continue
+                await self._pause()
         finally:
             for task in list(self._asking.values()):
                 task.cancel()
+
+    async def _pause(self) -> None:
+        """Wait for the interval or a measurement, whichever is first.
+
+        Not with ``wait_for``: before Python 3.12 it can swallow a cancellation.
+        """
+        waking = asyncio.create_task(self._wake.wait())
+        try:
+            await asyncio.wait({waking}, timeout=self._config.inference_interval)
+        finally:
+            waking.cancel()
 
     def forecast(self) -> None:
         """Ask all models now; those in workers answer later."""

@@ -30,6 +30,7 @@ from chronotick.shm.record import bound_at, is_void, sigma_at, time_at
 
 READS_PER_SECOND = 50
 LOG_LINES = 200
+STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +80,20 @@ class Demonstration:
         """Read the record until ``seconds`` after the start, many times a second.
 
         Raises:
-            DemonstrationError: the daemon ended.
+            DemonstrationError: the daemon ended, or served no time at all.
         """
-        reader = await self._open_reader(seconds)
+        reader, served = await self._open_reader(seconds), False
         try:
             while self._elapsed_s(read_clocks().raw_ns) < seconds:
                 if self._daemon.returncode is not None:
-                    raise DemonstrationError(f"the daemon ended:\n{self.log}")
+                    break
                 sample = self._sample(reader)
                 if sample is not None:
+                    served = True
                     yield sample
                 await asyncio.sleep(1 / READS_PER_SECOND)
+            if not served or self._daemon.returncode is not None:
+                raise await self._failure(seconds)
         finally:
             reader.close()
 
@@ -103,10 +107,19 @@ class Demonstration:
         return "\n".join(self._log)
 
     async def stop(self) -> None:
-        """End the daemon in good order."""
+        """End the daemon in good order.
+
+        Raises:
+            DemonstrationError: it did not end; it was killed.
+        """
         if self._daemon.returncode is None:
             self._daemon.terminate()
-        await self._daemon.wait()
+        ended = asyncio.ensure_future(self._daemon.wait())
+        await asyncio.wait([ended], timeout=STOP_S)
+        if not ended.done():
+            self._daemon.kill()
+            await ended
+            raise DemonstrationError(f"the daemon had to be killed:\n{self.log}")
         await self._drain
 
     async def _open_reader(self, seconds: float) -> RecordReader:
@@ -114,7 +127,17 @@ class Demonstration:
             with contextlib.suppress(RecordError):  # not there yet
                 return RecordReader(self._directory / "record")
             await asyncio.sleep(0.02)
-        raise DemonstrationError(f"the daemon serves nothing:\n{self.log}")
+        raise await self._failure(seconds)
+
+    async def _failure(self, seconds: float) -> DemonstrationError:
+        if self._daemon.returncode is not None:
+            await asyncio.wait([self._drain], timeout=1)  # the end of its log says why
+            return DemonstrationError(f"the daemon ended:\n{self.log}")
+        said = f" What it said so far:\n{self.log}" if self.log else ""
+        return DemonstrationError(
+            f"the daemon served no time within {seconds:g} s: it needs a few seconds to start and "
+            f"to measure. Let it run longer.{said}"
+        )
 
     def _sample(self, reader: RecordReader) -> Sample | None:
         record, raw_ns = reader.read()

@@ -4,14 +4,8 @@
 :func:`run_exchange` is a single question, for programs that need no more.
 """
 
-from chronotick.ntp.address import (
-    AddressError,
-    Endpoint,
-    ResolveError,
-    ServerName,
-    parse_server,
-    resolve,
-)
+from chronotick.config.servers import AddressError, ServerName, parse_server
+from chronotick.ntp.address import Endpoint, ResolveError, resolve
 from chronotick.ntp.checks import Drop
 from chronotick.ntp.exchange import Outcome, Query, Reply, run_exchange
 from chronotick.ntp.measurement import Measurement, Stamps

@@ -1,59 +1,30 @@
-"""From the configured text of a server to the addresses that can be asked."""
+"""From the name of a server to the addresses that can be asked."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import re
 import socket
 import threading
 from dataclasses import dataclass
 from typing import Any
 
-NTP_PORT = 123
-_MAX_PORT = 65_535
-_BRACKETED = re.compile(r"\[(?P<host>[^\[\]]+)\](?::(?P<port>.*))?")
-_HOST_NAME = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
-
-
-class AddressError(ValueError):
-    """Raised when a configured server is not `host`, `host:port`, `[v6]:port` or an address."""
+from chronotick.config.servers import ServerName
 
 
 class ResolveError(OSError):
-    """Raised when a name has no address. The message says what to check."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerName:
-    """A server as configured.
+    """Raised when a name has no address. The message says what to check.
 
     Attributes:
-        host: name or numeric address.
-        port: UDP port.
+        reason: what the resolver said.
     """
 
-    host: str
-    port: int = NTP_PORT
-
-    @property
-    def is_pool(self) -> bool:
-        """A name stands for many servers when one of its labels contains "pool"."""
-        return not self.is_numeric and "pool" in self.host.lower()
-
-    @property
-    def is_numeric(self) -> bool:
-        """The host is an address: nothing has to be looked up."""
-        try:
-            ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        return True
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == NTP_PORT else f"{host}:{self.port}"
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(
+            f"{host}: the name has no address ({reason}). Check its spelling under "
+            "clock_measurement.ntp.servers, and this host's DNS and network"
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,45 +53,6 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_server(text: str) -> ServerName:
-    """Read `host`, `host:port`, `[v6]:port`, `[v6]` or a bare IPv6 address.
-
-    Raises:
-        AddressError: the text is none of these.
-    """
-    bracketed = _BRACKETED.fullmatch(text)
-    if bracketed:
-        host, port = bracketed["host"], bracketed["port"]
-        if not _is_ipv6(host):
-            raise AddressError(f"{text!r}: what stands in brackets is not an IPv6 address")
-    elif _is_ipv6(text):
-        return ServerName(text)
-    else:
-        host, colon, rest = text.partition(":")
-        port = rest if colon else None
-        if not _HOST_NAME.fullmatch(host):
-            raise AddressError(
-                f"{text!r} is not a server: write host, host:port, or [IPv6 address]:port"
-            )
-    return ServerName(host, _parse_port(text, port))
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _parse_port(text: str, port: str | None) -> int:
-    if port is None:
-        return NTP_PORT
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT):
-        raise AddressError(f"{text!r}: port {port!r} is not a number from 1 to {_MAX_PORT}")
-    return int(port)
-
-
 async def resolve(server: ServerName) -> list[Endpoint]:
     """Look up every address of a server, in the order of preference of RFC 6724.
 
@@ -131,10 +63,7 @@ async def resolve(server: ServerName) -> list[Endpoint]:
         found = await _lookup(server)
     except (socket.gaierror, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a valid name"
-        raise ResolveError(
-            f"{server.host}: the name has no address ({reason}). Check its spelling under "
-            "clock_measurement.ntp.servers, and this host's DNS and network"
-        ) from error
+        raise ResolveError(server.host, reason or str(error)) from error
     return list(dict.fromkeys(found))
 
 

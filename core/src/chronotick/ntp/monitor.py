@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 
 from chronotick.config.schema import Ntp, Timing
-from chronotick.ntp.address import ServerName, parse_server
+from chronotick.config.servers import ServerName, parse_server
 from chronotick.ntp.drift import Drift, estimate_drift
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import NS_PER_S
@@ -39,9 +39,6 @@ class NtpMonitor:
             exception in it is logged and ends nothing.
         burst_at_start: False skips the warm-up burst, where a history from before still holds.
         kernel_stamps: False measures with user-space stamps (for comparison).
-
-    Raises:
-        AddressError: a configured server cannot be parsed.
     """
 
     def __init__(
@@ -80,11 +77,7 @@ class NtpMonitor:
             self._running[server.name] = task
 
     def reconfigure(self, ntp: Ntp, timing: Timing) -> None:
-        """Use another configuration: add and remove servers, keep what is known of the others.
-
-        Raises:
-            AddressError: a server cannot be parsed; nothing has been changed then.
-        """
+        """Use another configuration: add and remove servers, keep what is known of the others."""
         names = {parse_server(text): None for text in ntp.servers}
         self._ntp = ntp
         settings = _source_settings(ntp, timing, kernel_stamps=self._kernel_stamps)

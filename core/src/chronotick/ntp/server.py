@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
-from chronotick.ntp.address import Endpoint, ResolveError, ServerName, resolve
+from chronotick.config.servers import ServerName
+from chronotick.ntp.address import Endpoint, ResolveError, resolve
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.report import SourceReport
 from chronotick.ntp.selection import Reason

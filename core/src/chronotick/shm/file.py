@@ -140,7 +140,10 @@ def _check_readable(descriptor: int, path: Path) -> None:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise RecordError(path, f"not a regular file; {_ELSEWHERE}")
-    content = os.pread(descriptor, SIZE, 0)
+    try:
+        content = os.pread(descriptor, SIZE, 0)
+    except OSError as error:  # some files of /proc can be opened and not read
+        raise RecordError(path, f"cannot be read: {error.strerror}; {_ELSEWHERE}") from error
     if found.st_size in {0, SIZE} and not any(content):
         raise RecordMissing(path, "nothing written yet; " + _NO_DAEMON)
     problem = _wrong_size(found.st_size) if found.st_size != SIZE else _strange(content)
