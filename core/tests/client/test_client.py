@@ -138,7 +138,7 @@ def test_without_a_record_no_daemon_is_ready(client: ChronoTickClient):
 def test_waiting_never_ends_early(client: ChronoTickClient, record: Record):
     for ahead_s in (0.0, 1e-6, 0.0004, 0.02):
         target = time_at(record, clocks.raw_ns()) / 1e9 + ahead_s
-        client.wait_until(target)
+        client.wait_until(target, tolerance_ms=10_000)  # a busy machine is no early return
         assert time_at(record, clocks.raw_ns()) >= target * 1e9 - 128
 
 

@@ -12,7 +12,13 @@ import site
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackagePath, distribution, packages_distributions
+from importlib.metadata import (
+    Distribution,
+    PackagePath,
+    distribution,
+    distributions,
+    packages_distributions,
+)
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -62,12 +68,25 @@ def own_code(package: str) -> OwnCode:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no package {package!r} is installed", name=package)
     origin = Path(spec.origin)
-    for name in packages_distributions().get(package, ()):
+    for name in _owners(package):
         found = distribution(name)
         files = _files(found)
         if any(Path(str(found.locate_file(file))) == origin for file in files):
             return OwnCode(name=name, version=found.version, files=files)
     return _sources(package, origin)
+
+
+def _owners(package: str) -> Iterable[str]:
+    """Names of the distributions that hold a top-level package."""
+    told = packages_distributions().get(package)
+    if told:
+        return told
+    # Python 3.10 knows only those whose builder wrote top_level.txt.
+    return [
+        found.name
+        for found in distributions()
+        if any(file.parts[0] == package for file in found.files or ())
+    ]
 
 
 def install(codes: Iterable[OwnCode], site_packages: Path, copies: Path) -> None:
