@@ -173,3 +173,36 @@ def test_sources_that_are_gone_for_hours_are_forgotten():
     assert k.contributors == {"new"}
     assert k.target(later, {"0", "1"}) is None
     assert k.target(later, {"new"}) is not None
+
+
+@pytest.mark.parametrize("ahead_s", [3, 20, 60])
+def test_the_stated_growth_of_sigma_covers_a_line_followed_into_the_future(ahead_s):
+    """``get_future_time`` once stated the sigma of now for an hour ahead: 63 % were inside two."""
+    k = keeper()
+    live, found = measurements(2 * 3600)
+    inside = []
+    for n, m in enumerate(found):
+        k.measure(m)
+        if n < 100:
+            continue
+        target = k.target(m.raw_ns + SECOND, {"0", "1"})
+        assert target is not None
+        then = target.raw_ns + ahead_s * SECOND
+        predicted = target.offset_ns + target.rate * ahead_s * SECOND
+        sigma = target.sigma_ns + target.sigma_rate * ahead_s * SECOND
+        inside.append(abs(predicted - (live.truth(then) - then)) <= 1.96 * sigma)
+    assert np.mean(inside) > 0.9
+
+
+def test_forecasts_issued_while_warming_up_are_not_held_against_a_model():
+    k = keeper()
+    _, found = measurements(200)
+    k.judging = False
+    line = InProcessModel(next(s for s in chronotick_models() if s.name == "line"))
+    for m in found:
+        k.measure(m)
+        window = k.window(Config().short_term, m.raw_ns + SECOND)
+        assert window is not None
+        forecast, latency = line.forecast(as_batch(window, 512), 16, LEVELS)
+        k.forecast(as_path("line", "short_term", window, forecast, latency))
+    assert k.skill.table() == []

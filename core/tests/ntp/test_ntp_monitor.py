@@ -232,6 +232,6 @@ async def test_each_change_of_a_source_is_one_line(
     lines = [record.message for record in caplog.records]
     name = str(server.endpoint)
     assert lines == [
-        f"{name} ({name}): {Reason.BEST.words}",
-        f"{name} ({name}): {Reason.UNREACHABLE.words} (no reply in time)",
+        f"{name}: {Reason.BEST.words}",
+        f"{name}: {Reason.UNREACHABLE.words} (no reply in time)",
     ]

@@ -181,7 +181,7 @@ def _summary(result: dict[str, Any], sources: list[dict[str, Any]], zoo: dict[st
         ["reads", f"{result['reads']}, true time {held}"],
         ["true error, median", f"{seconds(result['error_median_s'])} once synchronised"],
         ["true error, worst", f"{seconds(result['error_max_s'])} once synchronised"],
-        ["time.time() is off by", seconds(result["system_clock_error_s"], signed=True)],
+        ["system clock is off by", seconds(result["system_clock_error_s"], signed=True)],
     ]
     servers = [[s["reason"], s["id"], seconds(s["delay_s"]), s["reason_words"]] for s in sources]
     models = [[name, f"{m['weight']:.2f}", m["reason"]] for name, m in zoo.items()]

@@ -126,6 +126,10 @@ def _control(loaded: Loaded) -> Iterable[Finding]:
 
 
 def _servers(loaded: Loaded) -> Iterable[Finding]:
+    believed = _believed(loaded)
+    if believed:  # started with other servers, perhaps: these are the ones that matter
+        yield Finding("ok", "servers", f"the daemon believes {', '.join(believed)}")
+        return
     findings = [*map(_server, loaded.config.clock_measurement.ntp.servers)]
     yield from findings
     if all(finding.state == "bad" for finding in findings):
@@ -136,6 +140,19 @@ def _servers(loaded: Loaded) -> Iterable[Finding]:
             "name a server by its address: chronotick run --server ADDRESS. "
             "Without any network, to see how it works: chronotick demo",
         )
+
+
+def _believed(loaded: Loaded) -> list[str]:
+    """Sources that a running daemon believes; none without a daemon."""
+    from chronotick.client import ChronoTickError
+    from chronotick.client.control import ask
+
+    try:
+        answer = ask("status", socket_path=loaded.config.control.socket)
+    except ChronoTickError:
+        return []
+    believed: list[str] = answer["sources_believed"]
+    return believed
 
 
 def _server(name: str) -> Finding:

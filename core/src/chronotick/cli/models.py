@@ -57,4 +57,7 @@ def models_status(*, as_json: bool, socket_path: Path | None) -> None:
 
 def _row(name: str, entry: dict[str, Any]) -> list[object]:
     skill = ", ".join(f"{s['horizon_s']:g} s: {seconds(s['rms_s'])}" for s in entry["skill"])
-    return [name, entry["state"], f"{entry['weight']:.2f}", skill or "-", entry["reason"]]
+    why = entry["reason"]
+    if entry["state"] != "ready":
+        why = entry.get("last_error") or entry.get("detail") or why
+    return [name, entry["state"], f"{entry['weight']:.2f}", skill or "-", why]

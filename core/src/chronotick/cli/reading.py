@@ -190,11 +190,12 @@ def waitsync(shm: Path | None, *, timeout: float, max_error: float | None, as_js
                 if as_json:
                     print_json(_fields(detailed, now))
                 return
-            why, code = f"{_status(now)}, bound {seconds(bound_s)}", NOT_SYNCHRONISED
+            wanted = "" if max_error is None else f", {seconds(max_error)} was asked for"
+            why, code = f"{_status(now)}, bound {seconds(bound_s)}{wanted}", NOT_SYNCHRONISED
         except DaemonUnavailable as error:
             why, code = str(error), NO_DAEMON
         except ClockUnsynchronised as error:
             why, code = str(error), NOT_SYNCHRONISED
         if time.monotonic() >= deadline:
-            fail(f"not synchronised within {timeout:g} s: {why}", code)
+            fail(f"not good enough within {timeout:g} s: {why}", code)
         time.sleep(0.05)

@@ -43,7 +43,8 @@ class CorrectedTime(NamedTuple):
         source: ``ntp``, ``model``, ``fusion``, ``holdover``, ``no_data``; ``system`` where there
             was nothing to correct with.
         offset_correction: ``corrected_timestamp - system_timestamp`` (s).
-        drift_rate: d(UTC)/d(CLOCK_MONOTONIC_RAW) - 1 (s/s).
+        drift_rate: d(UTC)/d(CLOCK_MONOTONIC_RAW) - 1 of the served line (s/s), what is slewed at
+            the moment included; the oscillator's own is ``frequency_ppm`` of the daemon's status.
     """
 
     corrected_timestamp: float

@@ -108,6 +108,7 @@ class Clockwork:
         self.target = self.timekeeper.target(raw_ns, self._believed)
         before = self.state.status
         after = self.state.judge(raw_ns, self._facts(raw_ns, sources))
+        self.timekeeper.judging = after in READY
         if after is before:
             self.memory.save_if_due(raw_ns, self._standing())
         else:

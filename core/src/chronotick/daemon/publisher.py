@@ -162,7 +162,8 @@ class Publisher:
             bound_ns=_half_width(served, target),
             bound_rate=max(target.high_rate - served.rate, served.rate - target.low_rate, 0.0),
             sigma_ns=math.ceil(math.hypot(sigma_ns, served.residual_ns)),
-            sigma_rate=target.sigma_rate,
+            # The line is slewed: followed for long, it leaves the estimate at that rate.
+            sigma_rate=target.sigma_rate + abs(served.rate - target.rate),
         )
 
     def _without_time(self, clocks: HostClocks, about: Description, suspended_ns: int) -> Record:

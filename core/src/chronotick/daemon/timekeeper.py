@@ -6,6 +6,7 @@ with the host's clocks, a replay with recorded ones.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ REMEMBERED = 8192  # measurements kept for contexts
 REPLAYED = 128  # of them, how many a rebuilt estimator is fed with
 _LEAPS = {1: Flags.LEAP_INSERT, 2: Flags.LEAP_DELETE}
 GONE_AFTER_NS = 6 * 3600 * 1_000_000_000
+GROWTH_SPAN_S = 64.0  # over which the wander is taken into the growth of sigma
 LOOK_AHEAD_NS = 1_000_000_000  # over which the rates of a target are taken
 
 
@@ -78,6 +80,7 @@ class Timekeeper:
         self._newest: dict[str, Measurement] = {}  # of each source in the estimate
         self._paths: dict[str, dict[str, PathForecast]] = {}
         self.accepted = 0
+        self.judging = True  # off while warming up: those forecasts say nothing of a model's worth
         self.generation = 0  # forecasts from an earlier one are about another clock
 
     @property
@@ -133,7 +136,8 @@ class Timekeeper:
 
     def forecast(self, path: PathForecast) -> None:
         """Take a model's forecast."""
-        self._scorer.add(path)
+        if self.judging:
+            self._scorer.add(path)
         self._paths.setdefault(path.model, {})[path.predictor] = path
 
     def state(self, raw_ns: int) -> ClockState | None:
@@ -174,7 +178,7 @@ class Timekeeper:
             offset_ns=now.offset_ns,
             rate=(soon.offset_ns - now.offset_ns) / LOOK_AHEAD_NS,
             sigma_ns=round(now.sigma_s * 1e9),
-            sigma_rate=max((soon.sigma_s - now.sigma_s) * 1e9 / LOOK_AHEAD_NS, 0.0),
+            sigma_rate=self._sigma_growth(state),
             low_ns=limits.low_ns,
             high_ns=limits.high_ns,
             low_rate=limits.low_rate,
@@ -231,6 +235,15 @@ class Timekeeper:
     def _new_estimator(self) -> Estimator:
         clock = self._config.clock
         return KalmanBank(clock.wander, clock.max_frequency_error_ppm * 1e-6)
+
+    def _sigma_growth(self, state: ClockState) -> float:
+        """How fast the uncertainty of an extrapolated line grows (s/s).
+
+        The frequency's own uncertainty, and what it wanders until the next polls. The growth of
+        the fused sigma over a second says less: it is flat where measured errors are.
+        """
+        variance = state.var_frequency + state.wander_psd * GROWTH_SPAN_S / 3
+        return math.sqrt(variance) * self.calibration.factor
 
     def _speakers(self, raw_ns: int) -> dict[str, PathForecast]:
         return {model: _speaker(by_loop, raw_ns) for model, by_loop in self._paths.items()}

@@ -22,8 +22,8 @@ from chronotick.ntp.timestamps import raw_now_ns, stamping_kept_on
 
 logger = logging.getLogger("chronotick.ntp")
 
-_USED = frozenset({Reason.BEST, Reason.USED})
-_GOOD_NEWS = frozenset({*_USED, Reason.NOT_MEASURED, Reason.CLUSTERED_OUT})
+_AGREEING = frozenset({Reason.BEST, Reason.USED, Reason.CLUSTERED_OUT})
+_GOOD_NEWS = frozenset({*_AGREEING, Reason.NOT_MEASURED})
 
 
 class NtpMonitor:
@@ -168,11 +168,12 @@ class NtpMonitor:
 
 
 def _log_change(source: Source, before: Reason, after: Reason) -> None:
-    if after is before or {after, before} == _USED:  # who leads changes all the time
+    if after is before or {after, before} <= _AGREEING:  # who leads changes all the time
         return
     level = logging.INFO if after in _GOOD_NEWS else logging.WARNING
     why = f" ({source.last_error})" if after is Reason.UNREACHABLE else ""
-    logger.log(level, "%s (%s): %s%s", source.id, source.name, after.words, why)
+    name = "" if str(source.name) == source.id else f" ({source.name})"
+    logger.log(level, "%s%s: %s%s", source.id, name, after.words, why)
 
 
 def _limits(ntp: Ntp) -> Limits:
