@@ -156,12 +156,13 @@ def test_a_host_that_slept_is_told_at_once_before_anything_is_planned_anew(kept,
 
 def test_between_steerings_the_line_is_only_renewed(kept, publisher):
     first, second = plan(target()), plan(target())
-    assert not publisher.renew(0, first)
+    assert not publisher.renew(0, 0, first)
     publisher.tick(clocks(0), first)
-    assert publisher.renew(SECOND // 100, first)
+    assert publisher.renew(SECOND // 100, 0, first)
     assert (publisher.published, publisher.renewed) == (1, 1)
-    assert not publisher.renew(SECOND // 100, second)  # something was learnt
-    assert not publisher.renew(SECOND // 10, first)  # time to steer
+    assert not publisher.renew(SECOND // 100, 0, second)  # something was learnt
+    assert not publisher.renew(SECOND // 10, 0, first)  # time to steer
+    assert not publisher.renew(SECOND // 100, SECOND, first)  # the host has slept
 
 
 def test_nothing_is_published_on_a_plan_that_nobody_renews(publisher, caplog):

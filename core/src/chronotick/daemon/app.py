@@ -34,6 +34,7 @@ from chronotick.daemon.zoo import Zoo, wanted
 from chronotick.ntp import Measurement, NtpMonitor
 from chronotick.plugin.registry import Plugins, UnknownModel
 from chronotick.shm.clocks import raw_ns as raw_now_ns
+from chronotick.shm.clocks import suspended_ns
 from chronotick.shm.writer import RecordWriter
 
 PLAN_PERIOD_S = 1.0  # how often there is a new plan without an event
@@ -188,13 +189,14 @@ class Daemon:
 
     def _publish(self) -> None:
         """One tick of the publisher; in its thread."""
-        plan, clocks = self._plan, read_clocks()
-        slept = clocks.slept_since(plan.suspended_ns)
+        plan = self._plan
+        if self.publisher.renew(raw_now_ns(), suspended_ns(), plan):
+            return
+        clocks = read_clocks()
         if self.publisher.keeps_silent(clocks.raw_ns, plan):
             return
-        if slept or not self.publisher.renew(clocks.raw_ns, plan):
-            self.publisher.tick(clocks, plan)
-        if slept:
+        self.publisher.tick(clocks, plan)
+        if clocks.slept_since(plan.suspended_ns):
             self._event_loop.call_soon_threadsafe(self._on_suspend, clocks)
 
     def _on_publisher_failure(self, error: BaseException) -> None:

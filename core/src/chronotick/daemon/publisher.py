@@ -16,7 +16,7 @@ from chronotick.clock import HostClocks
 from chronotick.daemon.steering import Served, Steering
 from chronotick.daemon.timekeeper import Target
 from chronotick.shm.layout import Flags, Source, Status
-from chronotick.shm.record import MAX_WIDTH_NS, Record
+from chronotick.shm.record import MAX_WIDTH_NS, SUSPEND_TOLERANCE_NS, Record
 
 STEP_NS = 1_000_000  # a jump of CLOCK_REALTIME against RAW that no slewing explains
 STALE_PLAN_NS = 5_000_000_000  # five times the period of plans without an event
@@ -110,16 +110,21 @@ class Publisher:
         self._silent = stale
         return stale
 
-    def renew(self, raw_ns: int, plan: Plan) -> bool:
+    def renew(self, raw_ns: int, suspended_ns: int, plan: Plan) -> bool:
         """Publish that the standing record still holds, if that is all there is to do.
 
         A record is a line that readers extrapolate, and steering it ten times a second is enough.
         Publications in between extend its validity, at a fraction of the cost.
 
         Returns:
-            False if :meth:`tick` is due: the plan is new, or it is time to steer.
+            False if :meth:`tick` is due: the plan is new, the host has slept, or it is time to
+            steer.
         """
-        if plan is not self._plan or raw_ns - self._steered_raw_ns >= STEER_PERIOD_NS:
+        if (
+            plan is not self._plan
+            or raw_ns - self._steered_raw_ns >= STEER_PERIOD_NS
+            or suspended_ns - plan.suspended_ns > SUSPEND_TOLERANCE_NS
+        ):
             return False
         self._writer.renew(self._validity_ns)
         self.renewed += 1
