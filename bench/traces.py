@@ -1,7 +1,7 @@
 """Replay simulated worlds with known truth through the daemon's timekeeper: error and hard bound.
 
-Takes the folder of worlds from ``CHRONOTICK_TRACES`` (default ``../shared/traces``); ends at once where
-it is absent. Every 10 s of each world the estimate, which has seen earlier measurements only,
+Takes the folder of worlds from ``CHRONOTICK_TRACES`` (default ``../shared/traces``); ends at once
+where it is absent. Every 10 s of each world the estimate, which has seen earlier measurements only,
 is compared with the truth; chrony's error on the same measurements stands beside it. There is no
 selection in this replay: in worlds with a false server its measurements are left out by hand.
 """
