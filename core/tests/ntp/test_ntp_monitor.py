@@ -34,9 +34,16 @@ StartServer = Callable[..., Awaitable[Server]]
 Honest = Callable[..., Packet]
 
 
-def ntp(*servers: Server, min_sources: int = 1, max_stratum: int = 15) -> Ntp:
-    names = [str(server.endpoint) for server in servers]
-    return Ntp(servers=names, timeout_seconds=0.1, min_sources=min_sources, max_stratum=max_stratum)
+def ntp(
+    *servers: Server, min_sources: int = 1, max_stratum: int = 15, timeout_s: float = 30
+) -> Ntp:
+    """Regression: with a timeout of 0.1 s a stalled machine lost the only question of `LAZY`."""
+    return Ntp(
+        servers=[str(server.endpoint) for server in servers],
+        timeout_seconds=timeout_s,
+        min_sources=min_sources,
+        max_stratum=max_stratum,
+    )
 
 
 @contextlib.asynccontextmanager
@@ -222,7 +229,7 @@ async def test_each_change_of_a_source_is_one_line(
     caplog.set_level("INFO", "chronotick.ntp")
     server = await start_server()
     measured: list[Measurement] = []
-    monitor = NtpMonitor(ntp(server), QUICK, measured.append)
+    monitor = NtpMonitor(ntp(server, timeout_s=0.1), QUICK, measured.append)
     async with running(monitor):
         await until(lambda: len(measured) >= 6)
         server.answer = lambda _: []
