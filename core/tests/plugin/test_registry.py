@@ -99,7 +99,7 @@ BROKEN = {
         "author must correct",
     ),
     "bad_name": (good("Bad Name"), "model name 'Bad Name' must be lower-case", "author"),
-    "bad_worker": (good(worker="nowhere"), "not of the form package.module:Class", "author"),
+    "bad_worker": (good(worker="nowhere"), "not of the form package.module:name", "author"),
     "absent_worker": (good(worker="absent_pkg.m:C"), "no module 'absent_pkg'", "author"),
     "takes_ours": (good("kalman"), "'kalman' exists already, from chronotick", "author"),
 }

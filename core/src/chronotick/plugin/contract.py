@@ -32,6 +32,11 @@ class Checkpoint:
     revision: str | None = None
     size_mb: float | None = None
 
+    @property
+    def identifier(self) -> str:
+        """What ``load`` is given: ``org/name@revision``, or ``org/name`` without a revision."""
+        return f"{self.repository}@{self.revision}" if self.revision else self.repository
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
@@ -74,9 +79,14 @@ class ModelSpec:
         environment: recipe of the worker's environment; ``None``: the daemon's own interpreter has
             all it needs (a worker all the same, except for ChronoTick's built-in models).
         checkpoint: default weights; ``None`` for models without weights.
+        alternatives: other weights it is known to load, smallest first.
+        random_weights: where a function writes a checkpoint of the real architecture with random
+            weights, ``"package.module:function"``, called in the worker's environment with a
+            directory (``pathlib.Path``) and one of ``random_sizes``; empty: there is none.
+        random_sizes: names of the sizes that function knows, the smallest first.
         min_context, max_context: how many samples it can use.
         max_horizon: how many steps ahead it can forecast.
-        covariates: names of the covariates it uses.
+        covariates: names of the covariates it uses; ``("*",)``: all there are.
         trained_on: data sets it has seen; comparisons flag them.
     """
 
@@ -87,6 +97,9 @@ class ModelSpec:
     output: Output
     environment: Environment | None = None
     checkpoint: Checkpoint | None = None
+    alternatives: tuple[Checkpoint, ...] = ()
+    random_weights: str = ""
+    random_sizes: tuple[str, ...] = ()
     min_context: int = 1
     max_context: int = 8192
     max_horizon: int = 1024

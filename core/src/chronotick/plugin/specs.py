@@ -10,7 +10,7 @@ from typing import get_args
 from chronotick.plugin.contract import Checkpoint, Environment, ModelSpec, Output
 
 _NAME = re.compile(r"[a-z0-9](-?[a-z0-9])*")
-_WORKER = re.compile(r"(?P<top>[A-Za-z_]\w*)(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_PLACE = re.compile(r"(?P<top>[A-Za-z_]\w*)(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 class BadSpecification(ValueError):  # noqa: N818 - says what the value is
@@ -39,20 +39,28 @@ def check_specification(spec: object, taken: Mapping[str, str]) -> None:
         )
     if spec.name in taken:
         raise BadSpecification(f"model {spec.name!r} exists already, from {taken[spec.name]}")
-    _check_worker(spec)
+    _check_place(spec, "worker", spec.worker)
+    _check_random_weights(spec)
     _check_kinds(spec)
     _check_limits(spec)
 
 
-def _check_worker(spec: ModelSpec) -> None:
-    match = _WORKER.fullmatch(spec.worker)
+def _check_place(spec: ModelSpec, field: str, place: str) -> None:
+    match = _PLACE.fullmatch(place)
     if match is None:
         raise BadSpecification(
-            f"{spec.name}: worker {spec.worker!r} is not of the form package.module:Class"
+            f"{spec.name}: {field} {place!r} is not of the form package.module:name"
         )
     # Only the top-level name: finding a submodule would import its package.
     if find_spec(match["top"]) is None:
-        raise BadSpecification(f"{spec.name}: worker {spec.worker!r}: no module {match['top']!r}")
+        raise BadSpecification(f"{spec.name}: {field} {place!r}: no module {match['top']!r}")
+
+
+def _check_random_weights(spec: ModelSpec) -> None:
+    if bool(spec.random_weights) != bool(spec.random_sizes):
+        raise BadSpecification(f"{spec.name}: random_weights and random_sizes belong together")
+    if spec.random_weights:
+        _check_place(spec, "random_weights", spec.random_weights)
 
 
 def _check_kinds(spec: ModelSpec) -> None:
@@ -63,6 +71,8 @@ def _check_kinds(spec: ModelSpec) -> None:
         raise BadSpecification(f"{spec.name}: environment must be an Environment or None")
     if not isinstance(spec.checkpoint, (Checkpoint, type(None))):
         raise BadSpecification(f"{spec.name}: checkpoint must be a Checkpoint or None")
+    if not all(isinstance(item, Checkpoint) for item in spec.alternatives):
+        raise BadSpecification(f"{spec.name}: alternatives must be Checkpoints")
 
 
 def _check_limits(spec: ModelSpec) -> None:

@@ -25,6 +25,8 @@ def chronotick_models() -> list[ModelSpec]:
             checkpoint=Checkpoint(
                 repository="amazon/chronos-bolt-small", licence="Apache-2.0", size_mb=191
             ),
+            random_weights="chronotick_chronos.tiny:write",
+            random_sizes=("tiny-bolt", "tiny-2"),
             min_context=3,
             max_context=8192,
             max_horizon=1024,

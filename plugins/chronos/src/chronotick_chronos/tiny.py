@@ -1,13 +1,9 @@
-"""Writes a tiny checkpoint with random weights: for tests, which must not download anything.
-
-``python -m chronotick_chronos.tiny DIR [--kind bolt|chronos2]``, in the worker's environment.
-"""
+"""Random checkpoints of the real architectures: for tests, and for trying things out offline."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from chronos.chronos2 import Chronos2Model
@@ -19,23 +15,26 @@ _SEED: Final = 20
 _BOLT_LEVELS: Final = [tenth / 10 for tenth in range(1, 10)]
 _CHRONOS2_LEVELS: Final = [0.01, *(twentieth / 20 for twentieth in range(1, 20)), 0.99]
 
+_TINY: Final = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_heads": 2}
 
-def write(directory: Path, kind: str) -> None:
+
+def write(directory: Path, size: str) -> None:
     """Write ``config.json`` and ``model.safetensors``, the same ones every time.
 
     Args:
-        directory: made if it is not there.
-        kind: ``bolt`` or ``chronos2``.
+        directory: where to.
+        size: ``tiny-bolt`` or ``tiny-2``.
     """
     torch.manual_seed(_SEED)
-    model = _bolt() if kind == "bolt" else _chronos2()
+    model = _bolt(_TINY) if size == "tiny-bolt" else _chronos2(_TINY)
     model.save_pretrained(str(directory))
 
 
-def _bolt() -> ChronosBoltModelForForecasting:
+def _bolt(size: dict[str, Any]) -> ChronosBoltModelForForecasting:
     config = T5Config(
-        **_size(),
-        num_decoder_layers=1,
+        **size,
+        **_common(),
+        num_decoder_layers=size["num_layers"],
         decoder_start_token_id=0,
         architectures=["ChronosBoltModelForForecasting"],
         chronos_pipeline_class="ChronosBoltPipeline",
@@ -51,9 +50,10 @@ def _bolt() -> ChronosBoltModelForForecasting:
     return ChronosBoltModelForForecasting(config)
 
 
-def _chronos2() -> Chronos2Model:
+def _chronos2(size: dict[str, Any]) -> Chronos2Model:
     config = Chronos2CoreConfig(
-        **_size(),
+        **size,
+        **_common(),
         architectures=["Chronos2Model"],
         chronos_pipeline_class="Chronos2Pipeline",
         chronos_config={
@@ -70,26 +70,5 @@ def _chronos2() -> Chronos2Model:
     return Chronos2Model(config)
 
 
-def _size() -> dict[str, int | str]:
-    return {
-        "d_model": 32,
-        "d_kv": 16,
-        "d_ff": 64,
-        "num_layers": 1,
-        "num_heads": 2,
-        "feed_forward_proj": "relu",
-        "vocab_size": 2,
-    }
-
-
-def main() -> None:
-    """Read the command line and write a checkpoint."""
-    parser = argparse.ArgumentParser(description=write.__doc__)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--kind", choices=("bolt", "chronos2"), default="bolt")
-    arguments = parser.parse_args()
-    write(arguments.directory, arguments.kind)
-
-
-if __name__ == "__main__":
-    main()
+def _common() -> dict[str, Any]:
+    return {"feed_forward_proj": "relu", "vocab_size": 2}

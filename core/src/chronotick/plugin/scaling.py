@@ -1,0 +1,57 @@
+"""Contexts on a scale of their own: clock residuals near 1e-6 s drown in float32 models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SMALLEST_SCALE_S: Final = 1e-12  # a picosecond: far below any clock's noise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standardised:
+    """Series with mean 0 and standard deviation 1, NaN where they had none, and the way back.
+
+    Attributes:
+        values: ``[series, length]``, dimensionless.
+        location, scale: ``[series]`` in seconds.
+    """
+
+    values: NDArray[np.float64]
+    location: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def restore(self, forecast: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Bring a forecast ``[series, ...]`` back to seconds."""
+        shape = (-1, *(1 for _ in forecast.shape[1:]))
+        back: NDArray[np.float64] = forecast.astype(np.float64) * self.scale.reshape(shape)
+        back += self.location.reshape(shape)
+        return back
+
+
+def standardise(values: NDArray[np.float64], noise: NDArray[np.float64]) -> Standardised:
+    """Give every series location 0 and scale 1, by its measured values alone.
+
+    A constant series has no spread to scale with: its measurement noise stands in.
+
+    Args:
+        values: ``[series, length]`` in seconds, NaN where there is no measurement.
+        noise: ``[series, length]`` standard uncertainty in seconds.
+
+    Raises:
+        ValueError: a series holds no measurement.
+    """
+    measured = np.isfinite(values)
+    if not measured.any(axis=1).all():
+        empty = np.flatnonzero(~measured.any(axis=1)).tolist()
+        raise ValueError(f"series {empty} hold no measurement: there is nothing to forecast from")
+    location = np.nanmean(values, axis=1)
+    spread = np.nanstd(values, axis=1)
+    stand_in = np.nanmedian(np.where(np.isfinite(noise), noise, 0.0), axis=1)
+    floor = np.maximum(stand_in, _SMALLEST_SCALE_S)
+    scale = np.where(spread > _SMALLEST_SCALE_S, spread, floor)
+    standard = (values - location[:, np.newaxis]) / scale[:, np.newaxis]
+    return Standardised(values=standard, location=location, scale=scale)

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_plugins_writer_is_called_with_a_new_directory_and_the_size(tmp_path: Path):
+    (tmp_path / "writer.py").write_text(
+        "def write(directory, size):\n    (directory / 'weights').write_text(size)\n"
+    )
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from chronotick.plugin.random_weights import main; main()"
+    )
+    target = tmp_path / "new" / "weights"
+    command = [sys.executable, "-c", program, "writer:write", str(target), "tiny"]
+    subprocess.run(command, check=True, timeout=30)
+    assert (target / "weights").read_text() == "tiny"
