@@ -1,4 +1,4 @@
-"""``chronotick models``: which models there are and what they are worth."""
+"""``chronotick models``: which models there are, what they need, and what they are worth."""
 
 from __future__ import annotations
 
@@ -8,51 +8,45 @@ from typing import Any
 import click
 
 from chronotick.cli.asking import ask_daemon, socket_option
+from chronotick.cli.inventory import info, list_models
 from chronotick.cli.output import json_option, print_json, seconds, table
+from chronotick.cli.trying import bench, check, tiny
+from chronotick.cli.weights import pull, remove
 
 
 @click.group()
 def models() -> None:
-    """Show the installed models, and how those of the running daemon do."""
+    """Show the installed models, get them ready, try them, and see how the daemon's do."""
 
 
-@models.command("list")
-@json_option
-def list_models(*, as_json: bool) -> None:
-    """List the installed models and the plugins that could not be loaded."""
-    from dataclasses import asdict
-
-    from chronotick.plugin.registry import load_plugins
-
-    plugins = load_plugins()
-    if as_json:
-        print_json(
-            {
-                "models": {name: asdict(spec) for name, spec in plugins.models.items()},
-                "problems": [asdict(problem) for problem in plugins.problems],
-            }
-        )
-        return
-    rows = [
-        [name, "worker" if spec.environment else "in process", plugins.origins[name], spec.title]
-        for name, spec in plugins.models.items()
-    ]
-    click.echo(table(rows, ("model", "runs", "from", "what it is")))
-    for problem in plugins.problems:
-        click.echo(f"left out: {problem.name}: {problem.error} {problem.hint}", err=True)
+for _command in (list_models, info, pull, remove, check, bench, tiny):
+    models.add_command(_command)
 
 
 @models.command("status")
 @json_option
 @socket_option
 def models_status(*, as_json: bool, socket_path: Path | None) -> None:
-    """Show the models of the running daemon: state, weight, measured error by horizon."""
+    """Show the models of the running daemon.
+
+    State and weight; how long answers take (median, and what nine of ten stay below); how often
+    each is really asked, short term / long term; the age of its last forecast; deadlines missed;
+    measured error by horizon. Below: what would help a model that cannot keep up.
+    """
     answer = ask_daemon("models", socket_path)
     if as_json:
         print_json(answer)
         return
-    rows = [_row(name, entry) for name, entry in answer.items()]
-    click.echo(table(rows, ("model", "state", "weight", "rms error by horizon", "why")))
+    click.echo(table([_row(name, entry) for name, entry in answer.items()], _HEADER))
+    for name, entry in answer.items():
+        for told in entry.get("advice", ()):
+            click.echo(f"{name}: {told}")
+
+
+_HEADER = (
+    *("model", "state", "weight", "median", "90 %", "asked every", "last forecast", "missed"),
+    *("rms error by horizon", "why"),
+)
 
 
 def _row(name: str, entry: dict[str, Any]) -> list[object]:
@@ -60,4 +54,24 @@ def _row(name: str, entry: dict[str, Any]) -> list[object]:
     why = entry["reason"]
     if entry["state"] != "ready":
         why = entry.get("last_error") or entry.get("detail") or why
-    return [name, entry["state"], f"{entry['weight']:.2f}", skill or "-", why]
+    loops = list(entry.get("loops", {}).values())
+    return [
+        name,
+        entry["state"],
+        f"{entry['weight']:.2f}",
+        _milliseconds(entry.get("latency_median_ms")),
+        _milliseconds(entry.get("latency_p90_ms")),
+        " / ".join(seconds(loop["effective_interval_s"]) for loop in loops) or "-",
+        " / ".join(_age(loop["last_forecast_age_s"]) for loop in loops) or "-",
+        sum(loop["deadline_misses"] for loop in loops),
+        skill or "-",
+        why,
+    ]
+
+
+def _milliseconds(value: float | None) -> str:
+    return seconds(None if value is None else value * 1e-3)
+
+
+def _age(value: float | None) -> str:
+    return "none" if value is None else f"{seconds(value)} ago"

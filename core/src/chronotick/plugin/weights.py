@@ -1,23 +1,45 @@
-"""Where weights are: a directory, the hub's local cache, or the hub.
+"""Where weights are: a directory, the hub's cache on this machine, or the hub.
 
-For model classes that load checkpoints of the Hugging Face hub. Needs ``huggingface_hub``, which is
-imported when a hub id has to be looked up.
+For model classes that load checkpoints of the Hugging Face hub, and for whoever wants to know
+whether they could. Standard library only.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-TENSORS: Final = ("model.safetensors", "model.safetensors.index.json")
-"""Files that hold weights: never pickles, which would run code."""
+from chronotick.hub import (
+    CONFIG,
+    TENSORS,
+    Hub,
+    HubProblem,
+    cache_directory,
+    download,
+    entry,
+    lacking,
+)
 
-CONFIG: Final = "config.json"
-DOWNLOADED: Final = ("*.json", "*.safetensors", "README.md", "LICENSE*")
-_HUB_TIMEOUT_S: Final = 5.0
+__all__ = [
+    "CONFIG",
+    "TENSORS",
+    "Weights",
+    "find",
+    "is_offline",
+    "locate",
+    "looks_like_path",
+    "missing",
+    "split",
+]
+
+_REPOSITORY: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_REVISION: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+_YES: Final = {"1", "ON", "TRUE", "YES"}  # as the hub's own library reads its variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +62,7 @@ class Weights:
 def locate(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> Weights:
     """Find weights, downloading them if they are on the hub only.
 
-    The local cache comes first: asking an unreachable hub takes half a minute to fail.
+    The local cache comes first: then nothing is asked of any network.
 
     Args:
         checkpoint: a directory, ``org/name`` or ``org/name@revision``.
@@ -58,21 +80,27 @@ def find(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> W
     """Find weights without a network: a directory, or what the hub's cache holds.
 
     Returns:
-        ``None`` when a hub id is not in the cache.
+        ``None`` when a hub id is not, or not completely, in the cache.
 
     Raises:
         FileNotFoundError: a directory is not there or lacks files, or it is no hub id.
     """
     path = Path(checkpoint).expanduser()
-    if path.is_dir() or checkpoint.startswith(("/", "./", "../", "~")):
+    if looks_like_path(checkpoint):
         _check_directory(path, model, needed)
         return Weights(path, str(path))
     repository, revision = split(checkpoint, model)
-    snapshot = _cached(repository, revision, needed)
-    if snapshot is None:
+    snapshot = entry(repository).snapshot(revision)
+    if snapshot is None or lacking(snapshot, needed):
         return None
-    _check_directory(snapshot, model, needed)
     return Weights(snapshot, f"{repository}@{snapshot.name}")
+
+
+def looks_like_path(checkpoint: str) -> bool:
+    """Tell a directory from a hub id: it is there, or written as only a path is."""
+    if checkpoint.startswith(("/", "./", "../", "~")) or checkpoint in {".", ".."}:
+        return True
+    return bool(checkpoint) and Path(checkpoint).is_dir()
 
 
 def split(checkpoint: str, model: str) -> tuple[str, str | None]:
@@ -81,13 +109,45 @@ def split(checkpoint: str, model: str) -> tuple[str, str | None]:
     Raises:
         FileNotFoundError: it is none.
     """
-    repository, _, revision = checkpoint.partition("@")
-    if repository.count("/") != 1:
+    repository, at, revision = checkpoint.partition("@")
+    named = _REVISION.fullmatch(revision) if at else True
+    if not _REPOSITORY.fullmatch(repository) or not named or ".." in checkpoint:
         raise FileNotFoundError(
             f"{checkpoint!r} is neither a directory nor a hub id (org/name[@revision]). "
             f"Give one: {_option(model)}"
         )
     return repository, revision or None
+
+
+def missing(
+    checkpoint: str,
+    model: str,
+    why: str = "",
+    *,
+    needed: Sequence[str] = (CONFIG,),
+    usual: bool = False,
+) -> str:
+    """Say that the cache does not hold a hub id, where that is, and what brings it.
+
+    Args:
+        checkpoint: the hub id.
+        model: name of the model.
+        why: it was not downloaded, ``""`` if nobody tried.
+        needed: files that must be there besides the tensors.
+        usual: these are the weights the model has without being told.
+    """
+    repository, revision = split(checkpoint, model)
+    snapshot = entry(repository).snapshot(revision)
+    holds = f"{repository}@{revision or 'main'}"
+    if snapshot is None:
+        where = f"the cache {cache_directory()} does not hold {holds}"
+    else:
+        where = f"{holds} in {snapshot} lacks {' and '.join(lacking(snapshot, needed))}"
+    named = "" if usual else f" --checkpoint {checkpoint}"
+    return (
+        f"{where}{f', and {why}' if why else ''}. Run, where there is a network: "
+        f"chronotick models pull {model}{named}; or give a directory: {_option(model)}"
+    )
 
 
 def _option(model: str) -> str:
@@ -97,63 +157,42 @@ def _option(model: str) -> str:
 def _check_directory(path: Path, model: str, needed: Sequence[str]) -> None:
     if not path.is_dir():
         raise FileNotFoundError(f"there is no directory {path}. Give one: {_option(model)}")
-    missing = [name for name in needed if not (path / name).is_file()]
-    if not any((path / name).is_file() for name in TENSORS):
-        missing.append(TENSORS[0])
-    if missing:
+    names = lacking(path, needed)
+    if names:
         raise FileNotFoundError(
-            f"{path} lacks {' and '.join(missing)}. It must hold what `chronotick models pull "
+            f"{path} lacks {' and '.join(names)}. It must hold what `chronotick models pull "
             f"{model}` brings, or `chronotick models tiny {model} --out DIR` writes"
         )
 
 
-def _cached(repository: str, revision: str | None, needed: Sequence[str]) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = {
-        name: try_to_load_from_cache(repository, name, revision=revision)
-        for name in (*needed, *TENSORS)
-    }
-    paths = [Path(found[name]) for name in TENSORS if isinstance(found[name], str)]
-    complete = paths and all(isinstance(found[name], str) for name in needed)
-    return paths[0].parent if complete else None
-
-
 def _download(checkpoint: str, model: str, needed: Sequence[str]) -> Weights:
-    from huggingface_hub import constants, snapshot_download
-
+    if is_offline(os.environ):
+        why = "HF_HUB_OFFLINE forbids a download"
+        raise FileNotFoundError(missing(checkpoint, model, why, needed=needed))
     repository, revision = split(checkpoint, model)
-    where = f"the cache {constants.HF_HUB_CACHE} does not hold {repository}@{revision or 'main'}"
-    bring = (
-        f"Run, where there is a network: chronotick models pull {model}; "
-        f"or give a directory: {_option(model)}"
-    )
-    if constants.HF_HUB_OFFLINE:
-        raise FileNotFoundError(f"{where}, and HF_HUB_OFFLINE forbids a download. {bring}")
-    _check_hub(constants.ENDPOINT, f"{where}, and", bring)
+    hub = Hub.from_environment()
     try:
-        snapshot = Path(
-            snapshot_download(repository, revision=revision, allow_patterns=list(DOWNLOADED))
-        )
-    except (OSError, ValueError) as error:  # what the hub's own errors derive from
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileNotFoundError(f"{where}, and the hub said: {reason}. {bring}") from error
+        snapshot = download(hub, hub.release(repository, revision), progress=_log())
+    except HubProblem as error:
+        raise FileNotFoundError(missing(checkpoint, model, str(error), needed=needed)) from error
     _check_directory(snapshot, model, needed)
     return Weights(snapshot, f"{repository}@{snapshot.name}")
 
 
-def _check_hub(endpoint: str, where: str, bring: str) -> None:
-    """Fail within seconds, not after half a minute of retries, when the hub cannot be reached."""
-    import socket
-    from urllib.parse import urlsplit
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Tell whether ``HF_HUB_OFFLINE`` forbids downloads."""
+    return environ.get("HF_HUB_OFFLINE", "").upper() in _YES
 
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
-        return  # the proxy resolves the name
-    url = urlsplit(endpoint)
-    try:
-        port = url.port or (443 if url.scheme == "https" else 80)
-        socket.create_connection((url.hostname or "", port), timeout=_HUB_TIMEOUT_S).close()
-    except OSError as error:
-        raise FileNotFoundError(
-            f"{where} {endpoint} cannot be reached ({error}). {bring}"
-        ) from error
+
+def _log() -> Callable[[str, int, int], None]:
+    """Tell the daemon's log, where a worker's standard error goes, of every tenth."""
+    told = 0
+
+    def tell(name: str, done: int, total: int) -> None:
+        nonlocal told
+        tenths = 10 * done // total if total else 10
+        if tenths > told:
+            told = tenths
+            sys.stderr.write(f"downloading {name}: {10 * tenths} % of {total / 1e6:.0f} MB\n")
+
+    return tell

@@ -1,0 +1,237 @@
+"""``chronotick models list`` and ``info``: what is installed, and what of it is ready."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronotick.cli.asking import socket_option
+from chronotick.cli.choosing import daemon_report, plugins_with
+from chronotick.cli.output import json_option, print_json, seconds, table
+from chronotick.cli.settings import config_option, load_settings
+
+if TYPE_CHECKING:
+    from chronotick.plugin.contract import Checkpoint
+    from chronotick.workers.inventory import InstalledModel
+
+WIDTH = 100
+_MEGABYTE = 1e6
+
+
+@click.command("list")
+@config_option
+@socket_option
+@json_option
+def list_models(*, config_path: Path | None, socket_path: Path | None, as_json: bool) -> None:
+    """List the installed models: environment, weights, and how the running daemon's do.
+
+    What keeps one from running stands below, with the command that mends it.
+    """
+    from chronotick.workers.inventory import installed
+
+    config, plugins = load_settings(config_path).config, plugins_with()
+    found = [installed(name, plugins, config.workers) for name in plugins.models]
+    report = daemon_report(config, socket_path)
+    if as_json:
+        models = {item.spec.name: described(item, report) for item in found}
+        problems = [asdict(problem) for problem in plugins.problems]
+        print_json({"models": models, "daemon": report is not None, "problems": problems})
+        return
+    click.echo(_table(found, report))
+    notes = [note for item in found for note in _notes(item, (report or {}).get(item.spec.name))]
+    if notes:
+        click.echo()
+    for note in notes:
+        click.echo(_wrapped(note))
+    for problem in plugins.problems:
+        click.echo(_wrapped(f"left out: {problem.name}: {problem.error} {problem.hint}"), err=True)
+
+
+@click.command()
+@click.argument("model")
+@config_option
+@socket_option
+@json_option
+def info(model: str, *, config_path: Path | None, socket_path: Path | None, as_json: bool) -> None:
+    """Show all that is known of MODEL: licences, weights, environment, limits, data it has seen."""
+    from chronotick.workers.inventory import installed
+
+    config, plugins = load_settings(config_path).config, plugins_with(model)
+    item = installed(model, plugins, config.workers)
+    report = daemon_report(config, socket_path)
+    if as_json:
+        print_json(described(item, report))
+        return
+    facts = [fact for fact in _facts(item, (report or {}).get(model)) if fact[1]]
+    width = max(len(name) for name, _value in facts)
+    for name, value in facts:
+        click.echo(_wrapped(f"{name:{width}}  {value}", indent=width + 2))
+
+
+def described(item: InstalledModel, report: dict[str, Any] | None) -> dict[str, Any]:
+    """Everything known of a model, of JSON types."""
+    from chronotick.hub.licences import is_non_commercial
+
+    spec = asdict(item.spec)
+    recipe = spec.pop("environment")
+    environment, weights = asdict(item.environment), asdict(item.weights)
+    environment["directory"] = _text(item.environment.directory)
+    weights["directory"] = _text(item.weights.directory)
+    weights["non_commercial"] = is_non_commercial(item.weights.licence)
+    return {
+        **spec,
+        "origin": item.origin,
+        "summary": item.summary,
+        "runs": _runs(item),
+        "environment": environment | {"recipe": recipe["recipe"] if recipe else ""},
+        "weights": weights,
+        "daemon": (report or {}).get(item.spec.name),
+    }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _table(found: list[InstalledModel], report: dict[str, Any] | None) -> str:
+    header = ["model", "runs", "environment", "weights", "licence"]
+    rows = [_row(item) for item in found]
+    if report is not None:
+        header[4:4] = ["state", "latency", "memory"]
+        for row in rows:
+            row[4:4] = _live(report.get(row[0]))
+    return table(rows, header)
+
+
+def _row(item: InstalledModel) -> list[str]:
+    environment = "-" if item.environment.state == "own" else item.environment.state
+    licence = item.weights.licence or item.spec.licence
+    return [item.spec.name, _runs(item), environment, _weights(item), licence]
+
+
+def _runs(item: InstalledModel) -> str:
+    if item.spec.environment is None and item.origin.startswith("chronotick "):
+        return "in daemon"
+    return "process"
+
+
+def _weights(item: InstalledModel) -> str:
+    from chronotick.workers.inventory import known_checkpoint
+
+    weights = item.weights
+    if weights.state == "none":
+        return "-"
+    size = weights.size_bytes
+    if size is not None:
+        return f"{weights.state} {megabytes(size / _MEGABYTE)}"
+    known = known_checkpoint(item.spec, weights.checkpoint)
+    expected = known.size_mb if known else None
+    return f"missing {megabytes(expected)}" if expected else "missing"
+
+
+def _live(entry: dict[str, Any] | None) -> list[str]:
+    if entry is None:
+        return ["not used", "-", "-"]
+    latency, memory = entry.get("latency_median_ms"), entry.get("memory_mb")
+    return [
+        entry["state"],
+        seconds(None if latency is None else latency * 1e-3),
+        f"{memory:.0f} MiB" if memory else "-",
+    ]
+
+
+def megabytes(size_mb: float) -> str:
+    """A size with as many digits as it deserves: ``191 MB``, ``0.046 MB``."""
+    return f"{size_mb:.0f} MB" if size_mb >= 1 else f"{size_mb:.2g} MB"
+
+
+def _notes(item: InstalledModel, entry: dict[str, Any] | None) -> Iterator[str]:
+    from chronotick.hub.licences import is_non_commercial
+
+    name = item.spec.name
+    if item.environment.problem:
+        yield f"{name}: environment: {item.environment.problem}"
+    if item.weights.problem:
+        yield f"{name}: weights: {item.weights.problem}"
+    if is_non_commercial(item.weights.licence):
+        yield f"{name}: weights: {_licence(item.weights.licence)}"
+    if entry and entry.get("last_error"):
+        yield f"{name}: last error: {entry['last_error']}"
+
+
+def _licence(licence: str) -> str:
+    from chronotick.hub.licences import is_non_commercial
+
+    return f"{licence}: NOT for commercial use" if is_non_commercial(licence) else licence
+
+
+def _wrapped(text: str, indent: int = 2) -> str:
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+    return "\n".join(lines)
+
+
+def _facts(item: InstalledModel, entry: dict[str, Any] | None) -> list[tuple[str, str]]:
+    spec, environment, weights = item.spec, item.environment, item.weights
+    recipe = spec.environment.recipe if spec.environment else ""
+    return [
+        ("model", f"{spec.name}: {spec.title}"),
+        ("plugin", " - ".join(part for part in (item.origin, item.summary) if part)),
+        ("runs", _runs(item)),
+        ("code licence", spec.licence),
+        ("output", spec.output),
+        ("context", f"{spec.min_context} to {spec.max_context} samples"),
+        ("horizon", f"up to {spec.max_horizon} steps"),
+        ("covariates", ", ".join(spec.covariates).replace("*", "all there are") or "none"),
+        ("trained on", ", ".join(spec.trained_on)),
+        ("default weights", _checkpoint(spec.checkpoint) if spec.checkpoint else "none needed"),
+        *(("alternative", _checkpoint(other)) for other in spec.alternatives),
+        ("weights", _weights_line(item) if weights.state != "none" else ""),
+        ("imported from", weights.imported_from),
+        ("random sizes", ", ".join(spec.random_sizes)),
+        ("environment", f"{recipe}: {environment.state}" if recipe else "the daemon's interpreter"),
+        ("lies in", _text(environment.directory) or ""),
+        (
+            "lock",
+            f"{recipe}.lock in {spec.environment.package}" if spec.environment and recipe else "",
+        ),
+        ("python", environment.python),
+        ("mend", environment.problem),
+        *_daemon_facts(entry),
+    ]
+
+
+def _checkpoint(checkpoint: Checkpoint) -> str:
+    size = f", {megabytes(checkpoint.size_mb)}" if checkpoint.size_mb else ""
+    memory = f", takes {checkpoint.memory_mb:.0f} MiB of memory" if checkpoint.memory_mb else ""
+    return f"{checkpoint.identifier}, {_licence(checkpoint.licence)}{size}{memory}"
+
+
+def _weights_line(item: InstalledModel) -> str:
+    weights = item.weights
+    if weights.state == "missing":
+        return f"missing: {weights.problem}"
+    chosen = " (chosen in workers.checkpoints)" if weights.configured else ""
+    return f"{_weights(item)}: {weights.name}{chosen}, in {weights.directory}"
+
+
+def _daemon_facts(entry: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if entry is None:
+        return []
+    state, latency, memory = _live(entry)
+    return [
+        ("state", f"{state}, median latency {latency}, memory {memory}"),
+        ("loaded", entry.get("checkpoint") or ""),
+        ("last error", entry.get("last_error") or ""),
+    ]

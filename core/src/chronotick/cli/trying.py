@@ -1,0 +1,261 @@
+"""``chronotick models check``, ``bench`` and ``tiny``: models in their real environments, tried."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronotick.cli.choosing import (
+    announce_building,
+    as_worker,
+    checkpoint_option,
+    device_option,
+    plugins_with,
+    quieten_workers,
+)
+from chronotick.cli.output import (
+    BAD_CONFIGURATION,
+    FAILED,
+    fail,
+    json_option,
+    outcome_line,
+    print_json,
+    table,
+)
+from chronotick.cli.settings import config_option, load_settings
+
+if TYPE_CHECKING:
+    from chronotick.cli.measuring import Measured
+    from chronotick.config.schema import Config
+    from chronotick.plugin.contract import ModelSpec
+
+
+@click.command()
+@click.argument("model")
+@checkpoint_option
+@device_option
+@click.option("--tiny", is_flag=True, help="Check with small random weights, made first.")
+@config_option
+@json_option
+def check(
+    model: str,
+    *,
+    checkpoint: str | None,
+    device: str,
+    tiny: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Check that MODEL does what is asked of every model, in its own environment and process.
+
+    Exit code 1 if it does not.
+    """
+    from chronotick.testing.outcomes import outcomes
+
+    if tiny and checkpoint:
+        raise click.UsageError("give either --tiny or --checkpoint")
+    config = load_settings(config_path).config
+    spec = plugins_with(model).find(model)
+    quieten_workers()
+    announce_building(spec, config, device)
+    failed, found = False, []
+    with _weights(spec, config, "" if tiny else None) as made:
+        chosen = made or checkpoint or ""
+        for outcome in outcomes(as_worker(spec), config.workers, checkpoint=chosen, device=device):
+            failed |= not outcome.passed
+            found.append(asdict(outcome) | {"passed": outcome.passed})
+            if not as_json:
+                click.echo(outcome_line(outcome))
+    if as_json:
+        print_json(found)
+    if failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True)
+@click.option("--context", type=click.IntRange(1), default=512, show_default=True, help="Samples.")
+@click.option("--horizon", type=click.IntRange(1), default=64, show_default=True, help="Steps.")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Series.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads (default: as configured).")
+@click.option(
+    "--repeat", type=click.IntRange(3), default=20, show_default=True, help="Forecasts measured."
+)
+@click.option("--size", help="Make random weights of this size first (see models tiny --list).")
+@checkpoint_option
+@device_option
+@config_option
+@json_option
+def bench(
+    models: tuple[str, ...],
+    *,
+    context: int,
+    horizon: int,
+    batch: int,
+    threads: int | None,
+    repeat: int,
+    size: str | None,
+    checkpoint: str | None,
+    device: str,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure load time, latency and memory of MODELS in their real workers.
+
+    Every forecast takes turns with a fixed piece of arithmetic in this process: the ratio of the
+    two holds on a busy machine too, and from machine to machine better than milliseconds do.
+    """
+    from chronotick.cli.measuring import Question, Trial, measure
+    from chronotick.testing import NotReady, Violation
+
+    if size and checkpoint:
+        raise click.UsageError("give either --size or --checkpoint")
+    config = _with_threads(load_settings(config_path).config, threads)
+    plugins = plugins_with(*models)
+    question = Question(context=context, horizon=horizon, batch=batch, repeat=repeat)
+    quieten_workers()
+    results: list[Measured] = []
+    failed = False
+    for name in models:
+        spec = plugins.find(name)
+        announce_building(spec, config, device)
+        try:
+            with _weights(spec, config, size) as made:
+                trial = Trial(
+                    spec=as_worker(spec),
+                    checkpoint=made or checkpoint or "",
+                    device=device,
+                    random_size=(size or spec.random_sizes[0]) if made else "",
+                )
+                results.append(measure(trial, config.workers, question))
+        except (NotReady, Violation) as error:
+            failed = True
+            click.echo(f"chronotick: {name}: {error}", err=True)
+    if as_json:
+        print_json({"question": asdict(question), "models": [asdict(item) for item in results]})
+    elif results:
+        _show(results)
+    if failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Directory to write; made if need be.",
+)
+@click.option("--size", default="", help="Which size to write (default: the smallest).")
+@click.option("--list", "list_sizes", is_flag=True, help="List the sizes instead.")
+@click.option("--force", is_flag=True, help="Write into a directory that is not empty.")
+@config_option
+@json_option
+def tiny(
+    model: str,
+    *,
+    out: Path | None,
+    size: str,
+    list_sizes: bool,
+    force: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Write random weights of MODEL's real architecture: to try things without a network.
+
+    Forecasts from random weights are worth nothing; everything else is as it will be.
+    """
+    spec = plugins_with(model).find(model)
+    if list_sizes:
+        print_json(spec.random_sizes) if as_json else click.echo("\n".join(spec.random_sizes))
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'")
+    _check_target(out, force=force)
+    config = load_settings(config_path).config
+    announce_building(spec, config, "cpu")
+    directory = _write(spec, out.absolute(), config, size)
+    use = f"chronotick run --models {model} --checkpoint {model}={directory}"
+    if as_json:
+        chosen = size or spec.random_sizes[0]
+        print_json({"model": model, "size": chosen, "directory": str(directory), "use": use})
+    else:
+        click.echo(f"written: {directory} (random weights)\nuse it: {use}")
+
+
+def _check_target(out: Path, *, force: bool) -> None:
+    if out.exists() and not out.is_dir():
+        fail(f"{out} is not a directory", BAD_CONFIGURATION)
+    if out.is_dir() and any(out.iterdir()) and not force:
+        fail(f"{out} is not empty. Choose another directory, or --force", BAD_CONFIGURATION)
+
+
+@contextmanager
+def _weights(spec: ModelSpec, config: Config, size: str | None) -> Iterator[str]:
+    """Random weights for the length of a command; an empty string when none are asked for."""
+    if size is None:
+        yield ""
+        return
+    directory = Path(tempfile.mkdtemp(prefix="chronotick-weights-"))
+    try:
+        yield str(_write(spec, directory, config, size))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _write(spec: ModelSpec, directory: Path, config: Config, size: str) -> Path:
+    """Write random weights, or end with the reason."""
+    from chronotick.testing.checkpoints import NoRandomWeights, random_checkpoint
+    from chronotick.workers.errors import EnvironmentProblem
+
+    try:
+        return random_checkpoint(spec, directory, config.workers, size)
+    except NoRandomWeights as error:
+        known = not spec.random_sizes or (size and size not in spec.random_sizes)
+        fail(error, BAD_CONFIGURATION if known else FAILED)
+    except EnvironmentProblem as error:
+        fail(f"{spec.name}: {error}")
+
+
+def _with_threads(config: Config, threads: int | None) -> Config:
+    if threads is None:
+        return config
+    return config.model_copy(
+        update={"workers": config.workers.model_copy(update={"threads": threads})}
+    )
+
+
+def _show(results: list[Measured]) -> None:
+    header = ("model", "weights", "parameters", "start", "median", "p90", "ratio", "memory")
+    click.echo(table([_row(item) for item in results], header))
+    reference = results[0]
+    click.echo(
+        f"\nratio: median to that of {reference.reference} "
+        f"({reference.reference_median_s * 1e3:.2f} ms beside {reference.model}, in this run). "
+        "start: until the model is loaded. memory: the process at its peak."
+    )
+    random = [item.model for item in results if item.random_size]
+    if random:
+        click.echo(f"random weights: {', '.join(random)}. Cost is real, forecasts mean nothing.")
+
+
+def _row(item: Measured) -> list[Any]:
+    weights = f"random, {item.random_size}" if item.random_size else item.checkpoint or "-"
+    return [
+        item.model,
+        weights if len(weights) <= 40 else f"...{weights[-37:]}",  # noqa: PLR2004 - for 100 columns
+        f"{item.parameters / 1e6:.3g} M" if item.parameters else "-",
+        f"{item.start_s:.2f} s",
+        f"{item.median_s * 1e3:.3g} ms",
+        f"{item.p90_s * 1e3:.3g} ms",
+        f"{item.ratio:.3g}",
+        f"{item.peak_memory_mb:.0f} MiB",
+    ]

@@ -1,0 +1,50 @@
+"""The catalogue on ``docs/models.md`` is what the first-party plugins say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chronotick.hub.licences import is_non_commercial
+from chronotick.plugin import ModelSpec, load_plugins
+
+PAGE = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
+FOLDERS = sorted(path.name for path in (Path(__file__).parents[3] / "plugins").iterdir())
+
+
+@pytest.fixture(scope="module")
+def first_party() -> dict[str, tuple[ModelSpec, str]]:
+    plugins = load_plugins()
+    names = {f"chronotick-{folder.replace('_', '-')}" for folder in FOLDERS}
+    origins = {model: origin.partition(" ")[0] for model, origin in plugins.origins.items()}
+    return {
+        model: (plugins.find(model), origin) for model, origin in origins.items() if origin in names
+    }
+
+
+def test_every_pretrained_model_has_its_line(first_party: dict[str, tuple[ModelSpec, str]]):
+    lines = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    assert set(lines) == {line_of(*model) for model in first_party.values()}
+
+
+def line_of(spec: ModelSpec, package: str) -> str:
+    weights = spec.checkpoint
+    assert weights is not None
+    cells = [
+        f"`{spec.name}`",
+        f"`{package}`",
+        f"`{weights.repository}`",
+        f"{weights.size_mb:g} MB",
+        weights.licence,
+        spec.output,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def test_no_default_forbids_commercial_use(first_party: dict[str, tuple[ModelSpec, str]]):
+    assert len(first_party) == len(FOLDERS)
+    for spec, _package in first_party.values():
+        assert spec.checkpoint is not None
+        assert not is_non_commercial(spec.checkpoint.licence)
+        assert spec.checkpoint.revision, f"{spec.name}: default weights are pinned"

@@ -1,0 +1,148 @@
+"""``models check``, ``bench`` and ``tiny``, in real workers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chronotick.testing import CHECKS
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, environments: Path) -> None:
+    monkeypatch.setenv("CHRONOTICK_WORKERS__ENVIRONMENTS", str(environments))
+
+
+def test_check_names_every_demand(run):
+    result = run("models", "check", "echo")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert len(lines) == len(CHECKS) + 1
+    assert all(line.startswith("ok ") for line in lines)
+
+
+def test_check_of_a_built_in_model_runs_in_a_process_too(run):
+    assert run("models", "check", "hold").exit_code in {0, 1}
+    found = json.loads(run("models", "check", "hold", "--json").stdout)
+    assert found[0]["check"] == "load"
+    assert found[0]["passed"]
+
+
+def test_check_that_fails_says_why_and_ends_with_code_1(run):
+    result = run("models", "check", "echo", "--checkpoint", "nan", "--json")
+    assert result.exit_code == 1
+    found = {outcome["check"]: outcome for outcome in json.loads(result.stdout)}
+    assert not found["contexts"]["passed"]
+    assert "not finite" in found["contexts"]["failure"]
+    assert found["load"]["passed"]
+
+
+def test_check_of_a_model_that_does_not_load_says_why(run):
+    result = run("models", "check", "echo", "--checkpoint", "missing-weights")
+    assert result.exit_code == 1
+    assert "FAILED  echo: load: FileNotFoundError: echo: no weights" in result.output
+
+
+def test_bench_prints_cost_and_the_ratio_to_a_reference(run):
+    result = run("models", "bench", "kalman", "echo", "--repeat", "3", "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert answer["question"] == {"context": 512, "horizon": 64, "batch": 1, "repeat": 3}
+    assert [item["model"] for item in answer["models"]] == ["kalman", "echo"]
+    for item in answer["models"]:
+        assert 0 < item["median_s"] <= item["p90_s"]
+        assert item["ratio"] == pytest.approx(item["median_s"] / item["reference_median_s"])
+        assert item["peak_memory_mb"] > 5
+        assert item["start_s"] > 0
+        assert item["random_size"] == ""
+
+
+def test_bench_as_a_table(run):
+    output = run("models", "bench", "echo", "--repeat", "3", "--batch", "2").output
+    assert output.startswith("model  weights")
+    assert "ratio: median to that of numpy.fft.rfft" in output
+    assert "random" not in output
+
+
+def test_bench_goes_on_when_a_model_fails(run):
+    result = run("models", "bench", "echo", "--checkpoint", "raise", "--repeat", "3")
+    assert result.exit_code == 1
+    assert "chronotick: echo: " in result.stderr
+
+
+def test_threads_are_handed_on(run):
+    result = run("models", "bench", "echo", "--threads", "2", "--repeat", "3", "--json")
+    assert json.loads(result.stdout)["models"][0]["threads"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "kalmann"], "Did you mean kalman"),
+        (["check", "echo", "--tiny", "--checkpoint", "x"], "either --tiny or --checkpoint"),
+        (["check", "echo", "--tiny"], "writes no random weights"),
+        (["bench", "echo", "--size", "a", "--checkpoint", "x"], "either --size or --checkpoint"),
+        (["bench", "echo", "--size", "tiny"], "writes no random weights"),
+        (["bench"], "Missing argument"),
+        (["tiny", "echo"], "Missing option '--out'"),
+        (["tiny", "echo", "--out", "OUT"], "writes no random weights"),
+    ],
+)
+def test_what_cannot_be_meant(run, tmp_path: Path, arguments: list[str], words: str):
+    result = run("models", *(str(tmp_path / "o") if a == "OUT" else a for a in arguments))
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_tiny_leaves_what_is_there_alone(run, tmp_path: Path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "config.json").write_text("mine")
+    result = run("models", "tiny", "echo", "--out", str(tmp_path / "precious"))
+    assert result.exit_code == 2
+    assert "is not empty. Choose another directory, or --force" in result.stderr
+    (tmp_path / "file").write_text("")
+    assert (
+        "not a directory" in run("models", "tiny", "echo", "--out", str(tmp_path / "file")).stderr
+    )
+
+
+@pytest.mark.environment
+@pytest.mark.timeout(600)
+class TestChronos:
+    """The whole way of a real model: random weights, checks, cost."""
+
+    def test_sizes_are_listed_smallest_first(self, run):
+        assert run("models", "tiny", "chronos", "--list").output.splitlines()[0] == "tiny-bolt"
+
+    def test_unknown_size_names_those_there_are(self, run, built, tmp_path: Path):
+        result = run("models", "tiny", "chronos", "--out", str(tmp_path / "w"), "--size", "huge")
+        assert result.exit_code == 2
+        assert "no size 'huge'; the sizes it writes: tiny-bolt" in result.stderr
+        assert not (tmp_path / "w").exists()
+
+    def test_tiny_weights_are_imported_checked_and_measured(
+        self, run, built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        out = tmp_path / "tiny"
+        written = run("models", "tiny", "chronos", "--out", str(out))
+        assert written.exit_code == 0
+        assert f"chronotick run --models chronos --checkpoint chronos={out}" in written.output
+        missing = run("models", "check", "chronos")
+        assert "HF_HUB_OFFLINE forbids a download. Run, where there is a netw" in missing.output
+        assert run("models", "pull", "chronos", "--from", str(out)).exit_code == 0
+        checked = run("models", "check", "chronos")
+        assert checked.exit_code == 0, checked.output
+        measured = run("models", "bench", "chronos", "--repeat", "3", "--json")
+        model = json.loads(measured.stdout)["models"][0]
+        assert model["checkpoint"].startswith("amazon/chronos-bolt-small@")
+        assert model["parameters"] > 10_000
+
+    def test_bench_of_random_weights_says_so(self, run, built):
+        output = run("models", "bench", "chronos", "--size", "tiny-bolt", "--repeat", "3").output
+        assert "random, tiny-bolt" in output
+        assert "random weights: chronos. Cost is real, forecasts mean nothing." in output
