@@ -10,6 +10,7 @@ import click
 
 from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
 from chronotick.cli.settings import config_option, load_settings
+from chronotick.config.shipped import purpose
 
 if TYPE_CHECKING:
     from chronotick.config import ConfigError
@@ -104,6 +105,74 @@ def show(config_path: Path | None, *, origin: bool, schema: bool, as_json: bool)
         print_json({k: {"value": _plain(value), "origin": str(at)} for k, value, at in leaves})
         return
     click.echo(describe(loaded, origin=origin), nl=False)
+
+
+@config.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the recommended configuration to a new file.",
+)
+@json_option
+def recommend(*, out: Path | None, as_json: bool) -> None:
+    """Recommend a ready-made configuration for this machine, with reasons.
+
+    Looked at are CPUs, memory, GPUs, built environments and weights on this machine.
+    """
+    from dataclasses import asdict
+
+    from chronotick.daemon.machine import this_machine
+    from chronotick.daemon.recommend import recommend as judge
+    from chronotick.plugin.registry import load_plugins
+
+    machine = this_machine()
+    best, *others = judge(machine, load_plugins(), os.environ)
+    if out is not None:
+        _write_new(out, best.path.read_text(encoding="utf-8"))
+    if as_json:
+        judged = [asdict(item) | {"path": str(item.path)} for item in (best, *others)]
+        print_json({"recommended": best.name, "machine": asdict(machine), "judged": judged})
+        return
+    click.echo(f"recommended: {best.name}, for {machine}")
+    _tell(purpose(best.path), *best.for_it)
+    click.echo(f"run it: chronotick run --config {out or best.name}")
+    abler = [item for item in others if not item.against and item.missing]
+    for item in abler:
+        click.echo(f"\nwithin reach: {item.name}")
+        _tell(purpose(item.path), *item.missing)
+    beyond = [item for item in others if item.against]
+    if beyond:
+        click.echo("\nnot for this machine:")
+        _tell("", *(f"{item.name}: {'; '.join(item.against)}" for item in beyond))
+
+
+def _tell(words: str, *points: str) -> None:
+    for line in filter(None, (_paragraph(words), *(_paragraph(point, "- ") for point in points))):
+        click.echo(line)
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        fail(f"{path} exists. Name another file.")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}.")
+
+
+def _paragraph(words: str, bullet: str = "") -> str:
+    import textwrap
+
+    indent = " " * (2 + len(bullet))
+    return textwrap.fill(
+        words,
+        width=98,
+        initial_indent=f"  {bullet}",
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _plain(value: object) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chronotick.config.errors import ConfigError, Origin, Problem
 from chronotick.config.layer import Layer, Steps
+from chronotick.config.shipped import shipped
 from chronotick.config.yaml12 import Document, YamlError, parse
 
 SYSTEM_FILE = Path("/etc/chronotick/config.yaml")
@@ -21,9 +22,11 @@ def find(
     The first of: ``path``, ``$CHRONOTICK_CONFIG``, ``$XDG_CONFIG_HOME/chronotick/config.yaml``
     (``~/.config`` without that variable), ``/etc/chronotick/config.yaml``. The first two must
     exist when they are given; reading them says so if they do not.
+
+    ``path`` may also be the name of a configuration that comes with ChronoTick: ``cpu_only_ttm``.
     """
     if path is not None:
-        return path
+        return path if os.path.lexists(path) else shipped().get(str(path), path)
     if environ.get("CHRONOTICK_CONFIG"):
         return Path(environ["CHRONOTICK_CONFIG"])
     return next((f for f in (*_user_file(environ), system_file) if os.path.lexists(f)), None)

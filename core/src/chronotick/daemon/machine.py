@@ -1,0 +1,91 @@
+"""What this machine has for models to compute with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MIB: Final = 2**20
+_KIB: Final = 2**10
+_QUERY: Final = ("--query-gpu=memory.total", "--format=csv,noheader,nounits")
+_QUERY_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What may be used here.
+
+    Attributes:
+        cores: CPUs this process may run on, or what its control group allows if that is less.
+        memory_mb: memory that is available now, in MiB.
+        gpus: memory of each NVIDIA GPU in MiB; ``None`` where it is not told.
+    """
+
+    cores: float
+    memory_mb: float
+    gpus: tuple[float | None, ...] = ()
+
+    def __str__(self) -> str:
+        graphics = f"{len(self.gpus)} GPU" if self.gpus else "no GPU"
+        return f"{self.cores:g} cores, {self.memory_mb / 1024:.1f} GiB of memory free, {graphics}"
+
+
+def this_machine() -> Machine:
+    """Look at the machine, and at the limits of the control group we run in."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    group = Path("/sys/fs/cgroup")
+    return Machine(
+        cores=min(float(affinity or 1), cpu_limit(group)),
+        memory_mb=min(_available_mb(), memory_limit_mb(group)),
+        gpus=_gpus(),
+    )
+
+
+def cpu_limit(group: Path) -> float:
+    """Return how many CPUs a control group may use (cgroup v2, ``cpu.max``); inf: no limit."""
+    with suppress(OSError, ValueError):
+        quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
+        return float(quota) / float(period)  # ValueError: "max"
+    return float("inf")
+
+
+def memory_limit_mb(group: Path) -> float:
+    """Return what a control group may still take (cgroup v2) in MiB; inf: no limit."""
+    with suppress(OSError, ValueError):
+        limit, used = (
+            int((group / name).read_text(encoding="ascii"))  # ValueError: "max"
+            for name in ("memory.max", "memory.current")
+        )
+        return max(0.0, (limit - used) / _MIB)
+    return float("inf")
+
+
+def _available_mb() -> float:
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(line.split()[1]) / _KIB
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _MIB
+
+
+def _gpus() -> tuple[float | None, ...]:
+    found = [path for path in Path("/proc/driver/nvidia/gpus").glob("*") if path.is_dir()]
+    program = shutil.which("nvidia-smi")
+    if not found or program is None:
+        return tuple(None for _ in found)
+    try:
+        done = subprocess.run(
+            [program, *_QUERY],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_QUERY_TIMEOUT_S,
+        )
+        return tuple(float(line) for line in done.stdout.splitlines())
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return tuple(None for _ in found)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+
+from chronotick.clock.covariates import Covariates
+
+SECOND = 1_000_000_000
+
+
+def test_readings_are_averaged_over_the_steps_of_a_context():
+    covariates = Covariates(keep=100)
+    for second in range(6):
+        covariates.record(second * SECOND, {"temperature_c": 40.0 + second})
+    sampled = covariates.sampled(["temperature_c"], 5 * SECOND, 2 * SECOND, 4)
+    np.testing.assert_array_equal(sampled["temperature_c"], [np.nan, 40.5, 42.5, 44.5])
+
+
+def test_readings_outside_the_context_do_not_count():
+    covariates = Covariates(keep=100)
+    for second in (0, 50, 99, 120):
+        covariates.record(second * SECOND, {"load": float(second)})
+    sampled = covariates.sampled(["load"], 100 * SECOND, 10 * SECOND, 3)
+    np.testing.assert_array_equal(sampled["load"], [np.nan, np.nan, 99.0])
+
+
+def test_what_was_never_read_is_left_out():
+    covariates = Covariates(keep=100)
+    covariates.record(0, {"load": 0.5})
+    assert covariates.names == ("load",)
+    assert set(covariates.sampled(["load", "temperature_c"], 0, SECOND, 2)) == {"load"}
+
+
+def test_only_so_many_readings_are_kept():
+    covariates = Covariates(keep=3)
+    for second in range(10):
+        covariates.record(second * SECOND, {"load": float(second)})
+    sampled = covariates.sampled(["load"], 9 * SECOND, SECOND, 5)
+    np.testing.assert_array_equal(sampled["load"], [np.nan, np.nan, 7.0, 8.0, 9.0])
