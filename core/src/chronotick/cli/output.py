@@ -6,9 +6,12 @@ import functools
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from chronotick.testing.outcomes import Outcome
 
 FAILED = 1
 BAD_CONFIGURATION = 2
@@ -48,6 +51,13 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     widths = [max(len(row[n]) for row in cells) for n in range(len(header))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """One check of one model, in a line."""
+    if outcome.passed:
+        return f"ok      {outcome.subject}: {outcome.check} ({outcome.duration_s:.1f} s)"
+    return f"FAILED  {outcome.subject}: {outcome.check}: {outcome.failure}"
 
 
 def interruptible(command: Command) -> Command:

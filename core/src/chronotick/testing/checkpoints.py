@@ -7,8 +7,7 @@ from pathlib import Path
 
 from chronotick.config.schema import Workers
 from chronotick.plugin.contract import ModelSpec
-from chronotick.workers.environments import command
-from chronotick.workers.provision import provide
+from chronotick.workers import command, provide
 
 
 class NoRandomWeights(ValueError):  # noqa: N818 - says what there is not

@@ -15,7 +15,7 @@ from chronotick.workers.errors import ForecastFailed
 from chronotick.workers.state import Phase
 
 if TYPE_CHECKING:
-    from chronotick.workers.worker import Worker
+    from chronotick.workers.interface import AnyWorker
 
 LEVELS: Final = (0.01, 0.1, 0.5, 0.9, 0.99)
 _HORIZON: Final = 16
@@ -36,7 +36,7 @@ class Subject:
     """A loaded model under test."""
 
     spec: ModelSpec
-    worker: Worker
+    worker: AnyWorker
 
     @property
     def info(self) -> ModelInfo:
