@@ -23,5 +23,13 @@ nitpicky = True
 nitpick_ignore = [
     ("py:func", "time.time"),
     ("py:class", "os.PathLike"),
-    ("py:class", "collections.abc.Sequence"),
+    ("py:class", "pathlib.Path"),
+    ("py:class", "Output"),
+    ("py:class", "asyncio.events.AbstractEventLoop"),
+    # What tests hand through and look into; not for plugins to import.
+    ("py:class", "AnyWorker"),
+    ("py:class", "chronotick.config.schema.Workers"),
+    ("py:class", "chronotick.workers.state.WorkerState"),
+    ("py:exc", "EnvironmentProblem"),
 ]
+nitpick_ignore_regex = [("py:class", r"(numpy|collections\.abc)\..*")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,17 @@ pytestmark = [pytest.mark.environment, pytest.mark.chronyd, pytest.mark.timeout(
 
 
 @pytest.fixture(scope="module")
-def weights(interpreter_of, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(run_in_environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Chronos-Bolt, made by the library's own classes."""
     directory = tmp_path_factory.mktemp("weights") / "bolt"
-    interpreter = interpreter_of(chronotick_models()[0])
-    command = [interpreter, "-I", "-m", "chronotick_chronos.tiny", directory]
-    subprocess.run(command, check=True, capture_output=True)
+    spec = chronotick_models()[0]
+    run_in_environment(
+        spec,
+        "chronotick.plugin.random_weights",
+        spec.random_weights,
+        directory,
+        spec.random_sizes[0],
+    )
     return directory
 
 
@@ -51,9 +55,9 @@ def test_chronos_forecasts_the_clock_of_a_running_daemon(
 
 
 def test_missing_weights_are_named_with_the_command_that_brings_them(
-    start_daemon, chronyd, environments, interpreter_of, tmp_path
+    start_daemon, chronyd, environments, environment_of, tmp_path
 ):
-    interpreter_of(chronotick_models()[0])
+    environment_of(chronotick_models()[0])
     daemon = start_daemon(
         "--server",
         chronyd,

@@ -16,6 +16,14 @@ from chronotick.config.keys import keys
 ROOT = Path(__file__).parents[3]
 READY = sorted((ROOT / "configs").glob("*.yaml"))
 NAMES = ["default", "single-short-term", "single-long-term", "dual", "lab", "datacenter"]
+BY_MODEL = [
+    "cpu_only_chronos",
+    "cpu_only_ttm",
+    "gpu_only_timesfm",
+    "gpu_only_toto",
+    "hybrid_chronos_ttm",
+    "multi_device_full",
+]
 
 
 @pytest.fixture
@@ -70,7 +78,7 @@ def test_the_documents_can_be_written(tmp_path: Path):
 
 
 def test_all_ready_files_are_there():
-    assert {path.stem for path in READY} == {*NAMES, "no-models"}
+    assert {path.stem for path in READY} == {*NAMES, *BY_MODEL, "no-models"}
 
 
 @pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)

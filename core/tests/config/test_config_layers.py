@@ -158,3 +158,25 @@ class TestFind:
         link = tmp_path / "config.yaml"
         link.symlink_to(tmp_path / "gone")
         assert find(None, {}, link) == link
+
+
+def test_remote_models_are_merged_and_shown_so_that_they_can_be_read_again(
+    write: Callable[[str], Path],
+):
+    path = write(
+        "workers:\n  remote:\n    ttm: {address: 'tcp://a:1', server_key: /k}\n"
+        "    toto: {address: 'tcp://[::1]:7411'}\n"
+    )
+    changed = {"workers.remote": {"ttm": {"address": "tcp://b:2"}}}
+    loaded = load(path, {}, changed)
+    found = {name: remote.address for name, remote in loaded.config.workers.remote.items()}
+    assert found == {"ttm": "tcp://b:2", "toto": "tcp://[::1]:7411"}
+    again = load(write(show(loaded)), {}, {})
+    assert again.config.workers.remote == loaded.config.workers.remote
+
+
+@pytest.mark.parametrize("address", ["h:1", "tcp://h", "tcp://h:0", "tcp://h:65536", "ipc:///x"])
+def test_other_addresses_of_remote_models_are_refused(write: Callable[[str], Path], address: str):
+    path = write(f"workers: {{remote: {{ttm: {{address: '{address}'}}}}}}\n")
+    with pytest.raises(ConfigError, match="always encrypted, and its address tcp://HOST:PORT"):
+        load(path, {}, {})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chronotick.plugin import UnknownModel, load_plugins
+from chronotick.plugin.registry import Discovery
 
 GOOD = """
 from chronotick.plugin import ModelSpec, hookimpl
@@ -19,11 +21,17 @@ def chronotick_models():
 """
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: plugins that are really installed are read once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def add_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Install a one-module distribution with an entry point; modules are forgotten afterwards."""
+def add_plugin(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """Install a one-module distribution with an entry point."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
     def add(module: str, source: str, target: str | None = None) -> None:
         (tmp_path / f"{module}.py").write_text(source)
@@ -36,9 +44,7 @@ def add_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             f"[chronotick_model]\n{module} = {target or module}\n"
         )
 
-    yield add
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    return add
 
 
 def good(name: str = "good", worker: str = "json:Model") -> str:
@@ -65,6 +71,17 @@ def test_ours_are_always_there():
 
 BROKEN = {
     "raises": ("raise RuntimeError('at\\nimport')", "RuntimeError: at import", "pip uninstall"),
+    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt: no message", "pip uninstall"),
+    "dies": (
+        "import os; os.abort()",
+        "ended with signal 6 and no answer",
+        "python -c 'import dies'",
+    ),
+    "closes_all": (
+        "import os; os.closerange(0, 100)",
+        "ended with status",
+        "pip uninstall dist-closes_all",
+    ),
     "exits": ("import sys; sys.exit(3)", "SystemExit: 3", "Report it"),
     "needs_more": ("import absent_module", "No module named 'absent_module'", "Install it again"),
     "wants_torch": (
@@ -171,7 +188,102 @@ def test_unknown_model_far_from_all_lists_them():
         load_plugins().find("qqqqqq")
 
 
-def test_interrupt_is_not_swallowed(add_plugin: Callable[..., None]):
-    add_plugin("interrupted", "raise KeyboardInterrupt")
-    with pytest.raises(KeyboardInterrupt):
-        load_plugins()
+SLEEPS = "import time; time.sleep(60)"
+HOLDS = "import ctypes; ctypes.PyDLL(None).sleep(60)"
+
+
+@pytest.mark.parametrize("source", [SLEEPS, HOLDS])
+def test_import_that_never_ends_is_told_and_the_others_do_not_wait(
+    add_plugin: Callable[..., None], source: str
+):
+    add_plugin("hangs", source)
+    add_plugin("zz_good", good())
+    discovery = Discovery(deadline_s=6.0)
+    plugins = discovery.wait(["good", "kalman"])
+    assert "hangs" in plugins.pending
+    assert plugins.find("good").worker == "json:Model"
+    problem = next(p for p in discovery.wait().problems if p.name == "hangs")
+    assert problem.error == "import took longer than 6 s"
+    assert "pip uninstall dist-hangs" in problem.hint
+    assert discovery.plugins.pending == ()
+
+
+def test_waiting_for_what_does_not_come_ends_in_time(add_plugin: Callable[..., None]):
+    add_plugin("hangs", SLEEPS)
+    discovery = Discovery(deadline_s=2.0)
+    assert "hangs" in discovery.wait(["absent"], timeout_s=0.05).pending
+    assert "hangs" in [problem.name for problem in discovery.wait(["absent"]).problems]
+
+
+def test_arrivals_are_told(add_plugin: Callable[..., None]):
+    add_plugin("good_one", good())
+    seen: list[tuple[str, ...]] = []
+    discovery = Discovery()
+    discovery.watch(lambda plugins: seen.append(tuple(plugins.models)))
+    discovery.wait()
+    assert "good" in seen[-1]
+    assert "kalman" in seen[0]
+
+
+def test_foreign_modules_are_not_imported_here(add_plugin: Callable[..., None]):
+    add_plugin("somebody_elses", good())
+    assert "good" in load_plugins().models
+    assert "somebody_elses" not in sys.modules
+
+
+def test_what_was_read_is_remembered_until_it_changes(
+    add_plugin: Callable[..., None], tmp_path: Path
+):
+    add_plugin("good_one", good())
+    first = load_plugins()
+    assert Discovery().plugins.models["good"] == first.models["good"]
+    (tmp_path / "good_one.py").write_text(good("better"))
+    discovery = Discovery()
+    assert "good_one" in discovery.plugins.pending
+    assert "better" in discovery.wait().models
+
+
+def test_specification_survives_the_way_through_data(add_plugin: Callable[..., None]):
+    full = """
+from chronotick.plugin import Checkpoint, Environment, ModelSpec, hookimpl
+
+small = Checkpoint(repository="o/s", licence="MIT", size_mb=1.5)
+spec = ModelSpec(
+    name="full", title="T", worker="json:Model", licence="MIT", output="samples",
+    environment=Environment(recipe="r", package="json", python=">=3.10", preinstall=("a", "b")),
+    checkpoint=Checkpoint(repository="o/n", licence="MIT", revision="r"), alternatives=(small,),
+    min_context=2, max_context=3, max_horizon=4, covariates=("x",), trained_on=("y", "z"),
+)
+
+@hookimpl
+def chronotick_models():
+    return [spec]
+"""
+    add_plugin("full_one", full)
+    namespace: dict[str, Any] = {}
+    exec(full, namespace)  # noqa: S102 - the plugin itself, for comparison
+    for _ in range(2):  # read, then remembered
+        assert load_plugins().models["full"] == namespace["spec"]
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"models": [{"name": 1}]}', "\0"])
+def test_damaged_memory_is_read_anew(
+    add_plugin: Callable[..., None], tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+):
+    add_plugin("good_one", good())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    load_plugins()
+    kept = list((tmp_path / "cache").rglob("*.json"))
+    assert kept
+    for path in kept:
+        path.write_text(damage)
+    assert "good" in load_plugins().models
+
+
+def test_memory_that_cannot_be_written_is_only_slower(
+    add_plugin: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    add_plugin("good_one", good())
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert "good" in load_plugins().models

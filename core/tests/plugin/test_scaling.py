@@ -33,6 +33,12 @@ def test_a_constant_series_is_scaled_by_its_noise():
     assert context.scale == pytest.approx([2e-6])
 
 
+def test_gaps_do_not_count_as_measurements_without_noise():
+    values = np.array([[7.0, np.nan, np.nan, np.nan]])
+    noise = np.where(np.isnan(values), np.nan, 2e-6)
+    assert standardise(values, noise).scale == pytest.approx([2e-6])
+
+
 def test_without_noise_a_constant_series_still_has_a_scale():
     values = np.full((1, 4), 7.0)
     assert standardise(values, np.full((1, 4), np.nan)).scale[0] > 0

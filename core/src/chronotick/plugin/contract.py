@@ -25,12 +25,15 @@ class Checkpoint:
         revision: commit of the repository, or ``None`` for its main branch.
         licence: SPDX identifier of the *weights*.
         size_mb: download size, for people who are asked whether to download.
+        memory_mb: peak resident memory of a worker with them on a CPU, in MiB, as
+            ``chronotick models bench`` measures it.
     """
 
     repository: str
     licence: str
     revision: str | None = None
     size_mb: float | None = None
+    memory_mb: float | None = None
 
     @property
     def identifier(self) -> str:
@@ -84,7 +87,8 @@ class ModelSpec:
             weights, ``"package.module:function"``, called in the worker's environment with a
             directory (``pathlib.Path``) and one of ``random_sizes``; empty: there is none.
         random_sizes: names of the sizes that function knows, the smallest first.
-        min_context, max_context: how many samples it can use.
+        min_context: how many measured samples it needs at least.
+        max_context: how many samples it can use at most.
         max_horizon: how many steps ahead it can forecast.
         covariates: names of the covariates it uses; ``("*",)``: all there are.
         trained_on: data sets it has seen; comparisons flag them.
@@ -151,7 +155,8 @@ class ModelInfo:
     Attributes:
         checkpoint: what was really loaded: hub id and revision, or a directory.
         device: ``"cpu"`` or ``"cuda:0"``.
-        max_context, max_horizon: limits of the loaded weights.
+        max_context: samples the loaded weights can use at most.
+        max_horizon: steps they can forecast at most.
         parameters: number of weights.
     """
 

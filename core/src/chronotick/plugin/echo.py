@@ -10,13 +10,17 @@ echo=slow-start=2,hang``.
 ``slow-start=S``        take S seconds to load
 ``crash-on-forecast``   abort() while forecasting
 ``crash-after=N``       answer N times, then abort()
+``crash-mid-reply``     abort() a moment after an answer was handed over, while it is sent
 ``exit0``               leave with status 0 while forecasting
 ``raise``               raise an exception while forecasting
 ``hang``                never answer
 ``hang-gil``            never answer, and hold the GIL
 ``late=S``              take S seconds for each answer
+``busy=S``              keep a CPU busy for S seconds for each answer
 ``nan``                 answer with NaN
 ``wrong-shape``         answer with one step too many
+``wrong-type``          answer in float32
+``unordered``           answer with quantiles that decrease
 ``stdout``              print while loading and forecasting
 ``stderr-flood``        write 1 MiB to standard error for each answer
 ``allocate=M``          take M MiB of memory with each answer, and keep them
@@ -28,6 +32,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -46,10 +51,13 @@ from chronotick.plugin.hooks import hookimpl
 
 _MIB = 2**20
 _FOREVER_S = 3600
+_MOMENT_S = 0.002  # a reply of megabytes is on its way for longer
 _SWITCHES = frozenset(
     {
         "allocate",
+        "busy",
         "crash-after",
+        "crash-mid-reply",
         "crash-on-forecast",
         "crash-on-load",
         "exit0",
@@ -62,7 +70,9 @@ _SWITCHES = frozenset(
         "slow-start",
         "stderr-flood",
         "stdout",
+        "unordered",
         "wrong-shape",
+        "wrong-type",
     }
 )
 
@@ -123,11 +133,21 @@ class Echo:
         scores = np.array([NormalDist().inv_cdf(level) for level in quantiles])
         mean = np.repeat(last[:, np.newaxis], steps, axis=1)
         spread = noise[:, np.newaxis, np.newaxis] * scores
-        return Forecast(mean=mean, quantiles=mean[:, :, np.newaxis] + spread)
+        return self._falsified(Forecast(mean=mean, quantiles=mean[:, :, np.newaxis] + spread))
 
     def close(self) -> None:
         """Let go of the memory taken by ``allocate``."""
         self._kept.clear()
+
+    def _falsified(self, forecast: Forecast) -> Forecast:
+        mean, quantiles = forecast.mean, forecast.quantiles
+        if "wrong-type" in self._switches:
+            mean = mean.astype(np.float32)
+        if "unordered" in self._switches and quantiles is not None:
+            quantiles = quantiles[..., ::-1]
+        if "crash-mid-reply" in self._switches:
+            threading.Timer(_MOMENT_S, os.abort).start()
+        return Forecast(mean=mean, quantiles=quantiles)
 
     def _misbehave(self) -> None:
         switches = self._switches
@@ -152,6 +172,9 @@ class Echo:
         if "hang-gil" in self._switches:
             ctypes.PyDLL(None).sleep(_FOREVER_S)  # unlike CDLL, PyDLL keeps the GIL
         time.sleep(float(self._switches.get("late", 0)))
+        busy_until_s = time.monotonic() + float(self._switches.get("busy", 0))
+        while time.monotonic() < busy_until_s:
+            pass
 
 
 def _parse(checkpoint: str) -> dict[str, str]:

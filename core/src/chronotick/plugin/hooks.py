@@ -19,8 +19,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def chronotick_models() -> Iterable[ModelSpec]:
     """Return the models this plugin provides.
 
-    Called once when the daemon or the command line starts. The module it stands in is imported
-    in the daemon and must import nothing heavy (no torch, transformers, pandas or jax): the
+    Called in a short-lived process on the daemon's interpreter, not in the daemon; the answer is
+    kept until a file that was imported for it changes. The module it stands in must be imported
+    within seconds, so it must import nothing heavy (no torch, transformers, pandas or jax): the
     model's own class is named in the specification and imported in the worker only.
     """
     return ()

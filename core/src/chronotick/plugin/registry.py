@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 
-import pluggy
-
 from chronotick.plugin import hooks
 from chronotick.plugin.contract import ModelSpec
-from chronotick.plugin.specs import BadSpecification, check_specification
+from chronotick.plugin.describe import Complaint, complaint, offered, sorted_out
+from chronotick.plugin.reading import DEADLINE_S, Offer, read, remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +62,13 @@ class Plugins:
         models: specifications by model name.
         problems: what could not be loaded, and why.
         origins: distribution and version by model name, e.g. ``"chronotick-chronos 0.1.0"``.
+        pending: entry points that are still being read.
     """
 
     models: Mapping[str, ModelSpec]
     problems: tuple[PluginProblem, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    pending: tuple[str, ...] = ()
 
     def find(self, name: str) -> ModelSpec:
         """Return the specification of a model.
@@ -82,32 +84,83 @@ class Plugins:
 
 
 def load_plugins() -> Plugins:
-    """Load every entry point in group ``chronotick_model``, each on its own.
+    """Read every entry point in group ``chronotick_model``, each on its own, and wait for all.
 
-    A plugin that raises while it is imported or asked, that hooks wrongly or describes a model
-    wrongly becomes a :class:`PluginProblem`; all others go on. Takes tens of milliseconds with
-    many distributions installed: call it once.
+    A plugin that raises while it is imported or asked, that takes too long, hooks wrongly or
+    describes a model wrongly becomes a :class:`PluginProblem`; all others go on. ChronoTick's own
+    models are imported here. Others' plugins are read by a process each, in parallel, unless they
+    have not changed since that was done last.
     """
-    models: dict[str, ModelSpec] = {}
-    origins: dict[str, str] = {}
-    problems: list[PluginProblem] = []
-    for entry in sorted(entry_points(group=hooks.ENTRY_POINT_GROUP), key=_own_first):
+    return Discovery().wait()
+
+
+class Discovery:
+    """Reads the installed plugins: at once what is ours or was read before, the rest when asked.
+
+    Processes that read the rest are started by :meth:`wait`, if it has to wait, or :meth:`watch`: a
+    daemon that needs none of these plugins starts as if they were not there.
+
+    Args:
+        deadline_s: how long a plugin may take to be imported.
+    """
+
+    def __init__(self, deadline_s: float = DEADLINE_S) -> None:
+        self._deadline_s = deadline_s
+        self._entries = sorted(entry_points(group=hooks.ENTRY_POINT_GROUP), key=_own_first)
+        self._changed = threading.Condition()
+        self._told: Callable[[Plugins], None] | None = None
+        self._offers: list[Offer | None] = [_known(entry) for entry in self._entries]
+        self._unread = [index for index, offer in enumerate(self._offers) if offer is None]
+
+    @property
+    def plugins(self) -> Plugins:
+        """What is known by now."""
+        with self._changed:
+            return _assembled(self._entries, self._offers)
+
+    def wait(self, names: Collection[str] | None = None, timeout_s: float | None = None) -> Plugins:
+        """Wait until models of these names are known, or until nothing more can come.
+
+        Args:
+            names: of the models; ``None``: wait for every plugin.
+            timeout_s: return what is known after this time in any case.
+        """
+        with self._changed:
+            if not self._suffices(names):
+                self._read_the_rest()
+            self._changed.wait_for(lambda: self._suffices(names), timeout_s)
+            return _assembled(self._entries, self._offers)
+
+    def watch(self, told: Callable[[Plugins], None]) -> None:
+        """Tell, in other threads, of all that comes from now on, and once what there is."""
+        with self._changed:
+            self._told = told
+            self._read_the_rest()
+            told(_assembled(self._entries, self._offers))
+
+    def _suffices(self, names: Collection[str] | None) -> bool:
+        if None not in self._offers:
+            return True
+        known = {spec.name for offer in self._offers if offer for spec in offer.models}
+        return names is not None and known.issuperset(names)
+
+    def _read_the_rest(self) -> None:
+        unread, self._unread = self._unread, []
+        for index in unread:
+            # A daemon thread: nobody waits at exit for a plugin that hangs.
+            threading.Thread(target=self._read, args=(index,), daemon=True).start()
+
+    def _read(self, index: int) -> None:
+        entry = self._entries[index]
         try:
-            offered = _ask(entry)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit
-            problems.append(_import_problem(entry, error))
-            continue
-        for spec in offered:
-            try:
-                check_specification(spec, taken=origins)
-            except BadSpecification as error:
-                problems.append(_problem(entry, str(error), "Its author must correct it."))
-                continue
-            models[spec.name] = spec
-            origins[spec.name] = " ".join(_distribution(entry)).strip()
-    return Plugins(models=models, problems=tuple(problems), origins=origins)
+            offer = read(entry, self._deadline_s)
+        except Exception as error:  # noqa: BLE001 - of ours; a plugin that is never read is worse
+            offer = Offer(complaints=(complaint(error, _distribution(entry)[0]),))
+        with self._changed:
+            self._offers[index] = offer
+            if self._told is not None:
+                self._told(_assembled(self._entries, self._offers))
+            self._changed.notify_all()
 
 
 def _own_first(entry: EntryPoint) -> tuple[bool, str, str]:
@@ -116,42 +169,41 @@ def _own_first(entry: EntryPoint) -> tuple[bool, str, str]:
     return (name != hooks.PROJECT, name, entry.name)
 
 
-def _ask(entry: EntryPoint) -> list[ModelSpec]:
-    # A manager of its own per plugin: in a shared one, one failing hook ends the call for all.
-    manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(hooks)
-    plugin = entry.load()
-    manager.register(plugin, name=entry.name)
-    manager.check_pending()
-    if not manager.hook.chronotick_models.get_hookimpls():
-        raise BadSpecification("it has no function `chronotick_models` marked with @hookimpl")
-    return [spec for answer in manager.hook.chronotick_models() for spec in answer]
+def _known(entry: EntryPoint) -> Offer | None:
+    """What is known of a plugin without waiting."""
+    if _distribution(entry)[0] != hooks.PROJECT:
+        return remembered(entry)
+    try:
+        good, bad = sorted_out(offered(entry), taken={})
+    except Exception as error:  # noqa: BLE001 - a damaged installation; the rest goes on
+        return Offer(complaints=(complaint(error, hooks.PROJECT),))
+    return Offer(tuple(good), tuple(bad))
 
 
-def _import_problem(entry: EntryPoint, error: BaseException) -> PluginProblem:
-    text = " ".join(str(error).split()) or "no message"
-    distribution, _version = _distribution(entry)
-    return _problem(entry, f"{type(error).__name__}: {text}", _hint(error, distribution))
+def _assembled(entries: Sequence[EntryPoint], offers: Sequence[Offer | None]) -> Plugins:
+    models: dict[str, ModelSpec] = {}
+    origins: dict[str, str] = {}
+    problems: list[PluginProblem] = []
+    for entry, offer in zip(entries, offers, strict=True):
+        if offer is None:
+            continue
+        good, bad = sorted_out(offer.models, taken=origins)
+        models |= {spec.name: spec for spec in good}
+        origins |= {spec.name: " ".join(_distribution(entry)).strip() for spec in good}
+        problems += [_problem(entry, each) for each in (*offer.complaints, *bad)]
+    pending = tuple(e.name for e, offer in zip(entries, offers, strict=True) if offer is None)
+    return Plugins(models=models, problems=tuple(problems), origins=origins, pending=pending)
 
 
-def _problem(entry: EntryPoint, error: str, hint: str) -> PluginProblem:
+def _problem(entry: EntryPoint, about: Complaint) -> PluginProblem:
     distribution, version = _distribution(entry)
     return PluginProblem(
-        name=entry.name, distribution=distribution, version=version, error=error, hint=hint
+        name=entry.name,
+        distribution=distribution,
+        version=version,
+        error=about.error,
+        hint=about.hint,
     )
-
-
-def _hint(error: BaseException, distribution: str) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name in {"torch", "transformers", "jax"}:
-        return (
-            f"The plugin imports {error.name} in the daemon, where it is not installed. Its author "
-            "must move that import into the worker class."
-        )
-    if isinstance(error, ImportError):
-        return f"Install it again: pip install --force-reinstall {distribution or 'the plugin'}"
-    if isinstance(error, (pluggy.PluginValidationError, BadSpecification)):
-        return "Its author must correct the hook: see docs/plugins.md."
-    return f"Report it to its author, or remove it: pip uninstall {distribution or 'the plugin'}"
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:

@@ -17,7 +17,8 @@ class Standardised:
 
     Attributes:
         values: ``[series, length]``, dimensionless.
-        location, scale: ``[series]`` in seconds.
+        location: ``[series]`` what was subtracted, in seconds.
+        scale: ``[series]`` what was divided by, in seconds.
     """
 
     values: NDArray[np.float64]
@@ -50,8 +51,9 @@ def standardise(values: NDArray[np.float64], noise: NDArray[np.float64]) -> Stan
         raise ValueError(f"series {empty} hold no measurement: there is nothing to forecast from")
     location = np.nanmean(values, axis=1)
     spread = np.nanstd(values, axis=1)
-    stand_in = np.nanmedian(np.where(np.isfinite(noise), noise, 0.0), axis=1)
-    floor = np.maximum(stand_in, _SMALLEST_SCALE_S)
+    known = np.where(np.isfinite(noise), noise, np.nan)
+    known[~np.isfinite(known).any(axis=1)] = 0.0
+    floor = np.maximum(np.nanmedian(known, axis=1), _SMALLEST_SCALE_S)
     scale = np.where(spread > _SMALLEST_SCALE_S, spread, floor)
     standard = (values - location[:, np.newaxis]) / scale[:, np.newaxis]
     return Standardised(values=standard, location=location, scale=scale)

@@ -60,7 +60,7 @@ def check_project(project: Path, config: Workers) -> Iterator[Outcome]:
 def _install(project: Path, place: str, config: Workers) -> None:
     Uv(program=find_uv(), offline=config.offline).run(
         f"installing {project}",
-        *("pip", "install", "--python", sys.executable, "--no-deps"),
+        *("pip", "install", "--python", sys.executable, "--no-deps", "--no-sources"),
         *("--target", place, str(project.absolute())),
     )
 

@@ -1,0 +1,1 @@
+"""AutoARIMA, AutoETS and Theta of statsforecast as forecasting models of ChronoTick."""

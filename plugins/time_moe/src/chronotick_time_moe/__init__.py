@@ -1,0 +1,1 @@
+"""Time-MoE as a forecasting model of ChronoTick."""

@@ -1,0 +1,100 @@
+"""The model itself; runs in the worker's environment only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sktime.libs.timemoe import TimeMoeForPrediction
+
+from chronotick.plugin import ContextBatch, Forecast, ModelInfo
+from chronotick.plugin.pytorch import check_complete, parameters, prepare
+from chronotick.plugin.scaling import standardise
+from chronotick.plugin.weights import CONFIG, Weights, locate
+from chronotick_time_moe.gaps import Unbroken, unbroken
+
+MAX_CONTEXT: Final = 512
+"""Samples used of a context: every sample is a token, and cost grows faster than their number.
+
+The published models take 4096 tokens, context and forecast together; README tells what they cost.
+"""
+
+_MODEL_TYPE: Final = "time_moe"
+
+
+class TimeMoe:
+    """Time-MoE: a decoder that reads one sample per token and writes 1, 8, 32 or 64 at a time."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+
+    def load(self, checkpoint: str, device: str, threads: int) -> ModelInfo:
+        """Load weights; see :meth:`chronotick.plugin.Model.load`.
+
+        Raises:
+            FileNotFoundError: no weights, with where they were looked for.
+            ValueError: weights that are incomplete, or of another model.
+            RuntimeError: the device is not there.
+        """
+        weights = locate(checkpoint, "time-moe")
+        _check_architecture(weights)
+        where = prepare(device, threads)
+        model = TimeMoeForPrediction.from_pretrained(
+            str(weights.directory),
+            torch_dtype=torch.float32,  # published as bfloat16, which few CPUs compute with
+            attn_implementation="eager",
+            use_safetensors=True,
+        )
+        check_complete(model, weights.files())
+        self._model = model.to(where).eval()
+        positions = int(model.config.max_position_embeddings)
+        context = min(MAX_CONTEXT, positions // 2)
+        return ModelInfo(
+            checkpoint=weights.name,
+            device=where,
+            max_context=context,
+            max_horizon=positions - context,
+            parameters=parameters(model),
+        )
+
+    def forecast(self, batch: ContextBatch, horizon: int, quantiles: Sequence[float]) -> Forecast:  # noqa: ARG002 - it has points only
+        """Forecast; see :meth:`chronotick.plugin.Model.forecast`.
+
+        Raises:
+            ValueError: a series holds no measurement among its newest :data:`MAX_CONTEXT` samples.
+        """
+        context = standardise(batch.values[:, -MAX_CONTEXT:], batch.noise[:, -MAX_CONTEXT:])
+        standard = np.empty((len(batch.values), horizon))
+        for group in unbroken(context.values):
+            standard[group.rows] = self._generate(group, horizon + group.lag)[:, group.lag :]
+        return Forecast(mean=context.restore(standard))
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._model = None
+
+    def _generate(self, group: Unbroken, steps: int) -> NDArray[np.float32]:
+        """Return the ``[series, steps]`` after the last measurement of each series."""
+        tokens = torch.from_numpy(group.values.astype(np.float32)).to(self._model.device)
+        mask = torch.from_numpy(group.mask.astype(np.int64)).to(self._model.device)
+        with torch.inference_mode():
+            written = self._model.generate(
+                tokens, attention_mask=mask, max_new_tokens=steps, do_sample=False, num_beams=1
+            )
+        forecast: NDArray[np.float32] = written[:, -steps:].cpu().numpy()
+        return forecast
+
+
+def _check_architecture(weights: Weights) -> None:
+    config = json.loads(Path(weights.directory, CONFIG).read_text(encoding="utf-8"))
+    found = config.get("model_type", "unnamed")
+    if found != _MODEL_TYPE:
+        raise ValueError(
+            f"{weights.name} holds a model of type {found!r}, not {_MODEL_TYPE!r}: "
+            "give weights of Time-MoE, e.g. --checkpoint time-moe=Maple728/TimeMoE-50M"
+        )

@@ -1,0 +1,202 @@
+"""Time-MoE in its real environment, through the real pool, on a tiny random checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chronotick.config.schema import Workers
+from chronotick.plugin import ModelSpec
+from chronotick.testing import CHECKS, Check, LoadedModel, loaded, walk
+
+pytestmark = [pytest.mark.environment, pytest.mark.timeout(600)]
+
+Ask = Callable[..., list]
+
+
+@pytest.fixture(scope="module")
+def model(spec: ModelSpec, config: Workers, tiny: Path) -> Iterator[LoadedModel]:
+    with loaded(spec, config, checkpoint=str(tiny)) as started:
+        yield started
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=str)
+def test_conforms(check: Check, model: LoadedModel):
+    model.check(check)
+
+
+def test_state_says_what_was_loaded(model: LoadedModel, tiny: Path):
+    info = model.info
+    assert info.checkpoint == str(tiny)
+    assert info.device == "cpu"
+    assert (info.max_context, info.max_horizon) == (512, 4096 - 512)
+    assert info.parameters == 73_984
+
+
+def test_it_has_points_only(model: LoadedModel):
+    assert model.forecast(walk(64)).quantiles is None
+
+
+def test_one_sample_suffices(model: LoadedModel):
+    assert np.isfinite(model.forecast(walk(1)).mean).all()
+
+
+def test_contexts_longer_than_the_limit_lose_their_old_end(model: LoadedModel):
+    values = walk(2000)
+    long, cut = [model.forecast(context).mean for context in (values, values[:, -512:])]
+    np.testing.assert_array_equal(long, cut)
+
+
+def standardised(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
+    location, scale = float(np.nanmean(values)), float(np.nanstd(values))
+    return (values - location) / scale, location, scale
+
+
+HORIZONS = {1: [1], 16: [8, 8], 64: [64], 100: [64, 32, 1, 1, 1, 1]}
+
+
+def test_answer_is_the_librarys_on_standardised_data(model: LoadedModel, tiny: Path, inside: Ask):
+    """And the library writes as many values per pass as its output heads allow."""
+    values = walk(500)
+    standard, location, scale = standardised(values)
+    questions = [[standard.tolist(), None, horizon] for horizon in HORIZONS]
+    answers = inside("library", checkpoint=str(tiny), questions=questions)
+    for (horizon, passes), (forecast, written) in zip(HORIZONS.items(), answers, strict=True):
+        ours = (model.forecast(values, horizon).mean - location) / scale
+        np.testing.assert_allclose(ours, np.array(forecast), rtol=1e-4, atol=1e-4)
+        assert written == passes
+
+
+def test_wire_changes_nothing(model: LoadedModel, tiny: Path, inside: Ask):
+    """The worker's answer is bit for bit that of a direct call in the same environment."""
+    values = walk(300)
+    values[0, 100:120] = np.nan
+    direct = inside("ours", checkpoint=str(tiny), values=values.tolist(), horizon=40)
+    np.testing.assert_array_equal(model.forecast(values, 40).mean, np.array(direct))
+
+
+def test_gaps_are_straight_lines_to_the_library(model: LoadedModel, tiny: Path, inside: Ask):
+    values = walk(400)
+    values[0, (np.arange(400) % 9 > 3) & (np.arange(400) < 395)] = np.nan
+    standard, location, scale = standardised(values)
+    step, known = np.arange(400), np.isfinite(values[0])
+    line = np.interp(step, step[known], standard[0, known])
+    [[expected, _]] = inside(
+        "library", checkpoint=str(tiny), questions=[[[line.tolist()], None, 16]]
+    )
+    ours = (model.forecast(values).mean - location) / scale
+    np.testing.assert_allclose(ours, np.array(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_masked_steps_are_deleted_by_the_library(tiny: Path, inside: Ask):
+    """Why gaps are not masked: positions count unmasked steps only, so time would shrink."""
+    standard, _, _ = standardised(walk(100))
+    hole = (np.arange(100) >= 40) & (np.arange(100) < 70)
+    mask = (~hole).astype(int)
+    questions = [
+        [standard.tolist(), [mask.tolist()], 16],
+        [standard[:, ~hole].tolist(), None, 16],
+        [standard.tolist(), None, 16],
+    ]
+    answers = inside("library", checkpoint=str(tiny), questions=questions)
+    masked, deleted, whole = [np.array(forecast) for forecast, _ in answers]
+    np.testing.assert_allclose(masked, deleted, atol=1e-4)
+    assert np.abs(masked - whole).max() > 0.01
+
+
+def test_gap_at_the_start_is_as_if_the_context_were_shorter(model: LoadedModel):
+    values = walk(300)
+    late = np.where(np.arange(300) < 180, np.nan, values)
+    expected = model.forecast(values[:, 180:]).mean
+    np.testing.assert_allclose(model.forecast(late).mean, expected, atol=1e-4 * np.nanstd(late))
+
+
+def test_gap_at_the_end_is_forecast_too(model: LoadedModel):
+    values = walk(300)
+    early = np.where(np.arange(300) >= 290, np.nan, values)
+    expected = model.forecast(values[:, :290], 26).mean[:, 10:]
+    np.testing.assert_allclose(model.forecast(early).mean, expected, atol=1e-4 * np.nanstd(early))
+
+
+def test_series_of_unequal_length_do_not_change_each_other(model: LoadedModel):
+    """Left padding is masked, and gaps at the end do not choose the output heads of others."""
+    values = walk(300, series=4)
+    values[1, :170] = np.nan
+    values[2, -4:] = np.nan
+    values[3, :250] = np.nan
+    values[3, -4:] = np.nan
+    together = model.forecast(values, 60).mean
+    for row, series in enumerate(values):
+        alone = model.forecast(series[np.newaxis], 60).mean[0]
+        np.testing.assert_allclose(together[row], alone, atol=1e-3 * np.nanstd(series))
+
+
+def test_sizes_are_the_published_ones_and_written_the_same_every_time(inside: Ask):
+    assert inside("sizes", names=["tiny", "50M", "200M"]) == [73_984, 113_352_192, 453_196_800]
+    same, refusal = inside("written", size="tiny")
+    assert same
+    assert refusal == "there is no size '2B' of Time-MoE, only tiny, 50M, 200M"
+
+
+def test_default_weights_are_found_in_the_hubs_cache(
+    spec: ModelSpec, config: Workers, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The production call, on a checkpoint laid out as the hub's cache lays it out.
+
+    With the code its repository carries: nothing of that may run.
+    """
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    revision = spec.checkpoint.revision
+    snapshot = tmp_path / "hub" / "models--Maple728--TimeMoE-50M" / "snapshots" / revision
+    carry_code(tiny, snapshot, trace=tmp_path / "ran")
+    with loaded(spec, config) as model:
+        assert model.info.checkpoint == f"Maple728/TimeMoE-50M@{revision}"
+        assert np.isfinite(model.forecast(walk(64)).mean).all()
+    assert not (tmp_path / "ran").exists()
+
+
+def carry_code(source: Path, directory: Path, trace: Path) -> None:
+    """Copy a checkpoint and add model code as the published repository has it."""
+    classes = {
+        "AutoConfig": "configuration_time_moe.TimeMoeConfig",
+        "AutoModelForCausalLM": "modeling_time_moe.TimeMoeForPrediction",
+    }
+    changed(source, directory, auto_map=classes)
+    for name in ("configuration_time_moe.py", "modeling_time_moe.py"):
+        (directory / name).write_text(f"open({str(trace)!r}, 'w').close()\n", encoding="utf-8")
+
+
+def changed(source: Path, directory: Path, **entries: object) -> str:
+    """Copy a checkpoint with entries of its config changed."""
+    shutil.copytree(source, directory)
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    (directory / "config.json").write_text(json.dumps(config | entries), encoding="utf-8")
+    return str(directory)
+
+
+def test_weights_that_cannot_be_used_are_refused_by_name(tiny: Path, tmp_path: Path, inside: Ask):
+    """The incomplete one: a layer more in its config than in its file.
+
+    The library would fill that with random numbers.
+    """
+    pickled = Path(changed(tiny, tmp_path / "pickled"))
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    expected = {
+        "Maple728/TimeMoE-50M": "does not hold Maple728/TimeMoE-50M@main, and HF_HUB_OFFLINE",
+        "nonsense": "neither a directory nor a hub id",
+        "/nonexistent/weights": "there is no directory",
+        str(pickled): "lacks model.safetensors",
+        changed(tiny, tmp_path / "incomplete", num_hidden_layers=3): "is incomplete: ",
+        changed(tiny, tmp_path / "t5", model_type="t5"): (
+            "t5 holds a model of type 't5', not 'time_moe': give weights of Time-MoE, e.g."
+        ),
+    }
+    said = inside("refusals", checkpoints=list(expected))
+    for words, error in zip(expected.values(), said, strict=True):
+        assert words in error

@@ -1,0 +1,1 @@
+"""IBM Granite TinyTimeMixer as a forecasting model of ChronoTick."""

@@ -1,0 +1,105 @@
+"""Slow, broken and hanging things around a real daemon: the clock starts and runs as without."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+
+from chronotick.shm.layout import Status
+
+pytestmark = pytest.mark.chronyd
+
+BAD = {
+    "broken": "raise RuntimeError('at import')",
+    "slow": "import time; time.sleep(30)",
+    "hanging": "import ctypes; ctypes.PyDLL(None).sleep(3600)",
+}
+GOOD = """
+from chronotick.plugin import CURRENT_INTERPRETER, ModelSpec, hookimpl
+
+@hookimpl
+def chronotick_models():
+    return [ModelSpec(name="late-comer", title="T", worker="chronotick.plugin.echo:Echo",
+                      licence="MIT", output="quantiles", environment=CURRENT_INTERPRETER)]
+"""
+
+
+def install(folder: Path, name: str, source: str) -> None:
+    """Lay a one-module distribution with an entry point out as an installer does."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"plugin_{name}.py").write_text(source)
+    info = folder / f"plugin_{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plugin-{name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[chronotick_model]\n{name} = plugin_{name}\n")
+
+
+@pytest.fixture
+def bad_plugins(tmp_path: Path) -> dict[str, str]:
+    """Variables with which the daemon finds a broken, a slow and a hanging plugin."""
+    for name, source in BAD.items():
+        install(tmp_path / "site", name, source)
+    return {"PYTHONPATH": str(tmp_path / "site"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+def problems(daemon) -> str:
+    return "\n".join(daemon.ask("status")["problems"])
+
+
+def test_the_clock_does_not_wait_for_bad_plugins(start_daemon, chronyd, bad_plugins):
+    daemon = start_daemon("--server", chronyd, "--models", "kalman,line", **bad_plugins)
+    daemon.wait_for(Status.SYNCHRONISED)
+    # It is synchronised while those two are still being imported, or the machine stood still.
+    daemon.wait_until(lambda: "took longer than 10 s" in problems(daemon), 40.0)
+    daemon.wait_until(lambda: problems(daemon).count("took longer than 10 s") == 2, 40.0)
+    assert "plugin broken: RuntimeError: at import" in problems(daemon)
+    assert "pip uninstall plugin-hanging" in problems(daemon)
+    assert "plugin slow left out" in daemon.log
+    assert daemon.status is Status.SYNCHRONISED
+    assert set(daemon.ask("models")) == {"kalman", "line"}
+
+
+def test_a_model_that_is_named_and_never_comes_does_not_stop_the_clock(
+    start_daemon, chronyd, bad_plugins
+):
+    daemon = start_daemon("--server", chronyd, "--models", "kalman,hanging", **bad_plugins)
+    daemon.wait_for(Status.SYNCHRONISED)
+    daemon.wait_until(lambda: daemon.ask("models")["hanging"]["state"] == "broken", 40.0)
+    assert "unknown model 'hanging'" in daemon.ask("models")["hanging"]["last_error"]
+    assert daemon.status is Status.SYNCHRONISED
+
+
+def test_a_model_appears_when_its_plugin_has_been_read(
+    start_daemon, chronyd, bad_plugins, tmp_path
+):
+    install(tmp_path / "site", "late", "import time; time.sleep(5)\n" + GOOD)
+    daemon = start_daemon("--server", chronyd, "--models", "kalman,late-comer", **bad_plugins)
+    daemon.wait_for(Status.SYNCHRONISED)
+    daemon.wait_until(lambda: daemon.ask("models")["late-comer"]["state"] == "ready", 40.0)
+    daemon.wait_until(lambda: daemon.ask("models")["late-comer"].get("answers", 0) > 0, 40.0)
+
+
+def test_no_process_of_a_plugin_outlives_a_killed_daemon(start_daemon, chronyd, bad_plugins):
+    """Who imports a plugin is ended by the kernel's alarm when there is nobody left to do it."""
+    daemon = start_daemon("--server", chronyd, "--models", "kalman", **bad_plugins)
+    daemon.wait_for(Status.WARMING_UP, Status.SYNCHRONISED)
+    daemon.process.kill()
+    daemon.process.wait()
+    site = str(Path(bad_plugins["PYTHONPATH"]))
+    deadline = time.monotonic() + 40
+    while readers(site):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def readers(site: str) -> list[str]:
+    """Command lines of processes that import plugins from a folder."""
+    lines = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                lines.append((entry / "cmdline").read_bytes().decode(errors="replace"))
+    return [line for line in lines if "chronotick.plugin.describe" in line and site in line]
