@@ -1,0 +1,1 @@
+"""Datadog's Toto (version 1) as a forecasting model of ChronoTick."""
