@@ -1,7 +1,8 @@
-"""The real environment, built once into a shared directory, and tiny checkpoints of both kinds."""
+"""Tiny checkpoints of both kinds, made in the real environment."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from chronotick.plugin import ModelSpec
 from chronotick_chronos.plugin import chronotick_models
 
-TINY = ("-I", "-m", "chronotick_chronos.tiny")
-KINDS = ("bolt", "chronos2")
+DIRECT = Path(__file__).with_name("direct.py")
+KINDS = ("tiny-bolt", "tiny-2")
 
 
 @pytest.fixture(scope="session")
@@ -21,17 +22,27 @@ def spec() -> ModelSpec:
 
 
 @pytest.fixture(scope="session")
-def interpreter(spec: ModelSpec, interpreter_of: Callable[[ModelSpec], Path]) -> Path:
-    return interpreter_of(spec)
+def checkpoints(
+    spec: ModelSpec,
+    run_in_environment: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("checkpoints")
+    for kind in KINDS:
+        run_in_environment(
+            spec, "chronotick.plugin.random_weights", spec.random_weights, root / kind, kind
+        )
+    return {kind: root / kind for kind in KINDS}
 
 
 @pytest.fixture(scope="session")
-def checkpoints(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("checkpoints")
-    for kind in KINDS:
-        subprocess.run(
-            [str(interpreter), *TINY, str(root / kind), "--kind", kind],
-            check=True,
-            capture_output=True,
-        )
-    return {kind: root / kind for kind in KINDS}
+def direct(
+    spec: ModelSpec, run_in_environment: Callable[..., subprocess.CompletedProcess[str]]
+) -> Callable[..., list]:
+    """Ask a question of ``direct.py`` in the model's environment."""
+
+    def ask(what: str, **question: object) -> list:
+        done = run_in_environment(spec, str(DIRECT), what, json.dumps(question))
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return ask

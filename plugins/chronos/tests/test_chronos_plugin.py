@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,15 @@ def test_loader_finds_it_without_problems():
     plugins = load_plugins()
     assert plugins.find("chronos").environment == CORE_MODELS
     assert [problem for problem in plugins.problems if problem.name == "chronos"] == []
+
+
+def test_weights_are_pinned_licensed_and_ordered_by_size():
+    spec = load_plugins().find("chronos")
+    for checkpoint in (spec.checkpoint, *spec.alternatives):
+        assert re.fullmatch(r"[0-9a-f]{40}", checkpoint.revision), checkpoint
+        assert checkpoint.licence == "Apache-2.0"
+    sizes = [checkpoint.size_mb for checkpoint in spec.alternatives]
+    assert sizes == sorted(sizes)
 
 
 def test_lock_is_package_data_and_the_repositorys_own():

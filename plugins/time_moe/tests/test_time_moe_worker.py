@@ -125,7 +125,7 @@ def test_gap_at_the_end_is_forecast_too(model: LoadedModel):
 
 
 def test_series_of_unequal_length_do_not_change_each_other(model: LoadedModel):
-    """Left padding is masked, and gaps at the end do not choose the output heads of others."""
+    """Neither where they begin nor where they end: that would choose the output heads of others."""
     values = walk(300, series=4)
     values[1, :170] = np.nan
     values[2, -4:] = np.nan

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +12,15 @@ from chronos import BaseChronosPipeline
 from numpy.typing import NDArray
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo, at_levels
+from chronotick.plugin.covariates import alike, past_covariates
 from chronotick.plugin.pytorch import check_complete, parameters, prepare
 from chronotick.plugin.scaling import standardise
-from chronotick.plugin.weights import locate
+from chronotick.plugin.weights import CONFIG, Weights, locate
 
 _MAX_HORIZON: Final = 1024
 _MEDIAN: Final = 0.5
+_BOLT: Final = "ChronosBoltModelForForecasting"
+_CHRONOS2: Final = "Chronos2Model"
 
 
 class Chronos:
@@ -25,6 +29,7 @@ class Chronos:
     def __init__(self) -> None:
         self._pipeline: Any = None
         self._levels: list[float] = []
+        self._takes_covariates = False
 
     def load(self, checkpoint: str, device: str, threads: int) -> ModelInfo:
         """Load weights; see :meth:`chronotick.plugin.Model.load`.
@@ -35,17 +40,15 @@ class Chronos:
             RuntimeError: the device is not there.
         """
         weights = locate(checkpoint, "chronos")
+        architecture = _architecture(weights)
         where = prepare(device, threads)
         pipeline = BaseChronosPipeline.from_pretrained(
             str(weights.directory), device_map=where, dtype=torch.float32
         )
-        if not hasattr(pipeline, "quantiles"):
-            raise ValueError(
-                f"{weights.name} is a {type(pipeline).__name__}: only Bolt and 2 are supported"
-            )
         check_complete(pipeline.inner_model, weights.files())
         self._pipeline = pipeline
         self._levels = [float(level) for level in pipeline.quantiles]
+        self._takes_covariates = architecture == _CHRONOS2
         return ModelInfo(
             checkpoint=weights.name,
             device=where,
@@ -60,24 +63,56 @@ class Chronos:
         Raises:
             ValueError: a series holds no measurement.
         """
-        length = self._pipeline.model_context_length
+        length = min(self._pipeline.model_context_length, batch.values.shape[1])
         context = standardise(batch.values[:, -length:], batch.noise[:, -length:])
-        native = context.restore(self._native(context.values, horizon))
-        wanted = at_levels(native, self._levels, [_MEDIAN, *quantiles])
+        series = context.values.astype(np.float32)
+        if batch.covariates and self._takes_covariates:
+            standard = self._with_covariates(series, batch.covariates, horizon)
+        else:
+            standard = self._ask(list(torch.from_numpy(series)), horizon)
+        wanted = at_levels(context.restore(standard), self._levels, [_MEDIAN, *quantiles])
         return Forecast(mean=wanted[:, :, 0], quantiles=wanted[:, :, 1:])
 
     def close(self) -> None:
         """Let go of the weights."""
         self._pipeline = None
 
-    def _native(self, standard: NDArray[np.float64], horizon: int) -> NDArray[np.float32]:
+    def _with_covariates(
+        self,
+        series: NDArray[np.float32],
+        covariates: Mapping[str, NDArray[np.float64]],
+        horizon: int,
+    ) -> NDArray[np.float32]:
+        past = past_covariates(covariates, *series.shape)
+        standard = np.empty((len(series), horizon, len(self._levels)), dtype=np.float32)
+        for group in alike(past):
+            tasks = [{"target": series[row], "past_covariates": past[row]} for row in group]
+            standard[group] = self._ask(tasks, horizon)
+        return standard
+
+    def _ask(self, inputs: list[Any], horizon: int) -> NDArray[np.float32]:
         """Return ``[series, horizon, level]`` at the trained levels, for standardised contexts."""
-        contexts = list(torch.from_numpy(standard.astype(np.float32)))
         with torch.inference_mode():
             answer, _median = self._pipeline.predict_quantiles(
-                contexts, prediction_length=horizon, quantile_levels=self._levels
+                inputs, prediction_length=horizon, quantile_levels=self._levels
             )
         # Bolt answers with one tensor, Chronos-2 with a list of [variate, horizon, level].
         stacked = torch.cat(answer) if isinstance(answer, list) else answer
         native: NDArray[np.float32] = stacked.cpu().numpy()
         return native
+
+
+def _architecture(weights: Weights) -> str:
+    """Say what a checkpoint is, before a library guesses.
+
+    Raises:
+        ValueError: it is neither Bolt nor Chronos-2.
+    """
+    config = json.loads((weights.directory / CONFIG).read_text(encoding="utf-8"))
+    names = config.get("architectures") or ["of no stated architecture"]
+    if names[0] not in {_BOLT, _CHRONOS2}:
+        raise ValueError(
+            f"{weights.name} is {names[0]}: model chronos loads Chronos-Bolt ({_BOLT}) "
+            f"and Chronos-2 ({_CHRONOS2})"
+        )
+    return str(names[0])

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sktime.libs.timemoe import TimeMoeForPrediction
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo
+from chronotick.plugin.gaps import Unbroken, unbroken
 from chronotick.plugin.pytorch import check_complete, parameters, prepare
 from chronotick.plugin.scaling import standardise
 from chronotick.plugin.weights import CONFIG, Weights, locate
-from chronotick_time_moe.gaps import Unbroken, unbroken
 
 MAX_CONTEXT: Final = 512
 """Samples used of a context: every sample is a token, and cost grows faster than their number.
@@ -70,6 +70,8 @@ class TimeMoe:
         """
         context = standardise(batch.values[:, -MAX_CONTEXT:], batch.noise[:, -MAX_CONTEXT:])
         standard = np.empty((len(batch.values), horizon))
+        # Unmasked: the library counts positions where there is no mask only, so that masking a gap
+        # deletes it and time shrinks. In a group all series have one length and need no padding.
         for group in unbroken(context.values):
             standard[group.rows] = self._generate(group, horizon + group.lag)[:, group.lag :]
         return Forecast(mean=context.restore(standard))
@@ -81,10 +83,13 @@ class TimeMoe:
     def _generate(self, group: Unbroken, steps: int) -> NDArray[np.float32]:
         """Return the ``[series, steps]`` after the last measurement of each series."""
         tokens = torch.from_numpy(group.values.astype(np.float32)).to(self._model.device)
-        mask = torch.from_numpy(group.mask.astype(np.int64)).to(self._model.device)
         with torch.inference_mode():
             written = self._model.generate(
-                tokens, attention_mask=mask, max_new_tokens=steps, do_sample=False, num_beams=1
+                tokens,
+                attention_mask=torch.ones_like(tokens, dtype=torch.int64),
+                max_new_tokens=steps,
+                do_sample=False,
+                num_beams=1,
             )
         forecast: NDArray[np.float32] = written[:, -steps:].cpu().numpy()
         return forecast

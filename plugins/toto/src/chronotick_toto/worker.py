@@ -14,11 +14,11 @@ from toto.model.backbone import TotoBackbone
 from toto.model.toto import Toto as TotoModel
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo
+from chronotick.plugin.gaps import Unbroken, unbroken
 from chronotick.plugin.pytorch import parameters, prepare
 from chronotick.plugin.scaling import standardise
 from chronotick.plugin.weights import CONFIG, Weights, locate
 from chronotick_toto.decoding import later_patches, next_patch, patch_size, read
-from chronotick_toto.gaps import Unbroken, unbroken
 from chronotick_toto.mixture import quantiles as mixture_quantiles
 
 _MAX_CONTEXT: Final = 4096  # as in the library's documentation; weights do not say
@@ -66,6 +66,8 @@ class Toto:
         context = standardise(batch.values[:, latest], batch.noise[:, latest])
         levels = [_MEDIAN, *quantiles]
         standard = np.empty((len(batch.values), horizon, len(levels)))
+        # The mask keeps gaps out of the model's scaling only: the transformer reads what stands
+        # there like any other value (github.com/DataDog/toto, issue 57). So it should be likely.
         for group in unbroken(context.values, patch_size(self._model)):
             steps = _steps(group, horizon)
             standard[group.rows] = self._quantiles(group, steps, levels)[:, group.lag :]

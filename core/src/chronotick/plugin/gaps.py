@@ -1,8 +1,4 @@
-"""What to do about steps without a measurement.
-
-Toto's ``padding_mask`` keeps them out of the statistics it scales with, but the transformer reads
-what stands there like any other value (github.com/DataDog/toto, issue 57). So it should be likely.
-"""
+"""Series without gaps, for models that read whatever stands where nothing was measured."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unbroken:
-    """Series of whole patches that end equally long before the end of the context.
+    """Series of equal length that end equally long before the end of the context.
 
     Attributes:
         rows: ``[series]`` their places in the batch.
@@ -30,18 +26,18 @@ class Unbroken:
     lag: int
 
 
-def unbroken(values: NDArray[np.float64], patch: int) -> Iterator[Unbroken]:
+def unbroken(values: NDArray[np.float64], patch: int = 1) -> Iterator[Unbroken]:
     """Close the gaps of a batch, and group its series so that none changes another's forecast.
 
     - Between two measurements: a straight line.
-    - Before the first one: zeros up to a whole patch, as the library pads, and no more.
+    - Before the first one: zeros up to a whole patch, and no more.
     - After the last one: left to the model, which has to forecast that many steps more. A value
       held there would be a measurement nobody made.
 
     Args:
         values: ``[series, length]`` standardised, NaN where there is no measurement; at least one
             measurement per series.
-        patch: steps in a patch.
+        patch: steps a model reads at a time; series become a multiple of it.
     """
     measured = np.isfinite(values)
     length = values.shape[1]

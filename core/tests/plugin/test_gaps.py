@@ -1,11 +1,9 @@
-"""Steps without a measurement: what Toto is given in their place."""
-
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from chronotick_toto.gaps import unbroken
+from chronotick.plugin.gaps import unbroken
 
 NAN = np.nan
 PATCH = 4
@@ -42,6 +40,13 @@ def test_after_the_last_measurement_is_for_the_model_to_forecast():
 def test_one_measurement_is_enough():
     (group,) = unbroken(np.array([[NAN, 3.0, NAN]]), PATCH)
     np.testing.assert_array_equal(group.values, [[0.0, 0.0, 0.0, 3.0]])
+    assert group.lag == 1
+
+
+def test_models_that_read_single_steps_get_no_padding():
+    (group,) = unbroken(np.array([[NAN, NAN, 5.0, NAN, 7.0, NAN]]))
+    np.testing.assert_array_equal(group.values, [[5.0, 6.0, 7.0]])
+    assert group.mask.tolist() == [[True, False, True]]
     assert group.lag == 1
 
 
