@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from chronotick.ntp.testing import ChronydError, find_chronyd, running_chronyd
 from chronotick.plugin import ModelSpec
-from chronotick.workers import EnvironmentProblem, provide
+from chronotick.workers import EnvironmentProblem, Lease, command, provide
 
 StartChronyd = Callable[..., AbstractContextManager[int]]
 
@@ -47,15 +48,15 @@ def environments() -> Path:
 
 
 @pytest.fixture(scope="session")
-def interpreter_of(environments: Path) -> Iterator[Callable[[ModelSpec], Path]]:
-    """Build a model's environment and return its interpreter.
+def environment_of(environments: Path) -> Iterator[Callable[[ModelSpec], Lease]]:
+    """Build a model's environment and return a lease on it; see ``chronotick.workers.command``.
 
     Where that is impossible (no network, no fitting Python) the test is skipped with the reason;
     under CI it fails.
     """
     with ExitStack() as leases:
 
-        def build(spec: ModelSpec) -> Path:
+        def build(spec: ModelSpec) -> Lease:
             try:
                 lease = provide(spec, environments, "cpu")
             except EnvironmentProblem as problem:
@@ -63,6 +64,27 @@ def interpreter_of(environments: Path) -> Iterator[Callable[[ModelSpec], Path]]:
                     raise
                 pytest.skip(str(problem))
             leases.callback(lease.release)
-            return lease.interpreter
+            return lease
 
         yield build
+
+
+@pytest.fixture(scope="session")
+def run_in_environment(
+    environment_of: Callable[[ModelSpec], Lease],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a module of ours, or a script, in a model's environment; it must succeed.
+
+    ``run_in_environment(spec, "chronotick_chronos.tiny", directory)``
+    """
+
+    def run(
+        spec: ModelSpec, module: str | Path, *arguments: str | Path
+    ) -> subprocess.CompletedProcess[str]:
+        line = command(environment_of(spec), module, *arguments)
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.fail(f"{line} ended with {done.returncode}:\n{done.stderr}")
+        return done
+
+    return run

@@ -1,54 +1,157 @@
-"""What the daemon costs without models in workers: memory, and CPU at 100 publications per second.
+"""What the daemon costs, and how evenly it publishes.
 
-CPU is the process' own time over the wall time of the same seconds; beside it stands the cost of a
-bare loop of ``time.sleep`` at the same rate. Also: start-up of the imports that users feel.
+``python bench/daemon.py`` prints memory, CPU at 100 publications per second and the start-up of the
+imports that users feel, without models in workers. CPU is the process' own time over the wall time
+of the same seconds; beside it stands a bare loop of ``time.sleep`` at the same rate.
+
+``python bench/daemon.py --models a,b --checkpoint a=WEIGHTS`` prints publication jitter instead,
+at 10 and at 100 publications per second, with workers and without, in turn. Each publication says
+when the record ends, a fixed time after it was written: a reader that looks often enough sees when
+all of them were made. Jitter is how far the time between two differs from the period.
+``--models echo-1,…,echo-5`` needs nothing installed: the echo model in as many workers, each busy
+for half of every second, whatever ``workers.max_duty`` says.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import itertools
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from chronotick.client import ChronoTickError
+from chronotick.client.control import ask
+from chronotick.client.served import ServedClock
 from chronotick.ntp.testing import running_chronyd
 
 SECONDS = 30.0
 SETTLE = 10.0
 TICKER = "import time\nwhile True:\n  time.sleep(0.01)"
+LOOK_S = 0.001
+ECHOES = """
+from dataclasses import replace
+from chronotick.plugin import echo, hookimpl
+
+@hookimpl
+def chronotick_models():
+    return [replace(spec, name=f"echo-{n}") for spec in echo.chronotick_models() for n in range(9)]
+"""
+BUSY = {
+    "CHRONOTICK_WORKERS__MAX_DUTY": "64",
+    "CHRONOTICK_SHORT_TERM__INFERENCE_INTERVAL": "1",
+    "CHRONOTICK_SHORT_TERM__TIMEOUT_SECONDS": "30",
+}
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name, running_chronyd() as port:
+@contextlib.contextmanager
+def running(port: int, frequency: int, *options: str) -> Iterator[tuple[psutil.Process, Path]]:
+    with tempfile.TemporaryDirectory(prefix="ct-") as name:
         directory = Path(name)
         environ = os.environ | {
             "CHRONOTICK_SHM": str(directory / "record"),
             "CHRONOTICK_CONTROL": str(directory / "control.sock"),
             "CHRONOTICK_HISTORY__PATH": str(directory / "history.sqlite3"),
         }
-        chronotick = [sys.executable, "-m", "chronotick", "run", "--server", f"127.0.0.1:{port}"]
+        if any("echo-" in option for option in options):
+            install_echoes(directory)
+            environ |= BUSY | {"PYTHONPATH": name, "XDG_CACHE_HOME": name}
+        command = [sys.executable, "-m", "chronotick", "run", "--server", f"127.0.0.1:{port}"]
         daemon = subprocess.Popen(
-            [*chronotick, "--freq", "100"], env=environ, stderr=subprocess.DEVNULL
+            [*command, "--freq", str(frequency), *options],
+            env=environ,
+            stderr=subprocess.DEVNULL,
         )
+        try:
+            yield psutil.Process(daemon.pid), directory
+        finally:
+            daemon.terminate()
+            daemon.wait()
+
+
+def install_echoes(directory: Path) -> None:
+    """Lay a distribution with nine echo models out as an installer does."""
+    (directory / "echoes.py").write_text(ECHOES)
+    info = directory / "echoes-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: echoes\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[chronotick_model]\nechoes = echoes\n")
+
+
+def cost() -> None:
+    with running_chronyd() as port, running(port, 100) as (daemon, _):
         ticker = subprocess.Popen([sys.executable, "-c", TICKER])
         try:
             time.sleep(SETTLE)
             measured, bare = cpu_shares(daemon.pid, ticker.pid)
-            rss = psutil.Process(daemon.pid).memory_info().rss / 2**20
+            rss = daemon.memory_info().rss / 2**20
         finally:
-            for process in (daemon, ticker):
-                process.terminate()
-                process.wait()
+            ticker.terminate()
+            ticker.wait()
     print(f"daemon at 100 publications/s  {measured:6.2%} of a core (bar: 1 %)")
     print(f"bare time.sleep at 100 Hz     {bare:6.2%} of a core, ratio {measured / bare:.1f}")
     print(f"resident memory               {rss:6.1f} MiB (bar: 60 MB = 57.2 MiB)")
     print(f"import chronotick             {import_ms():6.1f} ms beyond a bare start (bar: 20)")
     print(f"chronotick --help             {help_ms():6.1f} ms in all (bar: 100)")
+
+
+def evenness(options: Sequence[str], seconds: float) -> None:
+    with running_chronyd() as port:
+        for frequency in (10, 100):
+            for what, given in (("no workers", ()), ("workers", options)):
+                with running(port, frequency, *given) as (daemon, directory):
+                    wait_until_ready(directory / "control.sock")
+                    offs_s, cpu = jitter(daemon, directory / "record", 1 / frequency, seconds)
+                    rss = daemon.memory_info().rss / 2**20
+                middle, high = (statistics.quantiles(offs_s, n=100)[k] for k in (49, 98))
+                print(
+                    f"{frequency:>3} Hz, {what:<10} jitter p50 {middle * 1e3:6.2f}, "
+                    f"p99 {high * 1e3:6.2f}, max {max(offs_s) * 1e3:6.2f} ms "
+                    f"({len(offs_s)} publications; workers used {cpu:.2f} cores; "
+                    f"daemon {rss:.1f} MiB)"
+                )
+    print("bar: p99 at most 20 ms")
+
+
+def wait_until_ready(socket: Path) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        with suppress(ChronoTickError):
+            states = {entry["state"] for entry in ask("models", socket_path=socket).values()}
+            if states <= {"ready", "broken"} and "synchronised" in str(
+                ask("status", socket_path=socket)["status"]
+            ):
+                return
+        time.sleep(0.2)
+    raise SystemExit("the models did not become ready within 300 s")
+
+
+def jitter(
+    daemon: psutil.Process, record: Path, period_s: float, seconds: float
+) -> tuple[list[float], float]:
+    """Return how far each time between publications is from the period, and cores in use."""
+    clock, ends_ns = ServedClock(record), []
+    before, started = workers_cpu_s(daemon), time.monotonic()
+    while time.monotonic() - started < seconds:
+        ends_ns.append(clock.read()[0].void_after_raw_ns)
+        time.sleep(LOOK_S)
+    used = (workers_cpu_s(daemon) - before) / (time.monotonic() - started)
+    made_ns = sorted(set(ends_ns))
+    passed_ns = (after - now for now, after in itertools.pairwise(made_ns))
+    return [abs(ns * 1e-9 - period_s) for ns in passed_ns], used
+
+
+def workers_cpu_s(daemon: psutil.Process) -> float:
+    return sum(sum(child.cpu_times()[:2]) for child in daemon.children(recursive=True))
 
 
 def cpu_shares(*pids: int) -> list[float]:
@@ -74,6 +177,21 @@ def wall_ms(arguments: list[str]) -> float:
         return (time.perf_counter() - started) * 1e3
 
     return statistics.median(once() for _ in range(15))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", help="measure evenness with these models, by commas")
+    parser.add_argument("--checkpoint", action="append", default=[], metavar="MODEL=WEIGHTS")
+    parser.add_argument("--seconds", type=float, default=30.0, help="for each of four runs")
+    given = parser.parse_args()
+    if not given.models:
+        cost()
+        return
+    echoes = [name for name in given.models.split(",") if name.startswith("echo-")]
+    given.checkpoint += [f"{name}=busy=0.5" for name in echoes]
+    weights = [part for text in given.checkpoint for part in ("--checkpoint", text)]
+    evenness(["--models", given.models, *weights], given.seconds)
 
 
 if __name__ == "__main__":

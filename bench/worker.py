@@ -1,4 +1,4 @@
-"""What a worker costs: overhead per forecast, crash seen, orphans, a second environment.
+"""What a worker costs: overhead per forecast, crash seen, orphans.
 
 ``python bench/worker.py [--requests N] [--environments DIR]``. The environment of chronos is built
 when it is not there. Nothing is compared with earlier runs: each line was measured in this one.
@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from unittest.mock import patch
@@ -40,16 +40,15 @@ from chronotick.workers import (
     Worker,
     WorkerPool,
     WorkerUnavailable,
-    build,
+    command,
     launch,
-    list_environments,
     multipart,
-    plan,
     provide,
 )
 from chronotick.workers.child import Bootstrap
 from chronotick.workers.messages import Message, Result
 from chronotick.workers.restart import RestartRules
+from chronotick.workers.standing import Standing
 
 REPOSITORY = Path(__file__).parents[1]
 CONTEXT, HORIZON, LEVELS = 512, 64, tuple(tenth / 10 for tenth in range(1, 10))
@@ -227,14 +226,20 @@ async def stages(
     start = launch._start  # noqa: SLF001 - where the worker's program is chosen
 
     def start_clocked(
-        command: Sequence[str], variables: Mapping[str, str], bootstrap: Bootstrap
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        bootstrap: Bootstrap,
+        standing: Standing,
     ) -> subprocess.Popen[bytes]:
-        program = [command[0], "-I", "-c", CLOCKED_CHILD, file.name]
-        return start(program, variables, bootstrap)
+        script.write(CLOCKED_CHILD)
+        script.flush()
+        program = [*command[:-1], script.name, file.name]
+        return start(program, variables, bootstrap, standing)
 
     ours = "chronotick.workers.router"
     with (
         tempfile.NamedTemporaryFile(suffix=".json") as file,
+        tempfile.NamedTemporaryFile("w", suffix=".py") as script,
         patch.object(launch, "_start", start_clocked),
         patch(f"{ours}.send_frames", clocked("send", here, multipart.send_frames)),
         patch(f"{ours}.receive_frames", clocked("receive", here, multipart.receive_frames)),
@@ -320,21 +325,6 @@ def runs(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def second_environment(spec: ModelSpec, environments: Path) -> tuple[float, float]:
-    """Build an environment with the same packages and other code; return seconds and share."""
-    other = replace(spec, worker="chronotick.plugin.echo:Echo")
-    wanted = plan(other, environments, "cpu", Path)
-    shutil.rmtree(wanted.directory, ignore_errors=True)
-    started = time.perf_counter()
-    build(wanted)
-    took_s = time.perf_counter() - started
-    built = {item.path: item.size_bytes for item in list_environments(environments)}
-    files = (file.lstat() for file in wanted.directory.rglob("*"))
-    share = built[wanted.directory] / sum(file.st_blocks * 512 for file in files)
-    shutil.rmtree(wanted.directory)
-    return took_s, share
-
-
 def report(what: str, value: str, bar: str, *, met: bool) -> None:
     print(f"{what:<44} {value:>24}   bar {bar:<10} {'ok' if met else 'MISSED'}")
 
@@ -357,7 +347,9 @@ async def measure(arguments: argparse.Namespace) -> None:
     root = arguments.environments
     held = provide(chronos, root, "cpu", progress=lambda *words: print("environment:", *words))
     with tempfile.TemporaryDirectory() as tiny:
-        make = [str(held.interpreter), "-I", "-m", "chronotick_chronos.tiny", tiny]
+        make = command(
+            held, "chronotick.plugin.random_weights", chronos.random_weights, tiny, "tiny-bolt"
+        )
         subprocess.run(make, check=True, capture_output=True)  # noqa: ASYNC221 - nothing else runs
         for spec, checkpoint in ((echo, ""), (chronos, tiny)):
             await overhead(spec, checkpoint, root, arguments.requests)
@@ -368,9 +360,6 @@ async def measure(arguments: argparse.Namespace) -> None:
     gone = [orphan_gone() for _ in range(5)]
     words = f"{statistics.median(gone) * 1e3:.1f}, worst {max(gone) * 1e3:.1f} ms"
     report("kill -9 of the daemon, GIL held: orphan for", words, "100 ms", met=max(gone) <= 0.1)
-    took_s, share = second_environment(chronos, root)
-    report("second environment, same lock: time", f"{took_s:.2f} s", "1 s", met=took_s <= 1.0)
-    report("second environment, same lock: disk", f"{share:.2%}", "5 %", met=share <= 0.05)
     held.release()
 
 

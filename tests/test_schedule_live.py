@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -103,3 +106,48 @@ def readers(site: str) -> list[str]:
             with contextlib.suppress(OSError):  # it ended meanwhile
                 lines.append((entry / "cmdline").read_bytes().decode(errors="replace"))
     return [line for line in lines if "chronotick.plugin.describe" in line and site in line]
+
+
+def test_a_model_that_cannot_keep_up_is_told_with_a_suggestion(start_daemon, chronyd):
+    daemon = start_daemon(
+        "--server",
+        chronyd,
+        "--models",
+        "kalman,echo",
+        "--checkpoint",
+        "echo=late=1",
+        CHRONOTICK_SHORT_TERM__TIMEOUT_SECONDS="0.3",
+        CHRONOTICK_SHORT_TERM__INFERENCE_INTERVAL="1",
+        CHRONOTICK_LONG_TERM__ENABLED="false",
+    )
+    daemon.wait_for(Status.SYNCHRONISED)
+    daemon.wait_until(lambda: "too slow for its deadline of 0.3 s" in problems(daemon), 40.0)
+    command = [sys.executable, "-m", "chronotick", "models", "status"]
+    shown = subprocess.run(
+        [*command, "--socket", str(daemon.directory / "control.sock")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "asked every" in shown
+    assert "short_term.overrides.echo.timeout_seconds: " in shown
+    loop = daemon.ask("models")["echo"]["loops"]["short_term"]
+    assert loop["deadline_misses"] >= 1
+    assert loop["latency_p90_ms"] >= 1000
+    assert daemon.status is Status.SYNCHRONISED
+
+
+def test_reload_takes_over_terms_of_single_models(start_daemon, chronyd, tmp_path):
+    path = tmp_path / "config.yaml"
+    head = f"clock_measurement: {{ntp: {{servers: ['{chronyd}']}}}}\n"
+    models = "models: [kalman, echo], trigger: interval, inference_interval: 3600"
+    path.write_text(f"{head}short_term: {{{models}}}\nlong_term: {{enabled: false}}\n")
+    daemon = start_daemon("--config", str(path))
+    daemon.wait_for(Status.SYNCHRONISED)
+    daemon.wait_until(lambda: daemon.ask("models")["echo"].get("answers", 0) >= 1, 40.0)
+    pid = daemon.ask("models")["echo"]["where"]
+    terms = "overrides: {echo: {inference_interval: 0.2}}"
+    path.write_text(f"{head}short_term: {{{models}, {terms}}}\nlong_term: {{enabled: false}}\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: daemon.ask("models")["echo"]["answers"] >= 5, 40.0)
+    assert daemon.ask("models")["echo"]["where"] == pid  # the same worker, asked more often

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -156,3 +157,28 @@ def test_check_in_json(run, config: Path):
     assert answer["problems"][1]["origin"] == f"{config}:3"
     assert answer["problems"][1]["accepted"] == "DEBUG, INFO, WARNING, ERROR"
     assert json.loads(run("config", "check", "--json").stdout)["path"] is None
+
+
+def test_overrides_of_models_nobody_provides_are_told(config: Path, plugins: Plugins):
+    text = (
+        "short_term:\n  models: [line]\n  overrides:\n    lines: {inference_interval: 60}\n"
+        f"workers:\n  overrides:\n    echo: {{cpu_affinity: [{ABSENT}]}}\n"
+    )
+    found = [str(problem) for problem in misfits(loaded(config, text), plugins)]
+    assert found[0].startswith(f"short_term.overrides.lines ({config}:4)")
+    assert "Did you mean line" in found[0]
+    assert found[1].startswith(f"workers.overrides.echo ({config}:7): CPU {ABSENT} does not exist")
+    assert len(found) == 2
+
+
+def test_overrides_without_effect_are_remarked(config: Path, plugins: Plugins):
+    text = "workers: {overrides: {echo: {threads: 2}}}\n"
+    (remark,) = fitted(loaded(config, text), plugins).remarks
+    assert "workers.overrides.echo" in remark
+    assert "has no effect: no prediction loop uses echo" in remark
+
+
+def test_unknown_models_may_yet_come_while_plugins_are_read(config: Path, plugins: Plugins):
+    settings = loaded(config, "short_term: {models: [absent]}\n")
+    assert len([*misfits(settings, plugins)]) == 1
+    assert [*misfits(settings, dataclasses.replace(plugins, pending=("slow",)))] == []

@@ -30,6 +30,13 @@ def test_what_was_never_read_is_left_out():
     assert set(covariates.sampled(["load", "temperature_c"], 0, SECOND, 2)) == {"load"}
 
 
+def test_a_star_stands_for_all_there_are():
+    covariates = Covariates(keep=4)
+    covariates.record(0, {"load": 0.5, "temperature_c": 40.0})
+    assert set(covariates.sampled(["*"], 0, SECOND, 2)) == {"load", "temperature_c"}
+    assert covariates.sampled([], 0, SECOND, 2) == {}
+
+
 def test_only_so_many_readings_are_kept():
     covariates = Covariates(keep=3)
     for second in range(10):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from chronotick.config.schema import Config, Predictor
 from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.timekeeper import Timekeeper
-from chronotick.daemon.zoo import Zoo, names
+from chronotick.daemon.zoo import LocalModel, Zoo, names
 from chronotick.lab import World
 from chronotick.models import InProcessModel, ModelFailedError, as_batch
 from chronotick.models.builtin import chronotick_models
@@ -117,8 +118,9 @@ def warmed_up() -> Timekeeper:
 async def test_a_model_that_fails_costs_only_its_own_forecast(here, fault, caplog):
     """One exception in a forecast once ended the prediction loop for all models."""
     keeper = warmed_up()
-    models = [InProcessModel(spec("bad", f"{here}:{fault}"))]
-    models += [InProcessModel(each) for each in chronotick_models()]
+    bad = InProcessModel(spec("bad", f"{here}:{fault}"))
+    models = [LocalModel(bad)]
+    models += [LocalModel(InProcessModel(each)) for each in chronotick_models()]
     loop = PredictionLoop(
         "short_term",
         Predictor(),
@@ -127,14 +129,16 @@ async def test_a_model_that_fails_costs_only_its_own_forecast(here, fault, caplo
         local=models,
         remote=[],
     )
-    loop.forecast()
-    loop.forecast()
+    loop.forecast(models, Predictor())
+    loop.forecast(models, Predictor())
     target = keeper.target(61 * SECOND, {"0"})
     assert target is not None
     assert {m.model for m in target.fused.members} == {"kalman", "hold", "line"}
-    assert (models[0].requests, models[0].answers) == (2, 0)
-    assert models[0].last_error
-    assert models[1].answers == 2
+    assert (bad.requests, bad.answers) == (2, 0)
+    assert bad.last_error
+    assert models[1].model.answers == 2
+    assert models[0].ledger.page("short_term").taken_s is None
+    assert models[1].ledger.page("short_term").taken_s is not None
 
 
 def test_an_answer_that_is_no_forecast_is_refused(here):
@@ -144,3 +148,26 @@ def test_an_answer_that_is_no_forecast_is_refused(here):
     assert window is not None
     with pytest.raises(ModelFailedError, match="shape"):
         model.forecast(as_batch(window, 64), 4, (0.5,))
+
+
+async def test_a_model_of_a_plugin_that_is_still_read_is_used_when_it_is_known(tmp_path):
+    late = spec("late", "chronotick.models.physical:Hold")
+    known = plugins()
+    zoo = Zoo(replace(known, pending=("slow-plugin",)), tmp_path)
+    await zoo.use(config("line", "late"))
+    assert zoo.report()["late"]["state"] == "waiting"
+    assert "slow-plugin" in zoo.report()["late"]["detail"]
+    assert not zoo.ready
+    assert zoo.learn(plugins(late), config("line", "late"))
+    assert zoo.report()["late"]["state"] == "ready"
+    assert zoo.ready
+
+
+async def test_a_model_that_no_plugin_provided_in_the_end_is_broken(tmp_path):
+    zoo = Zoo(replace(plugins(), pending=("slow-plugin",)), tmp_path)
+    await zoo.use(config("lines"))
+    assert not zoo.learn(plugins(), config("lines"))
+    assert zoo.report()["lines"]["state"] == "broken"
+    assert "Did you mean line" in zoo.report()["lines"]["last_error"]
+    await zoo.use(config("line"))
+    assert set(zoo.report()) == {"kalman", "line"}

@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import Awaitable, Callable
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgpack
+import numpy as np
 import pytest
 import zmq
 
 from chronotick.plugin import ContextBatch, ModelSpec
-from chronotick.workers import Phase, Worker, WorkerPool, wire
-from chronotick.workers.messages import Hello, Ready, Refuse, Result
+from chronotick.workers import ForecastFailed, Phase, Worker, WorkerPool, wire
+from chronotick.workers.messages import (
+    ForecastRequest,
+    Hello,
+    Ready,
+    Refuse,
+    Result,
+    Welcome,
+)
 
 
 @pytest.fixture
@@ -160,6 +168,96 @@ async def test_newer_peer_that_still_speaks_ours_is_welcome(
         welcome = await answer(socket, until)
     assert welcome.protocol == 1
     assert welcome.model == "chronotick.plugin.echo:Echo"
+
+
+@asynccontextmanager
+async def impostor(mute: tuple[WorkerPool, Worker], until: Callable[..., Awaitable[None]]):
+    """A socket that holds the worker's own token and is greeted in its place."""
+    pool, worker = mute
+    with stranger(pool, worker.identity) as socket:
+        socket.send_multipart(hello(worker._token))
+        assert isinstance(await answer(socket, until), Welcome)
+        yield socket, worker
+
+
+READY = Ready(checkpoint="", device="cpu", max_context=9, max_horizon=9)
+
+
+def result(request_id: int, **arrays: object) -> list[bytes]:
+    good = {"mean": np.zeros((1, 2)), "quantiles": np.zeros((1, 2, 2))}
+    return wire.encode(Result(id=request_id, compute_ns=0, arrays=good | arrays))
+
+
+async def test_early_double_and_unknown_replies_are_dropped(
+    until: Callable[..., Awaitable[None]],
+    mute: tuple[WorkerPool, Worker],
+    batch: ContextBatch,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
+    async with impostor(mute, until) as (socket, worker):
+        socket.send_multipart(wire.encode(READY))
+        await wait_for_phase(worker, Phase.READY)
+        socket.send_multipart(result(1))
+        await until(lambda: worker.state.late_replies == 1)
+        asked = asyncio.create_task(worker.forecast(batch, 2, (0.1, 0.9), 20.0))
+        request = await answer(socket, until)
+        assert isinstance(request, ForecastRequest)
+        for request_id in (99, request.id, request.id):
+            socket.send_multipart(result(request_id))
+        assert (await asked).mean.shape == (1, 2)
+        await until(lambda: worker.state.late_replies == 3)
+        assert (worker.state.phase, worker.state.answers) == (Phase.READY, 1)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"quantiles": np.array([[[2.0, 1.0]] * 2])}, "must not decrease"),
+        ({"mean": np.zeros((1, 2), np.float32)}, "must be a float64 array"),
+        ({"mean": np.zeros((2, 2))}, "asked for was"),
+        ({"mean": np.full((1, 2), np.nan)}, "not finite"),
+    ],
+)
+async def test_answers_are_checked_here_too_whatever_the_worker_checks(  # noqa: PLR0917 - fixtures
+    until: Callable[..., Awaitable[None]],
+    mute: tuple[WorkerPool, Worker],
+    batch: ContextBatch,
+    arrays: dict[str, object],
+    words: str,
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
+    async with impostor(mute, until) as (socket, worker):
+        socket.send_multipart(wire.encode(READY))
+        await wait_for_phase(worker, Phase.READY)
+        asked = asyncio.create_task(worker.forecast(batch, 2, (0.1, 0.9), 20.0))
+        socket.send_multipart(result((await answer(socket, until)).id, **arrays))
+        with pytest.raises(ForecastFailed, match=words):
+            await asked
+
+
+async def test_worker_that_can_be_asked_nothing_is_ended(
+    until: Callable[..., Awaitable[None]],
+    mute: tuple[WorkerPool, Worker],
+    wait_for_phase: Callable[..., Awaitable[None]],
+):
+    async with impostor(mute, until) as (socket, worker):
+        nothing = Ready(checkpoint="", device="cpu", max_context=9, max_horizon=0)
+        socket.send_multipart(wire.encode(nothing))
+        await wait_for_phase(worker, Phase.BACKOFF)
+    assert "must be 1 or more" in worker.state.last_error
+
+
+@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 4096, bytes(4096)])
+async def test_random_bytes_on_the_socket_do_no_harm(
+    pool: WorkerPool, batch: ContextBatch, noise: bytes
+):
+    path = pool._router.address.removeprefix("ipc://")
+    _, writer = await asyncio.open_unix_connection(path)
+    writer.write(noise)
+    await writer.drain()
+    await pool.workers["echo"].forecast(batch, 2, (0.5,), 20.0)
+    writer.close()
+    assert pool._router.dropped.total() == 0
 
 
 async def test_socket_lies_where_only_this_user_can_enter(pool: WorkerPool):

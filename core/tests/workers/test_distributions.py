@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import chronotick
-from chronotick.workers.distributions import PATH_FILE, install, own_code
+from chronotick.workers import Lease, command, prune
+from chronotick.workers.distributions import bring, own_code
 
 
 def install_regularly(site: Path, name: str, files: dict[str, str]) -> None:
@@ -48,37 +50,89 @@ def test_installed_distribution_is_known_by_its_record(site: Path):
     assert {str(file) for file in code.files} == {
         "regular/__init__.py",
         "regular-1.0.dist-info/METADATA",
-        "regular-1.0.dist-info/RECORD",
     }
 
 
-def test_changed_file_changes_the_identity(site: Path):
-    install_regularly(site, "regular", {"regular/__init__.py": "value = 1\n"})
-    before = own_code("regular").identity
-    install_regularly(site, "regular", {"regular/__init__.py": "value = 2\n"})
-    assert own_code("regular").identity != before
+def test_only_content_changes_the_directory_of_a_copy(site: Path, tmp_path: Path):
+    files = {"regular/__init__.py": "value = 1\n"}
+    install_regularly(site, "regular", files)
+    first = own_code("regular").directory(tmp_path)
+    with (site / "regular-1.0.dist-info" / "RECORD").open("a") as record:
+        record.write("regular/__pycache__/y.pyc,,\n")
+    assert own_code("regular").directory(tmp_path) == first
+    (site / "regular" / "__init__.py").write_text("value = 2\n")  # RECORD still has the old hash
+    assert own_code("regular").directory(tmp_path) != first
 
 
 def test_copy_can_be_imported_and_the_rest_cannot(site: Path, tmp_path: Path):
     install_regularly(site, "regular", {"regular/__init__.py": "value = 1\n", "regular/a.txt": ""})
     (site / "neighbour.py").touch()
-    environment, copies = tmp_path / "environment", tmp_path / "copies"
-    environment.mkdir()
-    install([own_code("regular"), own_code("chronotick")], environment, copies)
-    assert (copies / "regular" / "a.txt").is_file()
-    assert sorted(path.name for path in environment.iterdir()) == [PATH_FILE]
-    program = (
-        f"import site; site.addsitedir({str(environment)!r})\n"
+    paths, descriptors = zip(
+        *(bring(own_code(name), tmp_path) for name in ("chronotick", "regular")), strict=True
+    )
+    assert paths == (Path(chronotick.__file__).parents[1], own_code("regular").directory(tmp_path))
+    assert (paths[1] / "regular" / "a.txt").is_file()
+    script = tmp_path / "question.py"
+    script.write_text(
         "import regular, chronotick, importlib.metadata as m, importlib.util as u\n"
         "print(regular.__file__, m.version('regular'), u.find_spec('neighbour'))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.split() == [str(copies / "regular" / "__init__.py"), "1.0", "None"]
+    line = command(Lease(Path(sys.executable), paths), script)
+    run = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(paths[1] / "regular" / "__init__.py"), "1.0", "None"]
+    assert descriptors[0] is None
+    os.close(descriptors[1])
 
 
-def test_package_without_distribution_among_installed_ones_is_refused():
+def test_going_back_to_an_earlier_version_copies_nothing(site: Path, tmp_path: Path):
+    def brought(value: int) -> Path:
+        install_regularly(site, "regular", {"regular/__init__.py": f"value = {value}\n"})
+        path, descriptor = bring(own_code("regular"), tmp_path)
+        os.close(descriptor)
+        return path
+
+    first, second = brought(1), brought(2)
+    inode = (first / "regular" / "__init__.py").stat().st_ino
+    assert first != second
+    assert brought(1) == first
+    assert (first / "regular" / "__init__.py").stat().st_ino == inode
+
+
+def test_half_made_copy_is_made_again(site: Path, tmp_path: Path):
+    install_regularly(site, "regular", {"regular/__init__.py": "value = 1\n"})
+    directory = own_code("regular").directory(tmp_path)
+    directory.mkdir(parents=True)
+    (directory / "stale.py").touch()
+    path, descriptor = bring(own_code("regular"), tmp_path)
+    assert (path / "regular" / "__init__.py").is_file()
+    assert not (path / "stale.py").exists()
+    os.close(descriptor)
+
+
+def test_copy_in_use_is_not_pruned(site: Path, tmp_path: Path):
+    install_regularly(site, "regular", {"regular/__init__.py": ""})
+    path, descriptor = bring(own_code("regular"), tmp_path)
+    assert prune(tmp_path, keep=()) == ()
+    os.close(descriptor)
+    assert prune(tmp_path, keep=()) == (path,)
+
+
+@pytest.mark.parametrize("mark", ["other-1.0.dist-info", None])
+def test_directory_of_installed_packages_is_never_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str | None
+):
+    """It would bring every other package there into the environment."""
+    place = tmp_path / ("target" if mark else "site-packages")
+    (place / "loose").mkdir(parents=True)
+    (place / "loose" / "__init__.py").touch()
+    if mark:
+        (place / mark).mkdir()
+    monkeypatch.syspath_prepend(str(place))
+    with pytest.raises(RuntimeError, match="belongs to no installed distribution"):
+        own_code("loose")
+
+
+def test_module_of_the_standard_library_is_not_our_code():
     with pytest.raises(RuntimeError, match="belongs to no installed distribution"):
         own_code("json")
 

@@ -59,7 +59,7 @@ def test_no_worker_survives_a_killed_daemon(
         assert is_alive(pid)
         daemon.kill()
         daemon.wait()
-        assert gone_within(pid, 1.0, is_alive)
+        assert gone_within(pid, 10.0, is_alive)  # how soon: bench/worker.py
 
 
 def start_child(parent_pid: int, runtime_dir: Path) -> subprocess.Popen[bytes]:

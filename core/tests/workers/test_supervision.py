@@ -240,6 +240,8 @@ async def test_waiting_request_keeps_its_own_deadline(
     [
         ("nan", "mean holds 5 of 5 values that are not finite"),
         ("wrong-shape", r"shape \(1, 6\), asked for was \(1, 5\)"),
+        ("wrong-type", "mean must be a float64 array, not float32"),
+        ("unordered", "quantiles must not decrease along the last axis"),
         ("raise", "RuntimeError: echo: an exception, as asked for"),
     ],
 )

@@ -19,6 +19,12 @@ from chronotick.workers import wire
 GOLDEN = Path(__file__).parent / "golden"
 
 EXAMPLES = {
+    "attach": m.Attach(
+        protocol=(1, 1),
+        model="ttm",
+        token="example",  # noqa: S106 - not a secret
+        clock="rack-7",
+    ),
     "hello": m.Hello(
         protocol=(1, 1),
         token="example",  # noqa: S106 - not a secret

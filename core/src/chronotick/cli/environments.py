@@ -2,156 +2,161 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json, table
+from chronotick.cli.envs_lock import lock
+from chronotick.cli.envs_sync import sync
+from chronotick.cli.output import fail, json_option, print_json, table
 from chronotick.cli.settings import config_option, load_settings
 
 if TYPE_CHECKING:
-    from chronotick.config.schema import Config
     from chronotick.plugin.contract import ModelSpec
+    from chronotick.workers.environments import BuiltEnvironment
 
-device_option = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Kind of device they are for.",
-)
+_AGES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 @click.group()
 def envs() -> None:
-    """Build, list and remove the environments that models run in."""
+    """Build, list, renew and remove the environments that models run in."""
 
 
-@envs.command()
-@click.argument("models", nargs=-1)
-@config_option
-@device_option
-@click.option("--offline", is_flag=True, help="Use only the cache and --find-links.")
-@click.option(
-    "--find-links",
-    type=click.Path(exists=True, file_okay=False),
-    metavar="DIR",
-    help="Directory of wheels to take packages from (default: $UV_FIND_LINKS).",
-)
-@json_option
-def sync(
-    models: tuple[str, ...],
-    *,
-    config_path: Path | None,
-    device: str,
-    offline: bool,
-    find_links: str | None,
-    as_json: bool,
-) -> None:
-    """Build the environments of MODELS (default: of every installed model)."""
-    from chronotick.workers.errors import EnvironmentProblem
-    from chronotick.workers.provision import provide
-
-    if find_links is not None:
-        os.environ["UV_FIND_LINKS"] = find_links
-    config = load_settings(config_path).config
-    ready = []
-    for spec in _specs(models):
-        try:
-            leased = provide(
-                spec,
-                config.workers.environments,
-                device,
-                offline=offline or config.workers.offline,
-                progress=lambda stage, message: click.echo(f"  {stage}: {message}", err=True),
-            )
-        except EnvironmentProblem as problem:
-            fail(f"{spec.name}: {problem}")
-        leased.release()
-        ready.append({"model": spec.name, "interpreter": str(leased.interpreter)})
-        if not as_json:
-            click.echo(f"{spec.name}: ready, {leased.interpreter}")
-    if as_json:
-        print_json(ready)
-
-
-def _specs(names: tuple[str, ...]) -> list[ModelSpec]:
-    """The named models that have an environment of their own; all of them without names."""
-    from chronotick.plugin.registry import UnknownModel, load_plugins
-
-    plugins = load_plugins()
-    try:
-        specs = [plugins.find(name) for name in names or plugins.models]
-    except UnknownModel as error:
-        fail(error, BAD_CONFIGURATION)
-    for spec in specs:
-        if names and spec.environment is None:
-            click.echo(f"{spec.name}: runs in the daemon and needs no environment", err=True)
-    return [spec for spec in specs if spec.environment is not None and spec.environment.recipe]
+envs.add_command(sync)
+envs.add_command(lock)
 
 
 @envs.command("list")
 @config_option
 @json_option
 def list_command(*, config_path: Path | None, as_json: bool) -> None:
-    """List the environments on disk."""
+    """List the environments on disk, and the models that use them."""
     from chronotick.workers.environments import list_environments
 
-    config = load_settings(config_path).config
-    found = [_described(built) for built in list_environments(config.workers.environments)]
+    root = load_settings(config_path).config.workers.environments
+    users = _users(_specs(), root)
+    found = [_described(built, users) for built in list_environments(root)]
     if as_json:
         print_json(found)
         return
-    rows = [[e["name"], e["state"], e["device"], f"{e['size_mb']:.0f} MB"] for e in found]
-    click.echo(table(rows, ("environment", "state", "device", "disk")))
-
-
-def _described(built: Any) -> dict[str, Any]:  # noqa: ANN401 - imported late
-    return {
-        "name": built.path.name,
-        "path": str(built.path),
-        "state": "complete" if built.complete else "half built",
-        "recipe": built.recipe,
-        "device": built.device,
-        "python": built.python,
-        "size_mb": built.size_bytes / 1e6,
-    }
+    rows = [
+        (
+            entry["name"],
+            ", ".join(entry["models"]) or "-",
+            entry["state"],
+            entry["device"],
+            entry["python"],
+            f"{entry['size_mb']:.0f} MB",
+            _age(entry["age_s"]),
+        )
+        for entry in found
+    ]
+    header = ("environment", "models", "state", "device", "python", "disk", "age")
+    click.echo(table(rows, header))
 
 
 @envs.command()
 @config_option
-@device_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def prune(*, config_path: Path | None, device: str, yes: bool) -> None:
-    """Remove environments that no installed model would use now."""
-    from chronotick.workers.environments import list_environments
+@json_option
+def prune(*, config_path: Path | None, yes: bool, as_json: bool) -> None:
+    """Remove environments, and copies of plugins' code, that no installed model would use now.
+
+    What a running daemon uses stays, too.
+    """
     from chronotick.workers.environments import prune as remove
-
-    config = load_settings(config_path).config
-    root = config.workers.environments
-    keep = set(_in_use(config, device))
-    superfluous = [built.path for built in list_environments(root) if built.path not in keep]
-    if not superfluous:
-        click.echo("nothing to remove")
-        return
-    names = ", ".join(path.name for path in superfluous)
-    if not yes:
-        click.confirm(f"remove {names}?", abort=True)
-    for path in remove(root, keep):
-        click.echo(f"removed {path.name}")
-
-
-def _in_use(config: Config, device: str) -> Iterator[Path]:
+    from chronotick.workers.environments import superfluous
     from chronotick.workers.errors import EnvironmentProblem
-    from chronotick.workers.provision import provide
 
-    for spec in _specs(()):
+    root = load_settings(config_path).config.workers.environments
+    specs = _specs()
+    users = _users(specs, root)
+    keep = set(users) | set(_unclear(specs, users, root))
+    going = superfluous(root, keep)
+    names = ", ".join(str(path.relative_to(root)) for path in going)
+    if going and not yes and not as_json:
+        click.confirm(f"remove {names}?", abort=True)
+    if going and as_json and not yes:
+        fail(f"--json does not ask: add --yes to remove {names}")
+    try:
+        removed = [str(path.relative_to(root)) for path in remove(root, keep)]
+    except EnvironmentProblem as problem:
+        fail(problem)
+    if as_json:
+        print_json({"removed": removed})
+        return
+    in_use = [str(path.relative_to(root)) for path in going]
+    for name in removed:
+        in_use.remove(name)
+        click.echo(f"removed {name}")
+    for name in in_use:
+        click.echo(f"in use, left: {name}")
+    if not going:
+        click.echo("nothing to remove")
+
+
+def _described(built: BuiltEnvironment, users: dict[Path, list[str]]) -> dict[str, Any]:
+    return {
+        "name": built.path.name,
+        "path": str(built.path),
+        "state": "complete" if built.complete else "half built",
+        "models": users.get(built.path, []),
+        "recipe": built.recipe,
+        "device": built.device,
+        "python": built.python,
+        "packages": built.packages,
+        "size_mb": built.installed_bytes / 1e6,
+        "own_mb": built.own_bytes / 1e6,
+        "age_s": time.time() - built.created_s if built.complete else None,
+    }
+
+
+def _age(age_s: float | None) -> str:
+    if age_s is None:
+        return "-"
+    return next((f"{age_s / unit:.0f} {name}" for unit, name in _AGES if age_s >= unit), "new")
+
+
+def _specs() -> list[ModelSpec]:
+    from chronotick.plugin.registry import load_plugins
+
+    specs = load_plugins().models.values()
+    return [spec for spec in specs if spec.environment is not None and spec.environment.recipe]
+
+
+def _users(specs: Iterable[ModelSpec], root: Path) -> dict[Path, list[str]]:
+    """Which models would use which directory now, on any kind of device this host has."""
+    from chronotick.workers.errors import EnvironmentProblem
+    from chronotick.workers.provision import python_finder
+    from chronotick.workers.recipes import device_kind, plan
+
+    users: dict[Path, list[str]] = {}
+    for spec in specs:
+        find = python_finder(spec, offline=True, cancelled=threading.Event(), download=False)
         try:
-            leased = provide(spec, config.workers.environments, device, allowed=False)
+            plans = [plan(spec, root, device, find) for device in {"cpu", device_kind("auto")}]
         except EnvironmentProblem:
-            continue  # not built: nothing to keep
-        leased.release()
-        yield leased.interpreter.parent.parent
+            continue  # see _unclear
+        for path in frozenset().union(*(wanted.used for wanted in plans)):
+            users.setdefault(path, []).append(spec.name)
+    return users
+
+
+def _unclear(
+    specs: Iterable[ModelSpec], users: Mapping[Path, Sequence[str]], root: Path
+) -> list[Path]:
+    """The environments of models of which nobody can say now what they use: kept."""
+    from chronotick.workers.environments import list_environments
+
+    known = {name for names in users.values() for name in names}
+    recipes = {
+        spec.environment.recipe
+        for spec in specs
+        if spec.environment is not None and spec.name not in known
+    }
+    return [built.path for built in list_environments(root) if built.recipe in recipes]

@@ -28,14 +28,17 @@ def fitted(loaded: Loaded, plugins: Plugins) -> Loaded:
     problems = [*misfits(loaded, plugins)]
     if problems:
         raise ConfigError(problems)
-    return dataclasses.replace(loaded, remarks=(*loaded.remarks, *_idle_weights(loaded)))
+    return dataclasses.replace(loaded, remarks=(*loaded.remarks, *_idle(loaded)))
 
 
 def misfits(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
     """Everything that cannot work with these plugins on this machine."""
     yield from _unknown_models(loaded, plugins)
     yield from _impossible_weights(loaded, plugins)
-    yield from _missing_cpus(loaded)
+    yield from _strange_overrides(loaded, plugins)
+    yield from _impossible_servers(loaded, plugins)
+    for key, cpus in _bindings(loaded).items():
+        yield from _missing_cpus(loaded, key, cpus)
 
 
 def usable_cpus() -> list[int]:
@@ -87,9 +90,41 @@ def _impossible_weights(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
         unknown = _unknown(name, plugins)
         if unknown:
             yield Problem(unknown, key, loaded.origins[key])
-        elif plugins.find(name).environment is None:
+        elif name in plugins.models and plugins.models[name].environment is None:
             message = f"{name} runs in the daemon and has no weights"
             yield Problem(message, key, loaded.origins[key], advice="Remove it")
+
+
+def _strange_overrides(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
+    for key, name in _overrides(loaded):
+        unknown = _unknown(name, plugins)
+        if unknown:
+            yield Problem(unknown, key, loaded.origins[key])
+
+
+def _impossible_servers(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
+    for name in loaded.config.workers.remote:
+        key = f"workers.remote.{name}"
+        unknown = _unknown(name, plugins)
+        if unknown:
+            yield Problem(unknown, key, loaded.origins[key])
+        elif name in plugins.models and _runs_here(name, plugins):
+            message = f"{name} is computed in the daemon, in microseconds"
+            yield Problem(message, key, loaded.origins[key], advice="Remove it")
+
+
+def _runs_here(name: str, plugins: Plugins) -> bool:
+    from chronotick.daemon.zoo import OWN
+
+    own = plugins.origins.get(name, "").startswith(OWN)
+    return own and plugins.models[name].environment is None
+
+
+def _overrides(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """Key and model of everything that is set for a single model."""
+    for section in ("short_term", "long_term", "workers"):
+        for name in getattr(loaded.config, section).overrides:
+            yield f"{section}.overrides.{name}", name
 
 
 def _unknown(name: str, plugins: Plugins) -> str:
@@ -98,27 +133,37 @@ def _unknown(name: str, plugins: Plugins) -> str:
     try:
         plugins.find(name)
     except UnknownModel as error:
-        return str(error)
+        return "" if plugins.pending else str(error)  # one that is still read may provide it
     return ""
 
 
-def _idle_weights(loaded: Loaded) -> Iterator[str]:
-    """A file may hold weights for models that a `--models` of the day leaves out: no error."""
+def _idle(loaded: Loaded) -> Iterator[str]:
+    """A file may provide for models that a `--models` of the day leaves out: no error."""
     used = {name for names in _models(loaded).values() for name in names}
-    for name in loaded.config.workers.checkpoints:
+    weights = [(f"workers.checkpoints.{name}", name) for name in loaded.config.workers.checkpoints]
+    servers = [(f"workers.remote.{name}", name) for name in loaded.config.workers.remote]
+    for key, name in [*weights, *servers, *_overrides(loaded)]:
         if name not in used:
-            key = f"workers.checkpoints.{name}"
             yield (
                 f"{key} ({loaded.origins[key]}) has no effect: no prediction loop uses {name}. "
                 "Add it to short_term.models or long_term.models (--models)"
             )
 
 
-def _missing_cpus(loaded: Loaded) -> Iterator[Problem]:
-    wanted = loaded.config.process.cpu_affinity
-    if not wanted:
-        return
-    key, usable = "process.cpu_affinity", usable_cpus()
+def _bindings(loaded: Loaded) -> dict[str, list[int]]:
+    """Every list of CPUs that is not empty, by the key that was written."""
+    config = loaded.config
+    bindings = {
+        "process.cpu_affinity": config.process.cpu_affinity,
+        "workers.cpu_affinity": config.workers.cpu_affinity,
+    }
+    for name, terms in config.workers.overrides.items():
+        bindings[f"workers.overrides.{name}"] = terms.cpu_affinity or []
+    return {key: cpus for key, cpus in bindings.items() if cpus}
+
+
+def _missing_cpus(loaded: Loaded, key: str, wanted: list[int]) -> Iterator[Problem]:
+    usable = usable_cpus()
     missing = sorted(set(wanted) - set(usable))
     if not usable:
         message = "this system cannot bind a process to CPUs"

@@ -27,6 +27,8 @@ COMMANDS: Mapping[str, str] = {
     "status": "chronotick.cli.asking:status",
     "sources": "chronotick.cli.asking:sources",
     "models": "chronotick.cli.models:models",
+    "plugin": "chronotick.cli.plugins:plugin",
+    "worker": "chronotick.cli.workers:worker",
     "envs": "chronotick.cli.environments:envs",
     "config": "chronotick.cli.configuring:config",
     "doctor": "chronotick.cli.doctor:doctor",

@@ -14,7 +14,9 @@ from chronotick.cli.settings import config_option
 if TYPE_CHECKING:
     from chronotick.config import Loaded
     from chronotick.config.schema import Config
-    from chronotick.plugin.registry import Plugins
+    from chronotick.plugin.registry import Discovery
+
+PLUGIN_PATIENCE_S = 2.0  # one that works is read in half a second, once
 
 
 @click.command()
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="MODEL=WEIGHTS",
     help="Weights of a model: a hub id or a directory. May be repeated.",
+)
+@click.option(
+    "--remote",
+    "remotes",
+    multiple=True,
+    metavar="MODEL=ADDRESS",
+    help="Use a model served by another machine, at tcp://HOST:PORT. May be repeated.",
+)
+@click.option(
+    "--server-key",
+    type=click.Path(path_type=Path),
+    help="Public key of the servers of --remote (default: HOST.pub among the keys).",
 )
 @click.option("--device", help="Where models compute: auto, cpu, cuda or cuda:N.")
 @click.option(
@@ -47,14 +61,14 @@ def run(config_path: Path | None, more_cpus: tuple[int, ...], **options: Any) ->
     if more_cpus and not options["cpu_affinity"]:
         raise click.UsageError(f"Got unexpected extra argument ({more_cpus[0]})")
     from chronotick.config import ConfigError
-    from chronotick.plugin.registry import load_plugins
+    from chronotick.plugin.registry import Discovery
 
-    overrides, plugins = _overrides(options, more_cpus), load_plugins()
+    overrides, discovery = _overrides(options, more_cpus), Discovery()
     try:
-        loaded = _load(config_path, overrides, plugins)
+        loaded = _load(config_path, overrides, discovery, patience_s=PLUGIN_PATIENCE_S)
     except ConfigError as error:
         fail(error, BAD_CONFIGURATION)
-    _run(loaded, plugins, lambda: _load(config_path, overrides, plugins))
+    _run(loaded, discovery, lambda: _load(config_path, overrides, discovery))
 
 
 def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str, object]:
@@ -70,11 +84,13 @@ def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str,
         "process.cpu_affinity": _cpus(options["cpu_affinity"], more_cpus),
         "logging.level": options["log_level"].upper() if options["log_level"] else None,
         "workers.offline": options["offline"],
-        "workers.checkpoints": _checkpoints(options["checkpoints"]),
+        "workers.checkpoints": parse_checkpoints(options["checkpoints"]),
+        "workers.remote": _remotes(options["remotes"], options["server_key"]),
     }
 
 
-def _checkpoints(given: tuple[str, ...]) -> dict[str, str]:
+def parse_checkpoints(given: tuple[str, ...]) -> dict[str, str]:
+    """Read the values of ``--checkpoint``."""
     checkpoints = {}
     for text in given:
         model, _, weights = text.partition("=")
@@ -82,6 +98,19 @@ def _checkpoints(given: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{text!r}: expected MODEL=WEIGHTS", param_hint="--checkpoint")
         checkpoints[model] = weights
     return checkpoints
+
+
+def _remotes(given: tuple[str, ...], server_key: Path | None) -> dict[str, dict[str, str]]:
+    key = {"server_key": str(server_key)} if server_key else {}
+    remotes = {}
+    for text in given:
+        model, _, address = text.partition("=")
+        if not (model and address):
+            raise click.BadParameter(
+                f"{text!r}: expected MODEL=tcp://HOST:PORT", param_hint="--remote"
+            )
+        remotes[model] = {"address": address, **key}
+    return remotes
 
 
 def _comma_list(text: str | None) -> list[str] | None:
@@ -101,8 +130,16 @@ def _cpus(text: str | None, more: tuple[int, ...]) -> list[int] | None:
         ) from None
 
 
-def _load(path: Path | None, overrides: dict[str, object], plugins: Plugins) -> Loaded:
+def _load(
+    path: Path | None,
+    overrides: dict[str, object],
+    discovery: Discovery,
+    patience_s: float = 0.0,
+) -> Loaded:
     """Load the configuration, at the start and for each reload.
+
+    While a model is named that nobody provides so far, plugins that are still being read are waited
+    for, but no longer than ``patience_s``: the clock does not wait for one that hangs.
 
     Raises:
         ConfigError: it is wrong, or cannot work on this machine.
@@ -111,15 +148,17 @@ def _load(path: Path | None, overrides: dict[str, object], plugins: Plugins) -> 
 
     from chronotick.cli.fitting import fitted
     from chronotick.config import load
+    from chronotick.daemon.zoo import every_name
 
-    return fitted(load(path, os.environ, overrides), plugins)
+    loaded = load(path, os.environ, overrides)
+    return fitted(loaded, discovery.wait(every_name(loaded.config), patience_s))
 
 
-def _run(loaded: Loaded, plugins: Plugins, load_again: Callable[[], Loaded]) -> None:
+def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded]) -> None:
     import asyncio
     import logging
 
-    from chronotick.daemon.app import Daemon
+    from chronotick.daemon.app import Daemon, log_problem
     from chronotick.daemon.control import ControlSocketError
     from chronotick.daemon.logs import configure_logging
     from chronotick.shm.errors import RecordError
@@ -133,11 +172,12 @@ def _run(loaded: Loaded, plugins: Plugins, load_again: Callable[[], Loaded]) -> 
         return loaded.config
 
     config = remarked(loaded)
-    for problem in plugins.problems:
-        log.warning("plugin %s left out: %s %s", problem.name, problem.error, problem.hint)
 
     async def serve() -> None:
-        await Daemon(config, plugins, lambda: remarked(load_again())).run()
+        daemon = Daemon(config, discovery, lambda: remarked(load_again()))
+        for problem in daemon.plugins.problems:
+            log_problem(problem)
+        await daemon.run()
 
     try:
         asyncio.run(serve())

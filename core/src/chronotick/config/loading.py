@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from chronotick.config import environment, file
@@ -45,9 +45,18 @@ class Loaded:
             if key.nested and value:
                 for name, entry in value.items():
                     dotted = f"{key.dotted}.{name}"
-                    yield dotted, entry, self.origins[dotted]
+                    plain = (
+                        entry.model_dump(exclude_none=True)
+                        if isinstance(entry, BaseModel)
+                        else entry
+                    )
+                    yield dotted, plain, self.origins[dotted]
             else:
                 yield key.dotted, value, self.origins.get(key.dotted, DEFAULT)
+
+
+def _plain(entry: object) -> object:
+    return entry.model_dump(exclude_none=True) if isinstance(entry, BaseModel) else entry
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:

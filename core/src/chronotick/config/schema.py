@@ -6,8 +6,9 @@ them and a test holds the two together.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -51,6 +52,19 @@ ServerText = Annotated[
 ]
 ModelName = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
 Cpu = Annotated[int, Field(ge=0)]
+Device = Annotated[
+    str,
+    Field(
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        json_schema_extra={"accepted": "auto, cpu, cuda or cuda:N"},
+    ),
+]
+ContextLength = Annotated[int, Field(ge=4, le=16384)]
+Threads = Annotated[int, Field(ge=1, le=64)]
+Niceness = Annotated[int, Field(ge=0, le=19)]
+MemoryLimit = Annotated[int, Field(ge=64, json_schema_extra=_unit("MiB"))]
+Duty = Annotated[float, Field(gt=0, le=64, json_schema_extra=_unit("cores"))]
+Trigger = Literal["both", "interval", "measurement"]
 FUSION_METHODS = Literal["inverse_variance", "inverse_variance_weighting", "best", "none"]
 
 
@@ -69,6 +83,13 @@ class Section(BaseModel):
         if isinstance(value, bool) and field.annotation is not bool:
             raise ValueError("true/false does not belong here")
         return value
+
+
+_AnySection = TypeVar("_AnySection", bound=Section)
+
+
+def _mapping_of(section: type[Section]) -> JsonDict:
+    return {"accepted": f"mapping of names to sections with: {', '.join(section.model_fields)}"}
 
 
 class Ntp(Section):
@@ -163,6 +184,15 @@ class Clock(Section):
     )
 
 
+class ModelTerms(Section):
+    """How one model of a loop is asked otherwise than the others."""
+
+    trigger: Trigger | None = Field(None, description="What makes this model forecast.")
+    inference_interval: Seconds | None = Field(None, description="Time between its forecasts.")
+    context_length: ContextLength | None = Field(None, description="Samples in its contexts.")
+    timeout_seconds: Seconds | None = Field(None, description="Deadline of its forecasts.")
+
+
 class Predictor(Section):
     """One prediction loop: which models, how often, how far."""
 
@@ -175,17 +205,30 @@ class Predictor(Section):
     model_name: ModelName | None = Field(
         None, description="A single model: short for `models: [NAME]`. Give one or the other."
     )
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
-        "auto",
-        json_schema_extra={"accepted": "auto, cpu, cuda or cuda:N"},
-        description="Where models compute.",
+    device: Device = Field("auto", description="Where models compute.")
+    trigger: Trigger = Field(
+        "both",
+        description="What makes models forecast anew: `interval`, time that has passed; "
+        "`measurement`, each new measurement; `both`, whichever comes first.",
     )
-    inference_interval: Seconds = Field(5.0, description="Time between forecasts.")
+    inference_interval: Seconds = Field(
+        5.0,
+        description="Time between forecasts. A model that takes longer, or more than "
+        "`workers.max_duty` allows, is asked less often.",
+    )
     prediction_horizon: Seconds = Field(64.0, description="How far ahead forecasts reach.")
     step: Seconds = Field(4.0, description="Sampling step of contexts and forecasts.")
-    context_length: int = Field(512, ge=4, le=16384, description="Samples in a context.")
+    context_length: ContextLength = Field(512, description="Samples in a context.")
     timeout_seconds: Seconds = Field(
-        4.0, description="Deadline of one forecast; a model that misses it is left out that time."
+        4.0,
+        description="Deadline of one forecast; a model that misses it is left out that time, and "
+        "asked less often.",
+    )
+    overrides: dict[str, ModelTerms] = Field(
+        default={},
+        json_schema_extra=_mapping_of(ModelTerms),
+        description="What holds for single models of this loop instead, by name: "
+        "`{toto: {inference_interval: 60, timeout_seconds: 20}}`.",
     )
 
     @model_validator(mode="before")
@@ -202,6 +245,10 @@ class Predictor(Section):
     def horizon_steps(self) -> int:
         """Number of steps that cover the horizon."""
         return max(1, round(self.prediction_horizon / self.step))
+
+    def for_model(self, name: str) -> Predictor:
+        """This loop as it is for one model: its overrides take the place of what holds for all."""
+        return _overridden(self, self.overrides.get(name))
 
 
 class LongTerm(Predictor):
@@ -277,6 +324,35 @@ class History(Section):
     )
 
 
+class WorkerTerms(Section):
+    """How the worker of one model is run otherwise than the others."""
+
+    device: Device | None = Field(None, description="Where it computes, in place of the loops'.")
+    threads: Threads | None = Field(None, description="Its CPU threads.")
+    cpu_affinity: list[Cpu] | None = Field(None, description="CPUs it may run on.")
+    niceness: Niceness | None = Field(None, description="How far it stands back.")
+    max_duty: Duty | None = Field(None, description="How much of a core it may use.")
+    memory_limit_mb: MemoryLimit | None = Field(None, description="Its limit of resident memory.")
+
+
+def _tcp_address(text: str) -> str:
+    parts = re.fullmatch(r"tcp://([^\s/@:]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", text)
+    if parts is None or not 0 < int(parts[2]) < 2**16:
+        raise ValueError("the connection is always encrypted, and its address tcp://HOST:PORT")
+    return text
+
+
+class Remote(Section):
+    """A server of models on another machine (`chronotick worker serve`)."""
+
+    address: Annotated[str, AfterValidator(_tcp_address)] = Field(
+        description="Where it listens: tcp://HOST:PORT."
+    )
+    server_key: FilePath | None = Field(
+        None, description="File of its public key; null: HOST.pub in the directory of keys."
+    )
+
+
 class Workers(Section):
     """Processes of models that need an environment of their own."""
 
@@ -294,10 +370,22 @@ class Workers(Section):
         default=False,
         description="Never let a model or uv use the network (HF_HUB_OFFLINE, UV_OFFLINE).",
     )
-    threads: int = Field(1, ge=1, le=64, description="CPU threads of each worker.")
-    memory_limit_mb: int | None = Field(
+    threads: Threads = Field(1, description="CPU threads of each worker.")
+    cpu_affinity: list[Cpu] = Field(
+        default=[], description="CPUs workers may run on, by number; empty: those of the daemon."
+    )
+    niceness: Niceness = Field(
+        10,
+        description="How far workers stand back when CPUs are short (nice value), so that they "
+        "never delay publication.",
+    )
+    max_duty: Duty = Field(
+        0.2,
+        description="How much of a core a worker may use in the long run: after an answer that "
+        "took L seconds on its threads it is left alone for L * (threads / max_duty - 1).",
+    )
+    memory_limit_mb: MemoryLimit | None = Field(
         None,
-        ge=64,
         json_schema_extra=_unit("MiB"),
         description="Resident memory at which a worker is restarted. null: no limit.",
     )
@@ -308,6 +396,30 @@ class Workers(Section):
         default={},
         description="Weights by model name: a hub id (`org/name[@revision]`) or a directory.",
     )
+    overrides: dict[str, WorkerTerms] = Field(
+        default={},
+        json_schema_extra=_mapping_of(WorkerTerms),
+        description="What holds for the workers of single models instead, by name: "
+        "`{toto: {threads: 2, cpu_affinity: [1], memory_limit_mb: 3000, device: cpu}}`.",
+    )
+
+    remote: dict[str, Remote] = Field(
+        default={},
+        json_schema_extra=_mapping_of(Remote),
+        description="Models served by another machine, by name: "
+        "`{ttm: {address: 'tcp://gpu-host:7411', server_key: FILE}}`. Without `server_key` the "
+        "server's public key is in `HOST.pub` in the directory `keys`.",
+    )
+    keys: FilePath = Field(
+        default_factory=lambda: data_dir() / "keys",
+        json_schema_extra=_shown("~/.local/share/chronotick/keys"),
+        description="Directory of this machine's keys for remote workers (`chronotick worker "
+        "keygen`) and of the public keys of servers.",
+    )
+
+    def for_model(self, name: str) -> Workers:
+        """This section as it is for one model: its overrides in place of what holds for all."""
+        return _overridden(self, self.overrides.get(name))
 
 
 class Control(Section):
@@ -338,6 +450,11 @@ class Process(Section):
     cpu_affinity: list[Cpu] = Field(
         default=[], description="CPUs the daemon may run on, by number; empty: all."
     )
+
+
+def _overridden(section: _AnySection, terms: ModelTerms | WorkerTerms | None) -> _AnySection:
+    given = terms.model_dump(exclude_none=True) if terms is not None else {}
+    return section.model_copy(update={k: v for k, v in given.items() if hasattr(section, k)})
 
 
 class Config(Section):

@@ -32,7 +32,7 @@ from chronotick.daemon.steering import Steering
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.zoo import Zoo, wanted
 from chronotick.ntp import Measurement, NtpMonitor
-from chronotick.plugin.registry import Plugins, UnknownModel
+from chronotick.plugin.registry import Discovery, PluginProblem, Plugins, UnknownModel
 from chronotick.shm.clocks import raw_ns as raw_now_ns
 from chronotick.shm.clocks import suspended_ns
 from chronotick.shm.writer import RecordWriter
@@ -49,18 +49,19 @@ class Daemon:
 
     Args:
         config: a valid configuration.
-        plugins: the installed models.
+        discovery: the installed models; those it does not know yet are used when it does.
         reload: returns the configuration anew, for SIGHUP.
 
     Raises:
         UnknownModel: the configuration names a model that no plugin provides.
     """
 
-    def __init__(self, config: Config, plugins: Plugins, reload: Callable[[], Config]) -> None:
-        wanted(config, plugins)
+    def __init__(self, config: Config, discovery: Discovery, reload: Callable[[], Config]) -> None:
+        self._discovery = discovery
         self.config = config
-        self.plugins = plugins
-        self.zoo = Zoo(plugins, config.control.socket.parent)
+        self.plugins = discovery.plugins
+        wanted(config, self.plugins)
+        self.zoo = Zoo(self.plugins, config.control.socket.parent)
         self._reload = reload
         self._loops: list[PredictionLoop] = []
         self._loop_tasks: list[asyncio.Task[None]] = []
@@ -77,7 +78,7 @@ class Daemon:
         self._event_loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._reloads: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
         async with contextlib.AsyncExitStack() as stack:
             self._handle_signals(stack)
             await self._open(stack)
@@ -122,12 +123,13 @@ class Daemon:
         self.publishing.start()
         tasks = [asyncio.create_task(work(), name=name) for name, work in self._work().items()]
         self._start_loops()
+        self._discovery.watch(self._on_plugins)
         sd_notify(f"READY=1\nMAINPID={os.getpid()}")
         stopping = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
         sd_notify("STOPPING=1")
         self.clockwork.save(read_clocks().raw_ns)
-        await _cancel([*self._reloads, *tasks, *self._loop_tasks, stopping])
+        await _cancel([*self._errands, *tasks, *self._loop_tasks, stopping])
         for task in done - {stopping}:
             task.result()  # raises what ended it
 
@@ -218,8 +220,27 @@ class Daemon:
         self._stop.set()
 
     def _on_reload(self, _number: signal.Signals) -> None:
-        self._reloads.add(task := asyncio.create_task(self._reload_in_turn()))
-        task.add_done_callback(self._reloads.discard)
+        self._run_errand(self._reload_in_turn())
+
+    def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
+        self._errands.add(task := asyncio.create_task(work))
+        task.add_done_callback(self._errands.discard)
+
+    def _on_plugins(self, plugins: Plugins) -> None:
+        """Take what plugins told after the start; in any thread."""
+        with contextlib.suppress(RuntimeError):  # the event loop has ended meanwhile
+            self._event_loop.call_soon_threadsafe(
+                lambda: self._run_errand(self._learn_in_turn(plugins))
+            )
+
+    async def _learn_in_turn(self, plugins: Plugins) -> None:
+        async with self._reloading:
+            for problem in set(plugins.problems) - set(self.plugins.problems):
+                log_problem(problem)
+            self.plugins = plugins
+            if self.zoo.learn(plugins, self.config):
+                await _cancel(self._loop_tasks)
+                self._start_loops()
 
     async def _reload_in_turn(self) -> None:
         async with self._reloading:
@@ -252,6 +273,11 @@ class Daemon:
         await _cancel(self._loop_tasks)
         await self.zoo.use(config)
         self._start_loops()
+
+
+def log_problem(problem: PluginProblem) -> None:
+    """Say in the log that a plugin is left out."""
+    _log.warning("plugin %s left out: %s %s", problem.name, problem.error, problem.hint)
 
 
 def _publisher(writer: RecordWriter, config: Config) -> Publisher:

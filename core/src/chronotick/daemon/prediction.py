@@ -1,23 +1,29 @@
 """The prediction loops: ask every model for the path of the clock, off the timing path.
 
-In-process models answer at once. Workers are asked concurrently and answer when they can; an
-answer to a question from before a disruption is dropped.
+In-process models answer at once. Each model in a worker is followed by a task of its own, at its
+own pace: a slow one delays nobody and is simply asked less often. An answer to a question from
+before a disruption is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from chronotick.clock import ContextWindow
 from chronotick.config.schema import Predictor
 from chronotick.daemon.timekeeper import Timekeeper
-from chronotick.daemon.zoo import RemoteModel
-from chronotick.models import LEVELS, InProcessModel, ModelFailedError, as_batch, as_path
+from chronotick.daemon.trigger import Trigger
+from chronotick.daemon.zoo import LocalModel, RemoteModel
+from chronotick.models import LEVELS, ModelFailedError, as_batch, as_path
 from chronotick.plugin.contract import Forecast, ModelSpec
-from chronotick.workers.errors import WorkerError
+from chronotick.workers.errors import DeadlineMissed, ForecastFailed, WorkerError
 from chronotick.workers.state import Phase
+
+READY_POLL_S = 0.5  # how often a worker that is not ready is looked at
 
 _log = logging.getLogger("chronotick.prediction")
 
@@ -41,7 +47,7 @@ class PredictionLoop:
         timekeeper: Timekeeper,
         *,
         read_raw_ns: Callable[[], int],
-        local: Sequence[InProcessModel],
+        local: Sequence[LocalModel],
         remote: Sequence[RemoteModel],
     ) -> None:
         self._name = name
@@ -50,85 +56,154 @@ class PredictionLoop:
         self._read_raw_ns = read_raw_ns
         self._local = local
         self._remote = remote
-        self._wake = asyncio.Event()
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._triggers: list[Trigger] = []
 
     def measured(self) -> None:
         """Forecast anew soon: there is a new measurement."""
-        self._wake.set()
+        for trigger in self._triggers:
+            trigger.measured()
 
     async def run(self) -> None:
-        """Forecast at every interval and after every measurement, until cancelled."""
+        """Forecast whenever the configuration says so, until cancelled."""
+        self._triggers.clear()
+        together = [m for m in self._local if m.spec.name not in self._config.overrides]
+        alone = [m for m in self._local if m.spec.name in self._config.overrides]
+        following = [self._follow_here(together, self._config)] if together else []
+        following += [self._follow_here([m], self._terms(m.spec)) for m in alone]
+        following += [self._follow(m, self._terms(m.spec)) for m in self._remote]
+        tasks = [asyncio.create_task(_guarded(work)) for work in following]
         try:
-            while True:
-                self.forecast()
-                self._wake.clear()
-                await self._pause()
+            await asyncio.gather(*tasks)
         finally:
-            for task in list(self._asking.values()):
+            for task in tasks:
                 task.cancel()
 
-    async def _pause(self) -> None:
-        """Wait for the interval or a measurement, whichever is first.
-
-        Not with ``wait_for``: before Python 3.12 it can swallow a cancellation.
-        """
-        waking = asyncio.create_task(self._wake.wait())
-        try:
-            await asyncio.wait({waking}, timeout=self._config.inference_interval)
-        finally:
-            waking.cancel()
-
-    def forecast(self) -> None:
-        """Ask all models now; those in workers answer later."""
-        window = self._timekeeper.window(self._config, self._read_raw_ns())
+    def forecast(self, models: Sequence[LocalModel], terms: Predictor) -> None:
+        """Ask models that run here, now."""
+        window = self._timekeeper.window(terms, self._read_raw_ns())
         if window is None:
             return
-        for local in self._local:
-            self._ask_here(local, window)
-        for remote in self._remote:
-            name = remote.spec.name
-            # One question of this loop at a time: the other loop asks the same worker.
-            if self._is_ready(remote, window) and name not in self._asking:
-                self._asking[name] = asyncio.create_task(self._ask(remote, window))
+        for model in models:
+            self._ask_here(model, terms, window)
 
-    def _is_ready(self, remote: RemoteModel, window: ContextWindow) -> bool:
-        enough = window.measured >= remote.spec.min_context
-        return enough and remote.worker.state.phase is Phase.READY
+    def _terms(self, spec: ModelSpec) -> Predictor:
+        return self._config.for_model(spec.name)
 
-    def _ask_here(self, model: InProcessModel, window: ContextWindow) -> None:
+    def _new_trigger(self, terms: Predictor) -> Trigger:
+        trigger = Trigger(terms)
+        self._triggers.append(trigger)
+        return trigger
+
+    async def _follow_here(self, models: Sequence[LocalModel], terms: Predictor) -> None:
+        trigger = self._new_trigger(terms)
+        while True:
+            asked_s = _now_s()
+            trigger.arm()
+            self.forecast(models, terms)
+            await trigger.wait(asked_s)
+
+    async def _follow(self, model: RemoteModel, terms: Predictor) -> None:
+        trigger = self._new_trigger(terms)
+        while True:
+            await asyncio.sleep(model.pace.wait_s(self._name, _now_s()))
+            async with model.turn:  # the other loop asks the same worker: in turn, first come first
+                await self._until_free(model)
+                asked_s = _now_s()
+                trigger.arm()
+                await self._ask(model, terms)
+            await trigger.wait(asked_s)
+
+    async def _until_free(self, model: RemoteModel) -> None:
+        """Wait until the worker is there, has nothing to do and has rested."""
+        while True:
+            await model.worker.until_idle()
+            rest_s = model.pace.rest_s(_now_s())
+            if rest_s > 0:
+                await asyncio.sleep(rest_s)
+            elif model.worker.state.phase is Phase.READY:
+                return
+            else:
+                await asyncio.sleep(READY_POLL_S)
+
+    def _ask_here(self, local: LocalModel, terms: Predictor, window: ContextWindow) -> None:
+        model, page = local.model, local.ledger.page(self._name)
+        page.asked_s.append(_now_s())
         batch = as_batch(window, model.info.max_context)
         try:
-            forecast, latency_s = model.forecast(batch, self._config.horizon_steps, LEVELS)
+            forecast, latency_s = model.forecast(batch, terms.horizon_steps, LEVELS)
         except ModelFailedError:
             _log.exception("no forecast")
             return
-        self._take(model.spec, window, forecast, latency_s)
+        page.latencies_s.append(latency_s)
+        if self._take(local.spec, window, forecast, latency_s):
+            page.taken_s = _now_s()
 
-    async def _ask(self, model: RemoteModel, window: ContextWindow) -> None:
-        loop = asyncio.get_running_loop()
-        generation, started = self._timekeeper.generation, loop.time()
-        info = model.worker.state.info
-        context = info.max_context if info else model.spec.max_context
-        horizon = min(self._config.horizon_steps, info.max_horizon if info else 1)
+    async def _ask(self, model: RemoteModel, terms: Predictor) -> None:
+        window = self._timekeeper.window(terms, self._read_raw_ns())
+        if window is None or window.measured < model.spec.min_context:
+            return
+        generation, asked_s = self._timekeeper.generation, _now_s()
+        page = model.ledger.page(self._name)
+        page.asked_s.append(asked_s)
         try:
-            forecast = await model.worker.forecast(
-                as_batch(window, context), horizon, LEVELS, self._config.timeout_seconds
-            )
+            forecast = await _forecast(model, terms, window)
+        except DeadlineMissed:
+            await self._wait_for_the_late(model, terms, asked_s)
+            return
         except WorkerError as error:
+            if isinstance(error, ForecastFailed):
+                model.pace.busy(asked_s, _now_s())
             _log.debug("%s: no forecast: %s", model.spec.name, error)  # the worker logs changes
             return
-        finally:
-            del self._asking[model.spec.name]
-        if generation == self._timekeeper.generation:
-            self._take(model.spec, window, forecast, loop.time() - started)
+        answered_s = _now_s()
+        model.pace.busy(asked_s, answered_s)
+        model.pace.answered(self._name)
+        page.latencies_s.append(answered_s - asked_s)
+        if generation == self._timekeeper.generation and self._take(
+            model.spec, window, forecast, answered_s - asked_s
+        ):
+            page.taken_s = answered_s
+
+    async def _wait_for_the_late(
+        self, model: RemoteModel, terms: Predictor, asked_s: float
+    ) -> None:
+        """See a missed deadline through: nobody else is to ask meanwhile, and its time counts."""
+        page = model.ledger.page(self._name)
+        page.misses += 1
+        model.pace.missed(self._name, _now_s(), terms.inference_interval)
+        _log.debug("%s: missed its deadline of %g s", model.spec.name, terms.timeout_seconds)
+        answered = await model.worker.until_idle()
+        model.pace.busy(asked_s, _now_s())
+        if answered:
+            page.latencies_s.append(_now_s() - asked_s)
 
     def _take(
         self, spec: ModelSpec, window: ContextWindow, forecast: Forecast, latency_s: float
-    ) -> None:
+    ) -> bool:
         try:
             path = as_path(spec.name, self._name, window, forecast, latency_s)
         except ValueError as error:
             _log.warning("%s: forecast dropped: %s", spec.name, error)
-            return
+            return False
         self._timekeeper.forecast(path)
+        return True
+
+
+async def _forecast(model: RemoteModel, terms: Predictor, window: ContextWindow) -> Forecast:
+    info = model.worker.state.info
+    context = info.max_context if info else model.spec.max_context
+    horizon = min(terms.horizon_steps, info.max_horizon if info else 1)
+    batch = as_batch(window, context)
+    return await model.worker.forecast(batch, horizon, LEVELS, terms.timeout_seconds)
+
+
+async def _guarded(following: Coroutine[Any, Any, None]) -> None:
+    """Let a mistake in following one model end that, and nothing else."""
+    try:
+        await following
+    except Exception:  # noqa: BLE001 - it is logged whole
+        _log.exception("a model is asked no more, by a mistake; the others and the clock go on")
+
+
+def _now_s() -> float:
+    return time.monotonic()  # the event loop's clock, and there without one

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from chronotick.clock import read_clocks
+from chronotick.daemon.punctuality import punctuality
 from chronotick.daemon.status import words
 from chronotick.ntp import SourceReport
 from chronotick.shm.clocks import raw_ns as raw_now_ns
@@ -88,7 +89,9 @@ class Reporter:
             else {}
         )
         report = daemon.zoo.report()
+        kept = punctuality(daemon.zoo, daemon.config)
         for name, entry in report.items():
+            entry.update(kept.get(name, {}))
             member = members.get(name)
             entry["weight"] = member.weight if member else 0.0
             entry["reason"] = member.reason if member else "no forecast yet"
@@ -140,8 +143,13 @@ class Reporter:
             for name, entry in daemon.zoo.report().items()
             if entry.get("last_error") and (entry["state"] != "ready" or not entry.get("answers"))
         ]
+        late = [
+            f"model {name}: {told}"
+            for name, entry in punctuality(daemon.zoo, daemon.config).items()
+            for told in entry["advice"]
+        ]
         history = daemon.memory.report()["problem"]
-        return [*daemon.memory.messages, *([history] if history else []), *plugins, *models]
+        return [*daemon.memory.messages, *([history] if history else []), *plugins, *models, *late]
 
 
 def _time(record: Record, raw_ns: int) -> dict[str, Any]:

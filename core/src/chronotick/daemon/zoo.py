@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chronotick.config.schema import Config, Predictor
+from chronotick.daemon.ledger import Ledger
+from chronotick.daemon.pace import Pace
 from chronotick.fusion.fuse import BASELINE
 from chronotick.models import InProcessModel
-from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelSpec
-from chronotick.plugin.registry import Plugins
+from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelInfo, ModelSpec
+from chronotick.plugin.registry import Plugins, UnknownModel
 from chronotick.workers.state import Phase
 
 if TYPE_CHECKING:
+    from chronotick.workers.interface import AnyWorker
     from chronotick.workers.supervisor import WorkerPool
-    from chronotick.workers.worker import Worker
 
 OWN = "chronotick "  # origin of the built-in models: distribution and version
 
@@ -25,11 +28,44 @@ _log = logging.getLogger("chronotick.models")
 
 
 @dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model that runs here, and what asking it was like."""
+
+    model: InProcessModel
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Its specification."""
+        return self.model.spec
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """A model and the worker it runs in."""
+    """A model and the worker it runs in.
+
+    Attributes:
+        spec: its specification.
+        worker: its worker.
+        pace: when it may be asked again.
+        turn: held by the loop that asks it; both loops ask the same worker.
+        ledger: what asking it was like.
+    """
 
     spec: ModelSpec
-    worker: Worker
+    worker: AnyWorker
+    pace: Pace
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A model, what it said when it was loaded (``None``: not yet), and what asking it was like."""
+
+    spec: ModelSpec
+    info: ModelInfo | None
+    ledger: Ledger
 
 
 class Zoo:
@@ -43,8 +79,9 @@ class Zoo:
     def __init__(self, plugins: Plugins, runtime_dir: Path) -> None:
         self._plugins = plugins
         self._runtime_dir = runtime_dir
-        self._local: dict[str, InProcessModel] = {}
+        self._local: dict[str, LocalModel] = {}
         self._broken: dict[str, str] = {}
+        self._awaited: set[str] = set()  # names that a plugin may yet provide
         self._remote: dict[str, RemoteModel] = {}
         self._pool: WorkerPool | None = None
 
@@ -64,8 +101,25 @@ class Zoo:
         self._broken = {}
         for name in specs.keys() - self._local.keys() - self._remote.keys():
             self._try_to_start(specs[name], config)
+        self._awaited = every_name(config) - specs.keys()
 
-    def local(self, predictor: Predictor) -> list[InProcessModel]:
+    def learn(self, plugins: Plugins, config: Config) -> bool:
+        """Take over what plugins have told since; models that were waited for are started.
+
+        Returns:
+            Whether any was.
+        """
+        self._plugins = plugins
+        known = sorted(self._awaited & plugins.models.keys())
+        for name in known:
+            self._try_to_start(plugins.models[name], config)
+        self._awaited -= set(known)
+        if not plugins.pending:
+            self._broken |= {name: _unknown(name, plugins) for name in self._awaited}
+            self._awaited = set()
+        return bool(known)
+
+    def local(self, predictor: Predictor) -> list[LocalModel]:
         """Models of a loop that run here."""
         return [self._local[name] for name in names(predictor) if name in self._local]
 
@@ -77,14 +131,22 @@ class Zoo:
     def ready(self) -> bool:
         """Whether every model answers."""
         ready = all(m.worker.state.phase is Phase.READY for m in self._remote.values())
-        return ready and not self._broken
+        return ready and not self._broken and not self._awaited
+
+    @property
+    def books(self) -> dict[str, Book]:
+        """What asking each model that was started was like."""
+        local = {n: Book(m.spec, m.model.info, m.ledger) for n, m in self._local.items()}
+        remote = {n: Book(m.spec, m.worker.state.info, m.ledger) for n, m in self._remote.items()}
+        return local | remote
 
     def report(self) -> dict[str, dict[str, Any]]:
         """What each model is doing, by name."""
         broken = {name: _broken_report(error) for name, error in self._broken.items()}
         local = {name: _local_report(model) for name, model in self._local.items()}
         remote = {name: _remote_report(model) for name, model in self._remote.items()}
-        return local | remote | broken
+        awaited = {name: _awaited_report(self._plugins) for name in self._awaited}
+        return local | remote | broken | awaited
 
     async def close(self) -> None:
         """End all workers."""
@@ -100,13 +162,17 @@ class Zoo:
 
     def _start(self, spec: ModelSpec, config: Config) -> None:
         if spec.environment is None and self._plugins.origins.get(spec.name, "").startswith(OWN):
-            self._local[spec.name] = InProcessModel(spec)
+            self._local[spec.name] = LocalModel(InProcessModel(spec))
             return
         if spec.environment is None:
             # Others' code might hang, and here nothing could end it.
             spec = replace(spec, environment=CURRENT_INTERPRETER)
         worker = self._started_pool(config).add(spec, device=_device(spec.name, config))
-        self._remote[spec.name] = RemoteModel(spec, worker)
+        terms = config.workers.for_model(spec.name)
+        # What another machine computes costs this one nothing: no rest is needed.
+        elsewhere = spec.name in config.workers.remote
+        duty = terms.threads if elsewhere else terms.max_duty
+        self._remote[spec.name] = RemoteModel(spec, worker, Pace(duty, terms.threads))
 
     def _started_pool(self, config: Config) -> WorkerPool:
         if self._pool is None:
@@ -123,22 +189,44 @@ def names(predictor: Predictor) -> list[str]:
     return list(dict.fromkeys([BASELINE, *predictor.models]))
 
 
+def every_name(config: Config) -> set[str]:
+    """Names of the models of both loops."""
+    return {*names(config.short_term), *names(config.long_term)}
+
+
 def wanted(config: Config, plugins: Plugins) -> Mapping[str, ModelSpec]:
     """Specifications of all models a configuration names.
+
+    While plugins are still being read, names that are not known yet are left out.
 
     Raises:
         UnknownModel: no plugin provides one of them.
     """
-    every: Iterable[str] = (*names(config.short_term), *names(config.long_term))
+    every: Iterable[str] = dict.fromkeys((*names(config.short_term), *names(config.long_term)))
+    if plugins.pending:
+        return {name: plugins.models[name] for name in every if name in plugins.models}
     return {name: plugins.find(name) for name in every}
 
 
+def _unknown(name: str, plugins: Plugins) -> str:
+    try:
+        plugins.find(name)
+    except UnknownModel as error:
+        return str(error)
+    return ""
+
+
 def _device(name: str, config: Config) -> str:
+    """Where a model computes: as its own worker's terms say, else as the first loop that has it."""
+    own = config.workers.overrides.get(name)
+    if own is not None and own.device is not None:
+        return own.device
     loops = (config.short_term, config.long_term)
     return next(loop.device for loop in loops if name in names(loop))
 
 
-def _local_report(model: InProcessModel) -> dict[str, Any]:
+def _local_report(local: LocalModel) -> dict[str, Any]:
+    model = local.model
     return {
         "state": "ready",
         "where": "in process",
@@ -155,11 +243,16 @@ def _broken_report(error: str) -> dict[str, Any]:
     return {"state": "broken", "where": "-", "title": "", "last_error": error}
 
 
+def _awaited_report(plugins: Plugins) -> dict[str, Any]:
+    detail = f"no plugin read so far provides it; being read: {', '.join(plugins.pending)}"
+    return {"state": "waiting", "where": "-", "title": "", "detail": detail, "last_error": ""}
+
+
 def _remote_report(model: RemoteModel) -> dict[str, Any]:
     state = model.worker.state
     return {
         "state": state.phase.value,
-        "where": f"worker {state.pid}" if state.pid else "worker",
+        "where": state.where,
         "title": model.spec.title,
         "detail": state.detail,
         "checkpoint": state.info.checkpoint if state.info else None,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerUnavailable,
     )
+    from chronotick.workers.leases import Lease, command
     from chronotick.workers.provision import build, provide
     from chronotick.workers.recipes import Plan, plan
     from chronotick.workers.state import Phase, WorkerState
@@ -29,6 +30,7 @@ _HOMES = {
     "DeadlineMissed": "errors",
     "EnvironmentProblem": "errors",
     "ForecastFailed": "errors",
+    "Lease": "leases",
     "Phase": "state",
     "Plan": "recipes",
     "Superseded": "errors",
@@ -39,6 +41,7 @@ _HOMES = {
     "WorkerState": "state",
     "WorkerUnavailable": "errors",
     "build": "provision",
+    "command": "leases",
     "list_environments": "environments",
     "plan": "recipes",
     "provide": "provision",
@@ -50,6 +53,7 @@ __all__ = [
     "DeadlineMissed",
     "EnvironmentProblem",
     "ForecastFailed",
+    "Lease",
     "Phase",
     "Plan",
     "Superseded",
@@ -60,6 +64,7 @@ __all__ = [
     "WorkerState",
     "WorkerUnavailable",
     "build",
+    "command",
     "list_environments",
     "plan",
     "provide",

@@ -1,29 +1,28 @@
 """The environments on disk: which are there, which are in use, which can go.
 
-An environment is a directory ``<recipe>-<hash>``; it counts from the moment its marker is there.
-Old ones stay until they are pruned, so going back to an earlier version costs nothing.
+An environment is a directory ``<recipe>-<hash>`` that holds packages and nothing of ours; it counts
+from the moment its marker is there. Environments, and the copies of our own code beside them,
+stay until they are pruned: going back to an earlier lock or plugin builds nothing.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import re
 import shutil
-import sys
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from chronotick.workers import guard
+from chronotick.workers.distributions import COPIES, MARKER
 from chronotick.workers.errors import EnvironmentProblem
 from chronotick.workers.recipes import Plan
 
-_MARKER: Final = ".complete"
-_POLL_S: Final = 0.2
+_OURS: Final = re.compile(r".+-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +33,12 @@ class BuiltEnvironment:
         path: its directory.
         complete: whether it was built to the end; nothing else is known otherwise.
         recipe, device: of what was built.
-        python: what it was built with, e.g. the path of an interpreter.
-        packages_key: equal in environments that hold the same installed packages.
+        python: what it was built with, implementation and version.
+        packages: how many distributions it holds.
+        installed_bytes: disk space of all its files, those shared with uv's cache included.
+        downloaded_bytes: what uv announced as downloads for it (files above 1 MiB).
+        build_s: how long building took, in seconds.
         created_s: when, in seconds since 1970.
-        code: our own distributions in it, name to version (empty: editable).
     """
 
     path: Path
@@ -45,137 +46,137 @@ class BuiltEnvironment:
     recipe: str = ""
     device: str = ""
     python: str = ""
-    packages_key: str = ""
+    packages: int = 0
+    installed_bytes: int = 0
+    downloaded_bytes: int = 0
+    build_s: float = 0.0
     created_s: float = 0.0
-    code: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def size_bytes(self) -> int:
+    def own_bytes(self) -> int:
         """Disk space that removing it would free: files shared with others do not count."""
         entries = (entry.lstat() for entry in self.path.rglob("*"))
         return sum(entry.st_blocks * 512 for entry in entries if entry.st_nlink == 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """An interpreter in use: ``prune`` leaves its environment alone until it is released."""
-
-    interpreter: Path
-    descriptor: int | None = None
-
-    def release(self) -> None:
-        """Allow the environment to be pruned."""
-        if self.descriptor is not None:
-            os.close(self.descriptor)
-
-
-def current_interpreter() -> Lease:
-    """Return the daemon's own interpreter, which nobody prunes."""
-    return Lease(Path(sys.executable))
-
-
-def lease(directory: Path) -> Lease:
-    """Mark an environment as in use by this process."""
-    descriptor = _open_lock(directory)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return Lease(directory / "bin" / "python", descriptor)
-
-
 def is_complete(directory: Path) -> bool:
-    """Tell whether an environment was built to the end."""
-    return (directory / _MARKER).is_file()
+    """Tell whether an environment was built to the end, and its interpreter is still there."""
+    return read_environment(directory).complete
 
 
-def mark_complete(plan: Plan) -> None:
+def take(directory: Path) -> int | None:
+    """Keep a complete environment from being pruned; returns the descriptor of the lock.
+
+    Raises:
+        FileNotFoundError: it is not there, or not complete.
+    """
+    if is_complete(directory):
+        held = guard.share(directory)
+        if is_complete(directory):
+            return held
+        if held is not None:  # pruned in between
+            os.close(held)
+    raise FileNotFoundError(directory)
+
+
+def mark_complete(
+    plan: Plan, *, downloaded_bytes: int = 0, build_s: float = 0.0
+) -> BuiltEnvironment:
     """Declare an environment built: the last thing its builder does."""
     about = BuiltEnvironment(
         path=plan.directory,
         complete=True,
         recipe=plan.recipe.recipe,
         device=plan.device,
-        python=str(plan.python),
-        packages_key=plan.packages_key,
+        python=plan.version,
+        packages=len(list(plan.directory.glob("lib/python*/site-packages/*.dist-info"))),
+        installed_bytes=_disk_bytes(plan.directory),
+        downloaded_bytes=downloaded_bytes,
+        build_s=round(build_s, 3),
         created_s=time.time(),
-        code={code.name: code.version for code in plan.code},
     )
     facts = {name: value for name, value in asdict(about).items() if name != "path"}
-    draft = plan.directory / f"{_MARKER}.draft"
+    draft = plan.directory / f"{MARKER}.draft"
     draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    draft.replace(plan.directory / _MARKER)
+    draft.replace(plan.directory / MARKER)
+    return about
+
+
+def read_environment(directory: Path) -> BuiltEnvironment:
+    """Return what is known of an environment; nothing where its marker is absent or damaged."""
+    try:
+        facts = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+        if (directory / "bin" / "python").exists():  # a link: Python itself may have gone
+            return BuiltEnvironment(path=directory, **facts)
+    except (OSError, ValueError, TypeError):
+        pass
+    return BuiltEnvironment(path=directory, complete=False)
 
 
 def list_environments(root: Path) -> tuple[BuiltEnvironment, ...]:
     """Return the environments below ``root``, half-built ones included, by name."""
-    if not root.is_dir():
-        return ()
-    return tuple(_read(path) for path in sorted(root.iterdir()) if path.is_dir())
+    return tuple(read_environment(path) for path in _directories(root))
+
+
+def superfluous(root: Path, keep: Collection[Path]) -> tuple[Path, ...]:
+    """Return the environments, and copies of our own code, that are not in ``keep``."""
+    return tuple(path for path in _everything(root) if path not in keep)
 
 
 def prune(root: Path, keep: Collection[Path]) -> tuple[Path, ...]:
-    """Remove the environments not in ``keep`` that nobody uses or builds; returns which."""
-    removed = []
-    for built in list_environments(root):
-        if built.path in keep:
-            continue
-        descriptor = _open_lock(built.path)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            # The marker first: what is left when we are interrupted is half built, not broken.
-            (built.path / _MARKER).unlink(missing_ok=True)
-            shutil.rmtree(built.path)
-            removed.append(built.path)
-        finally:
-            os.close(descriptor)
-    return tuple(removed)
+    """Remove the environments and copies of code not in ``keep`` that nobody uses or builds.
 
+    Lock files of those that are gone go too.
 
-@contextmanager
-def building(
-    directory: Path, cancelled: threading.Event, on_wait: Callable[[], None]
-) -> Iterator[None]:
-    """Hold the lock of an environment while it is built.
-
-    Args:
-        directory: of the environment.
-        cancelled: gives up waiting when set.
-        on_wait: called when another process holds the lock, once.
+    Returns:
+        The directories that were removed.
 
     Raises:
-        EnvironmentProblem: cancelled while another process was building it.
+        EnvironmentProblem: something may not be removed.
     """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _open_lock(directory)
     try:
-        if not _try_lock(descriptor):
-            on_wait()
-            while not _try_lock(descriptor):
-                if cancelled.wait(_POLL_S):
-                    raise EnvironmentProblem("", "waiting for it was cancelled.", "Start again.")
-        yield
+        removed = tuple(path for path in superfluous(root, keep) if _remove(path))
+        for parent in (root, root / COPIES):
+            _remove_locks(parent)
+    except OSError as error:
+        raise EnvironmentProblem(
+            "",
+            f"{error.filename or root} could not be removed: {error.strerror or error}.",
+            "Run the command as the user who owns that directory.",
+        ) from error
+    return removed
+
+
+def _everything(root: Path) -> Iterator[Path]:
+    yield from _directories(root)
+    yield from _directories(root / COPIES)
+
+
+def _directories(root: Path) -> list[Path]:
+    """List what has a name like ours: the root may be a directory that other things live in."""
+    found = root.iterdir() if root.is_dir() else ()
+    return sorted(path for path in found if _OURS.fullmatch(path.name) and path.is_dir())
+
+
+def _remove(directory: Path) -> bool:
+    descriptor = guard.claim(directory)
+    if descriptor is None:
+        return False
+    try:
+        # The marker first: what is left when we are interrupted is half built, not broken.
+        (directory / MARKER).unlink(missing_ok=True)
+        shutil.rmtree(directory)
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
     return True
 
 
-def _open_lock(directory: Path) -> int:
-    # Beside the directory, and never removed: a lock on a removed file guards nothing.
-    path = directory.with_name(f"{directory.name}.lock")
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _remove_locks(root: Path) -> None:
+    for path in root.glob(f"*{guard.SUFFIX}"):
+        directory = path.with_name(path.name.removesuffix(guard.SUFFIX))
+        if _OURS.fullmatch(directory.name) and not directory.exists():
+            guard.remove_lock(directory)
 
 
-def _read(path: Path) -> BuiltEnvironment:
-    try:
-        facts = json.loads((path / _MARKER).read_text(encoding="utf-8"))
-        return BuiltEnvironment(path=path, **facts)
-    except (OSError, ValueError, TypeError):
-        return BuiltEnvironment(path=path, complete=False)
+def _disk_bytes(directory: Path) -> int:
+    return sum(entry.lstat().st_blocks * 512 for entry in directory.rglob("*"))

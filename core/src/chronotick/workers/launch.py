@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final
 
 from chronotick.workers.child import Bootstrap
+from chronotick.workers.leases import Lease, command
 from chronotick.workers.output import OutputTail
+from chronotick.workers.standing import Standing, stand_back
 
 _INHERITED: Final = (
     "PATH",
@@ -125,19 +126,20 @@ class Launcher:
 
     async def launch(
         self,
-        interpreter: Path,
+        lease: Lease,
         bootstrap: Bootstrap,
         variables: Mapping[str, str],
         logger: logging.Logger,
+        standing: Standing = Standing(),  # noqa: B008 - immutable
     ) -> WorkerProcess:
         """Start a worker.
 
         Raises:
-            OSError: the interpreter cannot be executed.
+            OSError: the interpreter cannot be executed, or not with this standing.
         """
-        command = [str(interpreter), "-I", "-m", "chronotick.workers.child"]
+        line = command(lease, "chronotick.workers.child")
         loop = asyncio.get_running_loop()
-        starting = loop.run_in_executor(self._thread, _start, command, variables, bootstrap)
+        starting = loop.run_in_executor(self._thread, _start, line, variables, bootstrap, standing)
         try:
             popen = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -151,7 +153,10 @@ class Launcher:
 
 
 def _start(
-    command: Sequence[str], variables: Mapping[str, str], bootstrap: Bootstrap
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    bootstrap: Bootstrap,
+    standing: Standing,
 ) -> subprocess.Popen[bytes]:
     popen = subprocess.Popen(
         command,
@@ -164,6 +169,12 @@ def _start(
         bufsize=0,
     )
     assert popen.stdin is not None  # noqa: S101 - a pipe was asked for
+    try:
+        # The child imports nothing, and starts no thread, before it has read its bootstrap.
+        stand_back(popen.pid, standing)
+    except OSError:
+        _discard(popen)
+        raise
     with suppress(BrokenPipeError):  # it is dead already: the pidfd will tell
         popen.stdin.write(json.dumps(asdict(bootstrap)).encode() + b"\n")
     return popen

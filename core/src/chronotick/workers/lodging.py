@@ -6,11 +6,10 @@ import asyncio
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from chronotick.config.schema import Workers
 from chronotick.plugin.contract import ModelSpec
-from chronotick.workers.environments import Lease
+from chronotick.workers.leases import Lease
 from chronotick.workers.provision import provide
 
 
@@ -21,8 +20,10 @@ class Lodging:
         self._config = config
         self._lease: Lease | None = None
 
-    async def prepare(self, spec: ModelSpec, device: str, report: Callable[[str], None]) -> Path:
-        """Return the interpreter of the model's environment; cancelling this ends the building.
+    async def prepare(self, spec: ModelSpec, device: str, report: Callable[[str], None]) -> Lease:
+        """Return what the model's worker runs on; cancelling this ends the building.
+
+        The lease stays with the lodging: it is not the caller's to release.
 
         Args:
             spec: of the model.
@@ -56,7 +57,7 @@ class Lodging:
             raise
         self.leave()
         self._lease = lease
-        return lease.interpreter
+        return lease
 
     def leave(self) -> None:
         """Allow the environment to be pruned."""

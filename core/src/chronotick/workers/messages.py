@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.plugin.contract import ContextBatch, Forecast
+from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
 
 PROTOCOL: Final = (1, 1)
 """Lowest and highest protocol version spoken here."""
@@ -24,6 +24,20 @@ LOAD_REQUEST: Final = 0
 Arrays = Mapping[str, NDArray[Any]]
 _COVARIATE: Final = "covariate:"
 _FLOAT64: Final = np.dtype(np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attach:
+    """Daemon to a server of models, first: what I want and which protocol versions I speak.
+
+    The server's HELLO repeats ``token``; ``clock`` names the asking machine in the server's log.
+    """
+
+    TAG: ClassVar[str] = "ATTACH"
+    protocol: tuple[int, int]
+    model: str
+    token: str
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +123,9 @@ class Result:
 class Failed:
     """Worker to daemon: no answer to this request, and why.
 
-    ``kind`` is ``load``, ``exception``, ``invalid`` (an answer no forecast can be), ``expired``
-    or ``cancelled``. ``retryable`` is false when trying again cannot help.
+    ``kind`` is ``load``, ``exception``, ``invalid`` (an answer no forecast can be), ``expired``,
+    ``cancelled`` or, from a server only, ``superseded`` and ``unavailable``. ``retryable`` is false
+    when trying again cannot help.
     """
 
     TAG: ClassVar[str] = "FAILED"
@@ -145,7 +160,8 @@ class Bye:
 
 
 Message = (
-    Hello
+    Attach
+    | Hello
     | Welcome
     | Refuse
     | Loading
@@ -158,6 +174,7 @@ Message = (
     | Bye
 )
 MESSAGES: Final[tuple[type[Message], ...]] = (
+    Attach,
     Hello,
     Welcome,
     Refuse,
@@ -220,6 +237,26 @@ def batch_of(request: ForecastRequest) -> ContextBatch:
         step_s=request.step_s,
         trend_covariance=trend,
         covariates=covariates,
+    )
+
+
+def info_of(ready: Ready) -> ModelInfo:
+    """Take what a model says of itself out of READY.
+
+    Raises:
+        ValueError: with these limits it could be asked nothing.
+    """
+    if ready.max_context < 1 or ready.max_horizon < 1:
+        raise ValueError(
+            f"max_context {ready.max_context} and max_horizon {ready.max_horizon} "
+            "in READY must be 1 or more"
+        )
+    return ModelInfo(
+        checkpoint=ready.checkpoint,
+        device=ready.device,
+        max_context=ready.max_context,
+        max_horizon=ready.max_horizon,
+        parameters=ready.parameters,
     )
 
 

@@ -1,34 +1,29 @@
-"""Building a model's environment."""
+"""Providing what a model's worker runs on: an environment, built if need be, and our own code."""
 
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelSpec
-from chronotick.workers import distributions
+from chronotick.workers.distributions import OwnCode, bring_all, release
 from chronotick.workers.environments import (
     BuiltEnvironment,
-    Lease,
-    building,
-    current_interpreter,
     is_complete,
-    lease,
-    list_environments,
-    mark_complete,
+    read_environment,
+    take,
 )
 from chronotick.workers.errors import EnvironmentProblem
-from chronotick.workers.recipes import Plan, plan
+from chronotick.workers.guard import claimed
+from chronotick.workers.installation import install
+from chronotick.workers.leases import Lease
+from chronotick.workers.recipes import Plan, code_of, plan
 from chronotick.workers.uv import Progress, Uv, UvFailed, find_uv
-
-_RUNTIME_MODULE = "chronotick.workers.serve"
-_SMOKE_TIMEOUT_S = 300
 
 logger = logging.getLogger(__name__)
 
@@ -43,15 +38,16 @@ def provide(
     progress: Progress | None = None,
     cancelled: threading.Event | None = None,
 ) -> Lease:
-    """Return the interpreter a model's worker runs on; its environment is built if need be.
+    """Return what a model's worker runs on; its environment is built if need be.
 
-    Takes seconds to minutes when it builds: not for an event loop's own thread.
+    Takes seconds to minutes when it builds: not for an event loop's own thread. Models with the
+    same recipe share an environment; ChronoTick and the plugin are not in it, but come as paths.
 
     Args:
         spec: of the model.
         root: directory of all environments.
         device: ``auto``, ``cpu`` or ``cuda[:n]``.
-        allowed: whether it may be built.
+        allowed: whether the environment may be built.
         offline: never use the network.
         progress: told what is being done.
         cancelled: ends the work soon after it is set.
@@ -60,10 +56,13 @@ def provide(
         EnvironmentProblem: it is not built and may not, or cannot, be built.
     """
     if spec.environment == CURRENT_INTERPRETER:
-        return current_interpreter()
+        return _lease(spec, Path(sys.executable), code_of(spec, but_installed=True), root)
     stop = cancelled or threading.Event()
-    wanted = plan(spec, root, device, partial(_find_python, spec, offline, stop))
-    if not is_complete(wanted.directory):
+    wanted = plan(spec, root, device, python_finder(spec, offline=offline, cancelled=stop))
+    while True:
+        with suppress(FileNotFoundError):
+            held = take(wanted.directory)
+            return _lease(spec, wanted.interpreter, wanted.code, root, (held,))
         if not allowed:
             raise EnvironmentProblem(
                 wanted.recipe.recipe,
@@ -71,7 +70,6 @@ def provide(
                 f"Run: chronotick envs sync {spec.name}",
             )
         build(wanted, offline=offline, progress=progress, cancelled=stop)
-    return lease(wanted.directory)
 
 
 def build(
@@ -80,12 +78,11 @@ def build(
     offline: bool = False,
     progress: Progress | None = None,
     cancelled: threading.Event | None = None,
-) -> None:
+) -> BuiltEnvironment:
     """Build an environment unless it is there.
 
-    Only one process builds it; others wait for that one. Packages are linked from an environment
-    that holds the same ones, where there is one: a new version of our own code costs no download
-    and no disk.
+    Only one process builds it; others wait for that one. What fails leaves nothing behind but
+    uv's cache, so the next attempt does not download twice.
 
     Raises:
         EnvironmentProblem: what failed, whose fault it is and what to run.
@@ -94,132 +91,74 @@ def build(
     tell = partial(_tell, plan, progress)
     waiting = partial(tell, "waiting", "another process builds it")
     try:
-        with building(plan.directory, stop, waiting):
+        with claimed(plan.directory, stop, waiting) as lock:
             if is_complete(plan.directory):
-                return
-            _fill(plan, Uv(program=find_uv(), offline=offline, cancelled=stop), tell)
-            mark_complete(plan)
+                return read_environment(plan.directory)
+            uv = Uv(program=find_uv(), offline=offline, cancelled=stop, inherits=(lock,))
+            built = install(plan, uv, tell)
     except UvFailed as failure:
         raise failure.explain(plan.recipe.recipe, plan.model) from failure
     except OSError as error:
-        raise EnvironmentProblem(
-            plan.recipe.recipe,
-            f"{error.strerror or error} ({error.filename or plan.directory}).",
-            f"Free space or correct permissions, then run: chronotick envs sync {plan.model}",
-        ) from error
-    tell("done", str(plan.directory))
+        raise _storage_problem(plan.recipe.recipe, plan.model, plan.directory, error) from error
+    tell("done", describe(built))
+    return built
 
 
-def _fill(plan: Plan, uv: Uv, tell: Progress) -> None:
-    shutil.rmtree(plan.directory, ignore_errors=True)  # half built by someone who died
-    tell("python", f"making an environment with {plan.python}")
-    uv.make_environment(plan.directory, str(plan.python))
-    site_packages = next(plan.directory.glob("lib/python*/site-packages"))
-    twin = _twin(plan)
-    if twin is not None:
-        tell("packages", f"linking those of {twin.path.name}")
-        _link_packages(twin.path, site_packages)
-    else:
-        _install_packages(plan, uv, tell)
-    distributions.install(plan.code, site_packages, plan.directory / "code")
-    modules = [_RUNTIME_MODULE]
-    if twin is None and plan.recipe.smoke_import:
-        modules.append(plan.recipe.smoke_import)
-    tell("check", f"importing {' and '.join(modules)}")
-    _smoke_test(plan, modules)
+def python_finder(
+    spec: ModelSpec, *, offline: bool, cancelled: threading.Event, download: bool = True
+) -> Callable[[str], Path]:
+    """Return what looks for an interpreter in a version range, for :func:`plan`.
 
-
-def _install_packages(plan: Plan, uv: Uv, tell: Progress) -> None:
-    for requirement in plan.recipe.preinstall:
-        _preinstall(plan, uv, requirement, tell)
-    lock = plan.directory / f"{plan.recipe.recipe}.lock"
-    lock.write_text(plan.lock, encoding="utf-8")
-    tell("packages", f"installing {plan.lock.count('==')} packages")
-    uv.install_locked(plan.interpreter, lock)
-    uv.check(plan.interpreter)
-
-
-def _preinstall(plan: Plan, uv: Uv, requirement: str, tell: Progress) -> None:
-    """Install a requirement whose build depends on the machine (torch).
-
-    A wheel in UV_FIND_LINKS is the machine owner's choice and comes first. Then the build for
-    this kind of device from its makers' own index, and last whatever the package index has.
+    Args:
+        spec: of the model, to be named when there is none.
+        offline: never use the network.
+        cancelled: ends the search soon after it is set.
+        download: whether a missing one is installed by uv.
     """
-    tell("packages", f"installing {requirement} from UV_FIND_LINKS")
-    with suppress(UvFailed):
-        uv.install_local(plan.interpreter, requirement)
-        return
-    if not uv.offline:
-        backend = "cpu" if plan.device == "cpu" else "auto"
-        tell("packages", f"downloading {requirement} for {plan.device}")
-        with suppress(UvFailed):
-            uv.install(plan.interpreter, requirement, backend)
-            return
-    tell("packages", f"installing {requirement} from the package index (may be gigabytes of CUDA)")
+
+    def find(versions: str) -> Path:
+        uv = Uv(program=find_uv(), offline=offline, cancelled=cancelled)
+        try:
+            return uv.find_python(versions, download=download)
+        except UvFailed as failure:
+            recipe = spec.environment.recipe if spec.environment else ""
+            raise failure.explain(recipe, spec.name) from failure
+
+    return find
+
+
+def describe(built: BuiltEnvironment) -> str:
+    """Say how large an environment is and what building it took."""
+    words = f"{built.packages} packages, {built.installed_bytes / 1e6:.0f} MB on disk"
+    if built.downloaded_bytes:
+        words += f", {built.downloaded_bytes / 1e6:.0f} MB downloaded"
+    return f"{words}, {built.build_s:.1f} s"
+
+
+def _lease(
+    spec: ModelSpec,
+    interpreter: Path,
+    codes: Iterable[OwnCode],
+    root: Path,
+    held: tuple[int | None, ...] = (),
+) -> Lease:
+    """Bring code to an interpreter; what is held is released if that fails."""
     try:
-        uv.install(plan.interpreter, requirement)
-    except UvFailed as failure:
-        problem = failure.explain(plan.recipe.recipe, plan.model)
-        raise EnvironmentProblem(
-            plan.recipe.recipe,
-            f"UV_FIND_LINKS has no {requirement}, and {problem.problem}",
-            problem.hint,
-        ) from failure
-
-
-def _twin(plan: Plan) -> BuiltEnvironment | None:
-    """Find an environment with the same packages: only our own code differs."""
-    built = list_environments(plan.directory.parent)
-    same = (item for item in built if item.complete and item.packages_key == plan.packages_key)
-    return next(same, None)
-
-
-def _link_packages(source: Path, site_packages: Path) -> None:
-    held = lease(source)  # not to be pruned meanwhile
-    try:
-        origin = next(source.glob("lib/python*/site-packages"))
-        shutil.copytree(
-            origin,
-            site_packages,
-            copy_function=_link,
-            symlinks=True,
-            ignore=shutil.ignore_patterns(distributions.PATH_FILE),
-            dirs_exist_ok=True,
-        )
-    finally:
-        held.release()
-
-
-def _link(source: str, target: str) -> None:
-    with suppress(FileExistsError):  # a new environment is not quite empty
-        os.link(source, target)
-
-
-def _smoke_test(plan: Plan, modules: list[str]) -> None:
-    program = "".join(f"import {module}\n" for module in modules)
-    try:
-        subprocess.run(
-            [str(plan.interpreter), "-I", "-c", program],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_SMOKE_TIMEOUT_S,
-        )
-    except subprocess.SubprocessError as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip()[-800:]
-        raise EnvironmentProblem(
-            plan.recipe.recipe,
-            f"it was built, but {' or '.join(modules)} cannot be imported in it.",
-            f"This is a fault of the recipe: tell the author of model {plan.model}.\n{said}",
-        ) from error
-
-
-def _find_python(spec: ModelSpec, offline: bool, cancelled: threading.Event, versions: str) -> Path:
-    try:
-        return Uv(program=find_uv(), offline=offline, cancelled=cancelled).find_python(versions)
-    except UvFailed as failure:
+        paths, locks = bring_all(codes, root)
+    except OSError as error:
+        release(held)
         recipe = spec.environment.recipe if spec.environment else ""
-        raise failure.explain(recipe, spec.name) from failure
+        raise _storage_problem(recipe, spec.name, root, error) from error
+    taken = tuple(item for item in (*held, *locks) if item is not None)
+    return Lease(interpreter, paths, taken)
+
+
+def _storage_problem(recipe: str, model: str, place: Path, error: OSError) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        recipe,
+        f"{error.strerror or error} ({error.filename or place}).",
+        f"Free space or correct permissions, then run: chronotick envs sync {model}",
+    )
 
 
 def _tell(plan: Plan, progress: Progress | None, stage: str, message: str) -> None:

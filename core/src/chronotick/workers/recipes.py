@@ -12,44 +12,95 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from chronotick.plugin.contract import Environment, ModelSpec
-from chronotick.workers.distributions import OwnCode, own_code
+from chronotick.workers.distributions import OwnCode, is_installed, own_code
 from chronotick.workers.errors import EnvironmentProblem
 
 _DIGITS = 12
 
 
+@dataclass(frozen=True, slots=True)
+class RecipeFiles:
+    """The files of a recipe: data of the plugin's package.
+
+    Attributes:
+        directory: that holds them.
+        name: of the recipe.
+    """
+
+    directory: Path
+    name: str
+
+    @property
+    def requirements(self) -> Path:
+        """What people write (``.in``)."""
+        return self.directory / f"{self.name}.in"
+
+    @property
+    def lock(self) -> Path:
+        """What uv made of it: every package, by version and hash."""
+        return self.directory / f"{self.name}.lock"
+
+    @property
+    def overrides(self) -> Path:
+        """Optional: requirements that replace whatever packages say about the same names."""
+        return self.directory / f"{self.name}.overrides"
+
+    @property
+    def excludes(self) -> Path:
+        """Optional: names of packages that are left out though others require them."""
+        return self.directory / f"{self.name}.excludes"
+
+    def waived(self) -> frozenset[str]:
+        """Return the packages whose absence or version the recipe answers for itself."""
+        return frozenset(
+            name for path in (self.overrides, self.excludes) for name in requirement_names(path)
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """An environment that is wanted, built or not.
+    """An environment that is wanted, built or not, and the code that runs in it.
 
     Attributes:
         model: name of the model it is for.
         recipe: what goes in.
         lock: text of the hashed lock.
+        waived: packages whose absence or version the recipe answers for.
         python: interpreter to build with.
+        version: its implementation and version, e.g. ``"CPython 3.11.7"``.
         device: kind of device, ``cpu`` or ``cuda``.
-        packages_key: hash of all that the installed packages depend on.
-        code: our own distributions, which come on top.
-        directory: where it is, or will be.
+        directory: where the environment is, or will be; its name follows from lock, preinstalled
+            requirements, Python, platform and kind of device.
+        code: our own distributions, which are not part of it.
+        root: directory of all environments.
     """
 
     model: str
     recipe: Environment
     lock: str
+    waived: frozenset[str]
     python: Path
+    version: str
     device: str
-    packages_key: str
-    code: tuple[OwnCode, ...]
     directory: Path
+    code: tuple[OwnCode, ...]
+    root: Path
 
     @property
     def interpreter(self) -> Path:
         """The environment's own interpreter."""
         return self.directory / "bin" / "python"
+
+    @property
+    def used(self) -> frozenset[Path]:
+        """The directories this model lives on, below the root and elsewhere."""
+        return frozenset({self.directory, *(item.directory(self.root) for item in self.code)})
 
 
 def plan(spec: ModelSpec, root: Path, device: str, find_python: Callable[[str], Path]) -> Plan:
@@ -62,28 +113,45 @@ def plan(spec: ModelSpec, root: Path, device: str, find_python: Callable[[str], 
         find_python: asked for an interpreter in a version range when this one is outside it.
 
     Raises:
-        EnvironmentProblem: the plugin lacks its lock.
+        EnvironmentProblem: the plugin lacks its lock, or its own code cannot be told from others'.
         ValueError: the model has no recipe.
     """
     recipe = spec.environment
     if recipe is None or not recipe.recipe:
         raise ValueError(f"model {spec.name} needs no environment")
-    lock = read_lock(recipe, spec.name)
+    files = recipe_files(recipe, spec.name)
+    lock = _text(files, recipe, spec.name)
     python, version = _choose_python(recipe.python, find_python)
     kind = device_kind(device)
-    packages_key = _digest(lock, *recipe.preinstall, version, sysconfig.get_platform(), kind)
-    code = _own_code(spec)
-    key = _digest(packages_key, *(item.identity for item in code))
+    key = _digest(lock, *recipe.preinstall, version, sysconfig.get_platform(), kind)
     return Plan(
         model=spec.name,
         recipe=recipe,
         lock=lock,
+        waived=files.waived(),
         python=python,
+        version=version,
         device=kind,
-        packages_key=packages_key,
-        code=code,
         directory=root.absolute() / f"{recipe.recipe}-{key}",
+        code=code_of(spec),
+        root=root,
     )
+
+
+def recipe_files(recipe: Environment, model: str) -> RecipeFiles:
+    """Find the files of a recipe, in its package's data.
+
+    Raises:
+        EnvironmentProblem: there are none.
+    """
+    top, *rest = recipe.package.split(".")
+    spec = find_spec(top)  # of the top-level name: a deeper one would import its package
+    locations = spec.submodule_search_locations if spec is not None else None
+    for location in locations or ():
+        files = RecipeFiles(Path(location, *rest), recipe.recipe)
+        if files.lock.is_file() or files.requirements.is_file():
+            return files
+    raise _absent(recipe, model)
 
 
 def read_lock(recipe: Environment, model: str) -> str:
@@ -92,18 +160,16 @@ def read_lock(recipe: Environment, model: str) -> str:
     Raises:
         EnvironmentProblem: it is not there.
     """
-    top, *rest = recipe.package.split(".")
-    spec = find_spec(top)  # of the top-level name: a deeper one would import its package
-    locations = spec.submodule_search_locations if spec is not None else None
-    for location in locations or ():
-        path = Path(location, *rest, f"{recipe.recipe}.lock")
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    raise EnvironmentProblem(
-        recipe.recipe,
-        f"package {recipe.package} holds no {recipe.recipe}.lock.",
-        f"This is a fault of the plugin of model {model}: install it again, or tell its author.",
-    )
+    return _text(recipe_files(recipe, model), recipe, model)
+
+
+def requirement_names(path: Path) -> list[str]:
+    """Return the normalised names in a file of requirements; none where there is no file."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [canonicalize_name(Requirement(line).name) for line in lines if line]
 
 
 def device_kind(device: str) -> str:
@@ -112,9 +178,42 @@ def device_kind(device: str) -> str:
     return "cuda" if wanted and Path("/proc/driver/nvidia/version").exists() else "cpu"
 
 
-def _own_code(spec: ModelSpec) -> tuple[OwnCode, ...]:
+def _text(files: RecipeFiles, recipe: Environment, model: str) -> str:
+    try:
+        return files.lock.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _absent(recipe, model) from None
+
+
+def _absent(recipe: Environment, model: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        recipe.recipe,
+        f"package {recipe.package} holds no {recipe.recipe}.lock.",
+        f"This is a fault of the plugin of model {model}: install it again, or tell its author, "
+        f"who makes it with: chronotick envs lock {model}",
+    )
+
+
+def code_of(spec: ModelSpec, *, but_installed: bool = False) -> tuple[OwnCode, ...]:
+    """Return the distributions of ours that a model's worker needs, ChronoTick's first.
+
+    Args:
+        spec: of the model.
+        but_installed: without those that this interpreter finds by itself.
+
+    Raises:
+        EnvironmentProblem: some code cannot be told from other packages.
+    """
     packages = dict.fromkeys(("chronotick", spec.worker.partition(":")[0].split(".")[0]))
-    return tuple(own_code(package) for package in packages)
+    wanted = (name for name in packages if not (but_installed and is_installed(name)))
+    try:
+        return tuple(own_code(package) for package in wanted)
+    except (ModuleNotFoundError, RuntimeError) as error:
+        raise EnvironmentProblem(
+            spec.environment.recipe if spec.environment else "",
+            f"the code of model {spec.name} cannot be brought to its worker: {error}.",
+            "Run: pip install the plugin that brings it",
+        ) from error
 
 
 def _choose_python(versions: str, find_python: Callable[[str], Path]) -> tuple[Path, str]:

@@ -95,6 +95,7 @@ class Desk:
     tally: Tally = field(default_factory=Tally)
     in_flight: Request | None = None
     waiting: Request | None = None
+    _idlers: list[asyncio.Future[bool]] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
 
     def submit(
@@ -141,6 +142,16 @@ class Desk:
         else:
             self._accept(request, message)
         self._send_waiting()
+        if self.in_flight is None:
+            self._tell_idlers(answered=True)
+
+    async def until_idle(self) -> bool:
+        """Wait until nothing is in flight; false if that is so because the process is gone."""
+        if self.in_flight is None:
+            return True
+        idle: asyncio.Future[bool] = self.loop.create_future()
+        self._idlers.append(idle)
+        return await idle
 
     def abandon(self, reason: str) -> None:
         """Fail everything at once: the process is gone."""
@@ -148,6 +159,7 @@ class Desk:
             if request is not None:
                 request.fail(WorkerUnavailable(self.worker, reason))
         self.in_flight = self.waiting = None
+        self._tell_idlers(answered=False)
 
     def _accept(self, request: Request, result: Result) -> None:
         try:
@@ -177,6 +189,12 @@ class Desk:
         request, self.waiting = self.waiting, None
         if request is not None and not request.answer.done():
             self._send(request, self.loop.time())
+
+    def _tell_idlers(self, *, answered: bool) -> None:
+        idlers, self._idlers = self._idlers, []
+        for idle in idlers:
+            if not idle.done():  # its waiter may have been cancelled
+                idle.set_result(answered)
 
     def _expire(self, request: Request) -> None:
         if not request.answer.done():

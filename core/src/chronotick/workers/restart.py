@@ -6,6 +6,9 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
+
+_MOST_DOUBLINGS: Final = 32  # a server may be away for months: no float holds 2**1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class RestartPolicy:
             # breaker opens again at once.
             self._crashes = deque([now_s + self.rules.open_s] * (self.rules.crashes - 1))
             return Verdict(self.rules.open_s, open=True)
-        ceiling_s = min(self.rules.cap_s, self.rules.base_s * 2**self._attempt)
+        doublings = min(self._attempt, _MOST_DOUBLINGS)
+        ceiling_s = min(self.rules.cap_s, self.rules.base_s * 2**doublings)
         self._attempt += 1
         return Verdict(self.uniform(0.0, ceiling_s), open=False)

@@ -12,6 +12,7 @@ class Phase(Enum):
     """The stages of a worker's life."""
 
     BUILDING = "building"  # its environment is being built
+    CONNECTING = "connecting"  # a server on another machine is being connected to
     STARTING = "starting"  # the process runs and has not said HELLO
     LOADING = "loading"  # the model is being loaded
     READY = "ready"  # it answers forecasts
@@ -38,6 +39,7 @@ class WorkerState:
         requests, answers, failures, deadline_misses: counts since the daemon started.
         late_replies: answers that came after their deadline, and were dropped.
         retry_in_s: seconds until it is started again, in phases backoff and broken.
+        address: of the server it runs at, ``tcp://host:port``; empty: on this machine.
     """
 
     name: str
@@ -56,3 +58,11 @@ class WorkerState:
     deadline_misses: int = 0
     late_replies: int = 0
     retry_in_s: float | None = None
+    address: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where the model runs, for people."""
+        if self.address:
+            return self.address
+        return f"worker {self.pid}" if self.pid else "worker"

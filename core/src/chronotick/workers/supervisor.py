@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -14,10 +15,13 @@ from chronotick.config.schema import Workers
 from chronotick.plugin.contract import ModelSpec
 from chronotick.workers.child import Bootstrap
 from chronotick.workers.errors import UnknownWorker
+from chronotick.workers.interface import AnyWorker
 from chronotick.workers.launch import Launcher, WorkerProcess, worker_variables
+from chronotick.workers.leases import Lease
 from chronotick.workers.lodging import Lodging
 from chronotick.workers.messages import Message
 from chronotick.workers.restart import RestartRules
+from chronotick.workers.standing import Standing
 from chronotick.workers.state import WorkerState
 from chronotick.workers.terms import Order, Patience, Services
 from chronotick.workers.worker import Worker
@@ -59,18 +63,21 @@ class WorkerPool:
         self._patience = patience
         self._rules = rules or RestartRules()
         self._on_change = on_change
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, AnyWorker] = {}
         self._lodgings: dict[str, Lodging] = {}
         self._launcher: Launcher | None = None
         self._router: Router | None = None
 
     @property
-    def workers(self) -> Mapping[str, Worker]:
+    def workers(self) -> Mapping[str, AnyWorker]:
         """The workers by name of their model."""
         return MappingProxyType(self._workers)
 
-    def add(self, spec: ModelSpec, checkpoint: str = "", device: str = "auto") -> Worker:
+    def add(self, spec: ModelSpec, checkpoint: str = "", device: str = "auto") -> AnyWorker:
         """Start a worker; environment, process and weights follow in the background.
+
+        A model that the configuration says is served by another machine is connected to instead;
+        its weights and device are that machine's affair.
 
         Args:
             spec: of a model with an environment.
@@ -86,19 +93,37 @@ class WorkerPool:
             raise ValueError(f"model {spec.name} runs in the daemon: it needs no worker")
         if spec.name in self._workers:
             raise ValueError(f"model {spec.name} has a worker already")
+        remote = spec.name in self._config.remote
+        worker = self._distant(spec) if remote else self._local(spec, checkpoint, device)
+        self._workers[spec.name] = worker
+        worker.start()
+        return worker
+
+    def _local(self, spec: ModelSpec, checkpoint: str, device: str) -> Worker:
         patience = self._patience or Patience(start_s=self._config.start_timeout_seconds)
+        terms = self._config.for_model(spec.name)
         order = Order(
             spec=spec,
             checkpoint=_from_here(checkpoint or self._default_checkpoint(spec)),
             device=device,
-            threads=self._config.threads,
-            memory_limit_mb=self._config.memory_limit_mb,
+            threads=terms.threads,
+            memory_limit_mb=terms.memory_limit_mb,
         )
         lodging = Lodging(self._config)
-        worker = Worker(order, self._services(lodging), os.getpid(), patience, self._rules)
-        self._workers[spec.name], self._lodgings[spec.name] = worker, lodging
-        worker.start()
+        worker = Worker(order, self._services(lodging, terms), os.getpid(), patience, self._rules)
+        self._lodgings[spec.name] = lodging
         return worker
+
+    def _distant(self, spec: ModelSpec) -> AnyWorker:
+        from chronotick.workers.remote import RemoteWorker, route_of
+
+        return RemoteWorker(
+            spec.name,
+            route_of(spec.name, self._config),
+            self._patience or Patience(),
+            self._rules,
+            self._on_change or (lambda _state: None),
+        )
 
     async def remove(self, name: str) -> None:
         """Stop a worker (DRAIN, SIGTERM, SIGKILL) and forget it; then it can be added again.
@@ -115,7 +140,9 @@ class WorkerPool:
         await worker.stop()
         if self._workers.get(name) is worker:  # nobody else removed it meanwhile
             del self._workers[name]
-            self._lodgings.pop(name).leave()
+            lodging = self._lodgings.pop(name, None)
+            if lodging is not None:
+                lodging.leave()
 
     async def close(self) -> None:
         """Stop every worker (DRAIN, SIGTERM, SIGKILL) and close the socket."""
@@ -130,7 +157,7 @@ class WorkerPool:
         self._lodgings.clear()
         self._router = self._launcher = None
 
-    def _services(self, lodging: Lodging) -> Services:
+    def _services(self, lodging: Lodging, terms: Workers) -> Services:
         from chronotick.workers.router import (
             Router,
         )  # pyzmq and msgpack, not before they are needed
@@ -140,7 +167,7 @@ class WorkerPool:
             self._launcher = Launcher()
         return Services(
             prepare=lodging.prepare,
-            launch=self._launch,
+            launch=partial(self._launch, terms),
             address=self._router.address,
             send=self._router.send,
             changed=self._on_change or (lambda _state: None),
@@ -156,13 +183,12 @@ class WorkerPool:
         return spec.checkpoint.repository + (f"@{revision}" if revision else "")
 
     async def _launch(
-        self, interpreter: Path, bootstrap: Bootstrap, log: logging.Logger
+        self, terms: Workers, lease: Lease, bootstrap: Bootstrap, log: logging.Logger
     ) -> WorkerProcess:
         assert self._launcher is not None  # noqa: S101 - made with the router
-        variables = worker_variables(
-            os.environ, threads=self._config.threads, offline=self._config.offline
-        )
-        return await self._launcher.launch(interpreter, bootstrap, variables, log)
+        variables = worker_variables(os.environ, threads=terms.threads, offline=terms.offline)
+        standing = Standing(niceness=terms.niceness, cpus=tuple(terms.cpu_affinity))
+        return await self._launcher.launch(lease, bootstrap, variables, log, standing)
 
     def _receive(self, identity: str, message: Message) -> None:
         for worker in self._workers.values():

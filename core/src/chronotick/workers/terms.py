@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from chronotick.plugin.contract import ModelSpec
 from chronotick.workers.child import Bootstrap
 from chronotick.workers.launch import WorkerProcess
+from chronotick.workers.leases import Lease
 from chronotick.workers.messages import Message
 from chronotick.workers.state import WorkerState
 
@@ -24,13 +24,15 @@ class Patience:
         drain_s: the end after DRAIN, before SIGTERM.
         term_s: the end after SIGTERM, before SIGKILL.
         poll_s: between looks at memory and progress.
+        silent_s: a server on another machine that says nothing.
     """
 
     start_s: float = 120.0
-    late_s: float = 5.0
+    late_s: float = 30.0  # slow is not hanging: how slow is worth knowing, and loading costs more
     drain_s: float = 1.0
     term_s: float = 2.0
     poll_s: float = 1.0
+    silent_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Services:
     """What a worker needs of its pool.
 
     Attributes:
-        prepare: returns the interpreter of the environment, building it if need be; reports
+        prepare: returns what the worker runs on, building its environment if need be; reports
             stages in words.
         launch: starts a process.
         address: of the ROUTER.
@@ -57,8 +59,8 @@ class Services:
         changed: told of each change of phase.
     """
 
-    prepare: Callable[[ModelSpec, str, Callable[[str], None]], Awaitable[Path]]
-    launch: Callable[[Path, Bootstrap, logging.Logger], Awaitable[WorkerProcess]]
+    prepare: Callable[[ModelSpec, str, Callable[[str], None]], Awaitable[Lease]]
+    launch: Callable[[Lease, Bootstrap, logging.Logger], Awaitable[WorkerProcess]]
     address: str
     send: Callable[[str, Message], bool]
     changed: Callable[[WorkerState], None]

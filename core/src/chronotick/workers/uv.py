@@ -8,78 +8,51 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from chronotick.workers.errors import EnvironmentProblem
+from chronotick.workers.uvfailure import UvFailed
+
+__all__ = ["OnDownload", "Progress", "Uv", "UvFailed", "find_uv", "uv_variables"]
 
 Progress = Callable[[str, str], None]
 """Told of a stage (one word) and what is done there, in words."""
 
+OnDownload = Callable[[str, int], None]
+"""Told the name and size in bytes of a package that uv starts to download."""
+
 _POLL_S = 0.1
-_DROPPED: Final = re.compile(r"^(PYTHON|CONDA_|VIRTUAL_ENV$|LD_PRELOAD$)")
-
-_SYNC: Final = "give a directory of wheels: chronotick envs sync NAME --find-links DIR"
-_EXPLANATIONS: Final = (
-    (
-        r"No space left on device|os error 28",
-        "the disk is full.",
-        "Free space, or set workers.environments to a directory on another disk.",
-    ),
-    (
-        r"[Nn]o interpreter found|No download found for request|No Python",
-        "the Python version it needs is not installed, and uv could not download it.",
-        "Run: uv python install VERSION",
-    ),
-    (
-        r"network was disabled|network connectivity is disabled|offline mode|--offline",
-        "uv is offline, and neither its cache nor UV_FIND_LINKS holds everything.",
-        f"Build it once with a network, or {_SYNC}",
-    ),
-    (
-        r"dns error|error sending request|[Cc]onnection refused|timed out|Failed to fetch",
-        "uv could not reach a package index.",
-        f"Check the network, name a mirror in UV_DEFAULT_INDEX, or {_SYNC}",
-    ),
-    (
-        r"[Hh]ash mismatch",
-        "a package is not the one that was locked.",
-        "Its index or mirror serves altered files: tell whoever runs it. Nothing was installed.",
-    ),
+# The daemon's own Python, and what would make uv install or lock something else than the recipe.
+_DROPPED: Final = re.compile(
+    r"^(PYTHON|CONDA_|VIRTUAL_ENV$|LD_PRELOAD$"
+    r"|UV_(CONSTRAINT|OVERRIDE|EXCLUDE|RESOLUTION|PRERELEASE|COMPILE_BYTECODE)$)"
 )
+_DOWNLOADING: Final = re.compile(r"^Downloading (\S+) \(([\d.]+)([KMG]?i?B)\)", re.MULTILINE)
+_UNITS: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_LOCKED_PLATFORM: Final = "x86_64-manylinux_2_28"
+_COMPLAINT: Final = re.compile(r"^(The package `.*` requires `([A-Za-z0-9._-]+).*)$", re.MULTILINE)
 
 
-class UvFailed(Exception):  # noqa: N818 - says what happened
-    """Raised when uv ended with an error.
+class _Announced:
+    """The downloads that uv announces on standard error, read while it still writes."""
 
-    Attributes:
-        stage: what was being done.
-        output: what uv printed.
-    """
+    def __init__(self, descriptor: int, tell: OnDownload) -> None:
+        self._descriptor, self._tell, self._offset = descriptor, tell, 0
 
-    def __init__(self, stage: str, output: str) -> None:
-        self.stage = stage
-        self.output = output
-        super().__init__(f"uv failed while {stage}: {output}")
-
-    def explain(self, recipe: str, name: str) -> EnvironmentProblem:
-        """Say whose fault it is and what to run.
-
-        Args:
-            recipe: of the environment that was being built.
-            name: of the model it is for, as commands take it.
-        """
-        known = (advice for pattern, *advice in _EXPLANATIONS if re.search(pattern, self.output))
-        problem, hint = next(known, ("uv gave up.", "Run: chronotick envs sync NAME"))
-        last = self.output.strip()[-800:]
-        return EnvironmentProblem(
-            recipe,
-            f"{self.stage} failed: {problem}",
-            f"{hint.replace('NAME', name)}\nuv said: {last}",
-        )
+    def read(self) -> None:
+        """Tell of those in the lines written since the last time."""
+        size = os.fstat(self._descriptor).st_size
+        lines = os.pread(self._descriptor, size - self._offset, self._offset).rpartition(b"\n")[0]
+        self._offset += len(lines)
+        for name, number, unit in _DOWNLOADING.findall(lines.decode(errors="replace")):
+            self._tell(name, round(float(number) * _UNITS[unit]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,25 +63,28 @@ class Uv:
         program: path of the executable.
         offline: never use the network.
         cancelled: when set, a running uv is ended.
+        inherits: descriptors a running uv holds too: when we are killed and it goes on writing,
+            the lock on what it writes to stays until it ends.
     """
 
     program: Path
     offline: bool = False
+    inherits: tuple[int, ...] = ()
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, stage: str, *arguments: str, extra: Mapping[str, str] | None = None) -> str:
+    def run(self, stage: str, *arguments: str, on_download: OnDownload | None = None) -> str:
         """Run uv to its end; returns its standard output.
 
         Args:
             stage: what this does, for people: ``"installing packages"``.
             arguments: of the command line.
-            extra: environment variables on top of the usual ones.
+            on_download: told of each download above 1 MiB; uv does not announce smaller ones.
 
         Raises:
             UvFailed: it ended with an error.
             EnvironmentProblem: it was cancelled.
         """
-        variables = uv_variables(os.environ, offline=self.offline) | dict(extra or {})
+        variables = uv_variables(os.environ, offline=self.offline)
         with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
                 [str(self.program), *arguments],
@@ -116,18 +92,23 @@ class Uv:
                 stdout=output,
                 stderr=errors,
                 env=variables,
+                pass_fds=self.inherits,
             )
-            returncode = self._wait(process, stage)
+            announced = _Announced(errors.fileno(), on_download or (lambda _name, _size: None))
+            returncode = self._wait(process, stage, announced)
             output.seek(0)
             errors.seek(0)
             if returncode != 0:
                 raise UvFailed(stage, errors.read().decode(errors="replace"))
             return output.read().decode(errors="replace")
 
-    def _wait(self, process: subprocess.Popen[bytes], stage: str) -> int:
+    def _wait(self, process: subprocess.Popen[bytes], stage: str, announced: _Announced) -> int:
         while not self.cancelled.is_set():
             with suppress(subprocess.TimeoutExpired):
-                return process.wait(_POLL_S)
+                process.wait(_POLL_S)
+            announced.read()
+            if process.returncode is not None:
+                return process.returncode
         process.terminate()
         process.wait()
         raise EnvironmentProblem("", f"{stage} was cancelled.", "It goes on at the next start.")
@@ -143,15 +124,13 @@ class Uv:
             str(directory),
         )
 
-    def install_locked(self, interpreter: Path, lock: Path) -> None:
+    def install_locked(self, interpreter: Path, lock: Path, on_download: OnDownload) -> None:
         """Install exactly what a lock names, each file verified by its hash."""
         self.run(
             "installing packages",
             *_install(interpreter),
-            "--no-deps",
-            "--require-hashes",
-            "-r",
-            str(lock),
+            *("--no-deps", "--require-hashes", "-r", str(lock)),
+            on_download=on_download,
         )
 
     def install_local(self, interpreter: Path, requirement: str) -> None:
@@ -164,44 +143,93 @@ class Uv:
             requirement,
         )
 
-    def install(self, interpreter: Path, requirement: str, backend: str | None = None) -> None:
+    def install(
+        self,
+        interpreter: Path,
+        requirement: str,
+        on_download: OnDownload,
+        backend: str | None = None,
+    ) -> None:
         """Install one requirement with all it needs, from the index or the cache."""
         choice = ["--torch-backend", backend] if backend else []
-        self.run(f"installing {requirement}", *_install(interpreter), *choice, requirement)
+        self.run(
+            f"installing {requirement}",
+            *_install(interpreter),
+            *choice,
+            requirement,
+            on_download=on_download,
+        )
 
-    def check(self, interpreter: Path) -> None:
-        """Check that installed packages have all they need (``uv pip check``)."""
-        self.run("checking packages", "pip", "check", "--python", str(interpreter))
+    def check(self, interpreter: Path, waived: Collection[str] = ()) -> None:
+        """Check that installed packages have all they need (``uv pip check``).
 
-    def find_python(self, versions: str) -> Path:
-        """Return an interpreter in a version range, downloading one if there is none.
+        Args:
+            interpreter: of the environment.
+            waived: packages that may be absent or of another version than others require.
+
+        Raises:
+            UvFailed: some other package is absent or of a wrong version.
+        """
+        try:
+            self.run("checking packages", "pip", "check", "--python", str(interpreter))
+        except UvFailed as failure:
+            complaints = _COMPLAINT.findall(failure.output)
+            if not complaints:  # uv failed for another reason
+                raise
+            left = [line for line, name in complaints if canonicalize_name(name) not in waived]
+            if left:
+                raise UvFailed(failure.stage, "\n".join(left)) from failure
+
+    def find_python(self, versions: str, *, download: bool = True) -> Path:
+        """Return an interpreter in a version range.
+
+        Args:
+            versions: PEP 440, e.g. ``">=3.11,<3.14"``.
+            download: whether one is installed where there is none.
 
         Raises:
             UvFailed: neither found nor downloaded.
         """
         arguments = ("python", "find", "--no-project", "--system", versions)
-        with suppress(UvFailed):
+        try:
             return Path(self.run("looking for Python", *arguments).strip())
+        except UvFailed:
+            if not download:
+                raise
         self.run(f"installing Python {versions}", "python", "install", versions)
         return Path(self.run("looking for Python", *arguments).strip())
 
     def lock(
-        self, requirements: Path, lock: Path, *, python: str, outside: tuple[str, ...]
+        self,
+        requirements: Path,
+        lock: Path,
+        *,
+        python: str,
+        outside: Sequence[str] = (),
+        overrides: Path | None = None,
+        excludes: Path | None = None,
+        upgrade: bool = False,
+        backend: str | None = None,
     ) -> None:
         """Resolve requirements into a hashed lock that names no index (``uv pip compile``).
 
+        The result does not depend on the machine: it is for Linux on x86-64, and holds the hashes
+        of all platforms' files.
+
         Args:
             requirements: the ``.in`` file.
-            lock: the file to write.
+            lock: the file to write; versions it holds already are kept where that is possible.
             python: version to resolve for, e.g. ``"3.11"``.
             outside: requirements that constrain the resolution but stay out of the lock, because
                 they are installed before it (torch).
+            overrides: file of requirements that replace what packages say.
+            excludes: file of names that are left out.
+            upgrade: take the newest versions instead.
+            backend: build of torch to take its requirements from, e.g. ``"cpu"``.
+
+        Raises:
+            UvFailed: there is no solution, or no index.
         """
-        leave_out = [
-            part
-            for requirement in outside
-            for part in ("--no-emit-package", re.split(r"[<>=!~\[; ]", requirement)[0])
-        ]
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
             constraints.write("\n".join(outside) + "\n")
             constraints.flush()
@@ -209,10 +237,13 @@ class Uv:
                 f"locking {requirements.name}",
                 *("pip", "compile", str(requirements), "--output-file", str(lock)),
                 *("--constraints", constraints.name, "--python-version", python),
-                "--generate-hashes",
-                "--no-header",
-                "--no-annotate",
-                *leave_out,
+                *("--python-platform", _LOCKED_PLATFORM, "--generate-hashes"),
+                *("--no-header", "--no-annotate"),
+                *_given("--overrides", overrides),
+                *_given("--excludes", excludes),
+                *_given("--torch-backend", backend),
+                *(["--upgrade"] if upgrade else []),
+                *(part for name in outside for part in ("--no-emit-package", _name(name))),
             )
 
 
@@ -252,4 +283,12 @@ def uv_variables(environ: Mapping[str, str], *, offline: bool) -> dict[str, str]
 
 
 def _install(interpreter: Path) -> tuple[str, ...]:
-    return ("pip", "install", "--python", str(interpreter), "--compile-bytecode")
+    return ("pip", "install", "--python", str(interpreter))
+
+
+def _given(option: str, value: object) -> tuple[str, ...]:
+    return () if value is None else (option, str(value))
+
+
+def _name(requirement: str) -> str:
+    return Requirement(requirement).name

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import math
 import secrets
 import statistics
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
@@ -17,6 +17,7 @@ from chronotick.workers.child import Bootstrap
 from chronotick.workers.errors import EnvironmentProblem, WorkerUnavailable
 from chronotick.workers.exits import describe
 from chronotick.workers.launch import WorkerProcess
+from chronotick.workers.leases import Lease
 from chronotick.workers.messages import (
     LOAD_REQUEST,
     PROTOCOL,
@@ -29,6 +30,7 @@ from chronotick.workers.messages import (
     Refuse,
     Result,
     Welcome,
+    info_of,
 )
 from chronotick.workers.procfs import resident_bytes, written_bytes
 from chronotick.workers.requests import Desk, Request
@@ -38,6 +40,7 @@ from chronotick.workers.terms import Ending, Order, Patience, Services
 
 _LATENCIES_KEPT: Final = 64
 _MIB: Final = 2**20
+_LIMITED_POLL_S: Final = 0.1  # a runaway takes gigabytes in a second
 
 
 class Worker:
@@ -126,6 +129,14 @@ class Worker:
             raise WorkerUnavailable(self.name, self._words())
         return await self._desk.submit(batch, horizon, quantiles, timeout_s)
 
+    async def until_idle(self) -> bool:
+        """Wait until no request is in flight, answers too late included.
+
+        Returns:
+            False if that is so because the process is gone.
+        """
+        return await self._desk.until_idle()
+
     def start(self) -> None:
         """Begin to live, in the background; called once."""
         self._life = self._loop.create_task(self._live())
@@ -187,10 +198,10 @@ class Worker:
         self._ending = None
         self._enter(Phase.BUILDING)
         try:
-            interpreter = await self._services.prepare(
+            lease = await self._services.prepare(
                 self._order.spec, self._order.device, self._on_stage
             )
-            process = await self._launch(interpreter)
+            process = await self._launch(lease)
         except (EnvironmentProblem, OSError) as problem:
             return Ending(str(problem), retryable=False)
         except (
@@ -205,7 +216,7 @@ class Worker:
             watch.cancel()
         return self._bury(process, returncode)
 
-    async def _launch(self, interpreter: Path) -> WorkerProcess:
+    async def _launch(self, lease: Lease) -> WorkerProcess:
         self.identity = f"{self.name}/{secrets.token_hex(2)}"
         self._token = secrets.token_urlsafe(24)
         self._greeted = False
@@ -216,7 +227,7 @@ class Worker:
             token=self._token,
             parent_pid=self._parent_pid,
         )
-        process = await self._services.launch(interpreter, bootstrap, self._logger)
+        process = await self._services.launch(lease, bootstrap, self._logger)
         self._process = process
         self._policy.started(self._loop.time())
         return process
@@ -231,6 +242,8 @@ class Worker:
     async def _watch(self, process: WorkerProcess) -> None:
         """Look at memory and, while it loads, at progress."""
         seen, since_s = (-1, -1), self._loop.time()
+        limited = self._order.memory_limit_mb is not None
+        pause_s = min(self._patience.poll_s, _LIMITED_POLL_S if limited else math.inf)
         while True:
             self._rss = resident_bytes(process.pid)
             self._check_memory(process)
@@ -241,7 +254,7 @@ class Worker:
                 seen, since_s = progress, now_s
             elif now_s - since_s > self._patience.start_s:
                 self._condemn(process, f"no progress in {self._patience.start_s:g} s of loading")
-            await asyncio.sleep(self._patience.poll_s)
+            await asyncio.sleep(pause_s)
 
     def _check_memory(self, process: WorkerProcess) -> None:
         limit = self._order.memory_limit_mb
@@ -249,9 +262,9 @@ class Worker:
             used = self._rss // _MIB
             self._condemn(process, f"used {used} MiB of memory, its limit is {limit} MiB")
 
-    def _condemn(self, process: WorkerProcess, reason: str) -> None:
+    def _condemn(self, process: WorkerProcess | None, reason: str) -> None:
         """Stop a process that misbehaves; its life then ends for this reason."""
-        if self._ending is None and not process.exited.done():
+        if self._ending is None and process is not None and not process.exited.done():
             self._ending = Ending(reason)
             errand = self._loop.create_task(process.end(self._patience.term_s))
             self._errands.add(errand)
@@ -287,13 +300,11 @@ class Worker:
         self._send(Refuse(reason=reason, hint=hint))
 
     def _on_ready(self, ready: Ready) -> None:
-        self._info = ModelInfo(
-            checkpoint=ready.checkpoint,
-            device=ready.device,
-            max_context=ready.max_context,
-            max_horizon=ready.max_horizon,
-            parameters=ready.parameters,
-        )
+        try:
+            self._info = info_of(ready)
+        except ValueError as error:
+            self._condemn(self._process, str(error))
+            return
         self._enter(Phase.READY)
         self._logger.info(
             "ready: %s on %s, loaded in %.1f s",
