@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -16,7 +17,10 @@ import pytest
 
 from chronotick.client import ChronoTick, ChronoTickError
 from chronotick.client.control import ask
+from chronotick.config.schema import Workers
+from chronotick.plugin import ModelSpec, load_plugins
 from chronotick.shm.layout import Status
+from chronotick.testing import random_checkpoint
 
 START_S = 20.0
 
@@ -111,6 +115,24 @@ def _end(daemon: RunningDaemon) -> None:
     if daemon.process.poll() is None:
         daemon.process.kill()
     daemon.process.wait(timeout=15)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(
+    environment_of: Callable[[ModelSpec], object],
+    environments: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Path]:
+    """A tiny random checkpoint of a model, made by its library's own classes, once."""
+    directory, config = tmp_path_factory.mktemp("weights"), Workers(environments=environments)
+
+    @functools.cache
+    def written(model: str) -> Path:
+        spec = load_plugins().find(model)
+        environment_of(spec)
+        return random_checkpoint(spec, directory / model, config)
+
+    return written
 
 
 @pytest.fixture

@@ -12,19 +12,9 @@ from chronotick_chronos.plugin import chronotick_models
 pytestmark = [pytest.mark.environment, pytest.mark.chronyd, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module")
-def weights(run_in_environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny random Chronos-Bolt, made by the library's own classes."""
-    directory = tmp_path_factory.mktemp("weights") / "bolt"
-    spec = chronotick_models()[0]
-    run_in_environment(
-        spec,
-        "chronotick.plugin.random_weights",
-        spec.random_weights,
-        directory,
-        spec.random_sizes[0],
-    )
-    return directory
+@pytest.fixture
+def weights(tiny_weights) -> Path:
+    return tiny_weights("chronos")
 
 
 def test_chronos_forecasts_the_clock_of_a_running_daemon(

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chronotick.config.schema import Workers
 from chronotick.plugin import ModelSpec, load_plugins
 from chronotick.shm.layout import Status
-from chronotick.testing import random_checkpoint
 
 pytestmark = [pytest.mark.environment, pytest.mark.chronyd, pytest.mark.timeout(900)]
 
@@ -29,27 +27,14 @@ def specs() -> dict[str, ModelSpec]:
     return {name: plugins.find(name) for name in ZOO}
 
 
-@pytest.fixture(scope="module")
-def weights(
-    specs, environment_of, environments: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """A tiny random checkpoint of each, made by the libraries' own classes."""
-    directory, config = tmp_path_factory.mktemp("weights"), Workers(environments=environments)
-    for spec in specs.values():
-        environment_of(spec)
-    return {name: random_checkpoint(specs[name], directory / name, config) for name in ZOO}
-
-
-def options(chronyd: str, weights: dict[str, Path]) -> list[str]:
-    checkpoints = [f"--checkpoint={name}={path}" for name, path in weights.items()]
-    return ["--server", chronyd, "--models", ",".join(("kalman", *weights)), *checkpoints]
-
-
 def test_all_five_forecast_are_scored_and_have_a_weight(
-    start_daemon, chronyd, environments, weights
+    start_daemon, chronyd, environments, tiny_weights
 ):
+    checkpoints = [f"--checkpoint={name}={tiny_weights(name)}" for name in ZOO]
     daemon = start_daemon(
-        *options(chronyd, weights), CHRONOTICK_WORKERS__ENVIRONMENTS=str(environments), **FAST
+        *("--server", chronyd, "--models", ",".join(("kalman", *ZOO)), *checkpoints),
+        CHRONOTICK_WORKERS__ENVIRONMENTS=str(environments),
+        **FAST,
     )
     daemon.wait_for(Status.SYNCHRONISED)
     daemon.wait_until(lambda: all(model["state"] == "ready" for model in _zoo(daemon)), 240)

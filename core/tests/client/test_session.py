@@ -213,7 +213,7 @@ def test_the_daemon_is_this_installations_own(tmp_path: Path):
     line = process.command(tmp_path / "c.yaml", [0, 2], tmp_path / "record")
     run = [sys.executable, "-m", "chronotick", "run", "--shm", str(tmp_path / "record")]
     assert line == [*run, "--config", str(tmp_path / "c.yaml"), "--cpu-affinity", "0,2"]
-    assert process.command(None, None, tmp_path / "record") == run
+    assert process.command(None, None, tmp_path / "record") == [*run, "--recommended"]
 
 
 def test_the_daemon_writes_and_answers_where_its_starter_looks(

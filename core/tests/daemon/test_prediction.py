@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from chronotick.clock import Covariates
 from chronotick.config.schema import Config
 from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.punctuality import punctuality
@@ -52,12 +53,15 @@ class Running:
     def __init__(self, zoo: Zoo, config: Config, keeper: Timekeeper) -> None:
         self.zoo = zoo
         self.config = config
+        seen = Covariates(16)
+        seen.record(58 * SECOND, {"load": 0.5, "temperature_c": 40.0})
         self.loops = [
             PredictionLoop(
                 name,
                 predictor,
                 keeper,
                 read_raw_ns=lambda: 60 * SECOND,
+                covariates=seen,
                 local=zoo.local(predictor),
                 remote=zoo.remote(predictor),
             )
@@ -81,6 +85,7 @@ async def running(
     runtime_dir: Path,
     keeper: Timekeeper,
     checkpoints: dict[str, str],
+    uses: tuple[str, ...] = (),
     **sections: dict[str, object],
 ) -> AsyncIterator[Running]:
     models = [*checkpoints]
@@ -94,7 +99,7 @@ async def running(
         }
     )
     specs = {each.name: each for each in chronotick_models()}
-    specs |= {name: replace(ECHO, name=name) for name in models}
+    specs |= {name: replace(ECHO, name=name, covariates=uses) for name in models}
     zoo = Zoo(Plugins(models=specs, origins=dict.fromkeys(specs, "chronotick 0")), runtime_dir)
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -124,6 +129,17 @@ async def test_a_slow_model_does_not_delay_a_fast_one(runtime_dir, keeper):
         already = it.answers("fast")
         await until(lambda: it.answers("fast") >= already + 10)
         assert it.answers("slow") == 0
+
+
+async def test_a_model_is_given_the_covariates_it_uses(runtime_dir, keeper):
+    async with running(runtime_dir, keeper, {"warm": "needs=load"}, uses=("load",)) as it:
+        await until(lambda: it.answers("warm") >= 1)
+
+
+async def test_a_model_that_uses_none_is_given_none(runtime_dir, keeper):
+    async with running(runtime_dir, keeper, {"cold": "needs=load"}) as it:
+        await until(lambda: it.model("cold").worker.state.failures >= 1)
+        assert it.answers("cold") == 0
 
 
 async def test_two_loops_share_one_worker_in_turn(runtime_dir, keeper):

@@ -82,7 +82,7 @@ def test_where_nothing_is_set_up_the_clock_runs_on_its_own_models(
         (["chronos", "ttm", "toto", "timesfm", "time-moe"], BIG, "multi_device_full"),
         (["chronos", "ttm", "toto", "timesfm", "time-moe"], SMALL, "hybrid_chronos_ttm"),
         (["chronos", "ttm"], replace(SMALL, cores=1), "cpu_only_chronos"),
-        (["chronos", "ttm"], replace(SMALL, memory_mb=700), "cpu_only_ttm"),
+        (["chronos", "ttm"], replace(SMALL, memory_mb=600), "cpu_only_ttm"),
         (["chronos", "ttm"], replace(SMALL, memory_mb=100), PREFERENCE[-1]),
     ],
 )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chronotick.config.schema import Config, Predictor
+from chronotick.clock import Covariates
+from chronotick.config.schema import Config, Predictor, Workers
 from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.zoo import LocalModel, Zoo, names
@@ -17,7 +20,9 @@ from chronotick.lab import World
 from chronotick.models import InProcessModel, ModelFailedError, as_batch
 from chronotick.models.builtin import chronotick_models
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo, ModelSpec
+from chronotick.plugin import echo as chronotick_echo
 from chronotick.plugin.registry import Plugins, UnknownModel
+from chronotick.workers.recipes import device_kind
 
 SECOND = 1_000_000_000
 
@@ -125,6 +130,7 @@ async def test_a_model_that_fails_costs_only_its_own_forecast(here, fault, caplo
         "short_term",
         Predictor(),
         keeper,
+        covariates=Covariates(16),
         read_raw_ns=lambda: 60 * SECOND,
         local=models,
         remote=[],
@@ -171,3 +177,19 @@ async def test_a_model_that_no_plugin_provided_in_the_end_is_broken(tmp_path):
     assert "Did you mean line" in zoo.report()["lines"]["last_error"]
     await zoo.use(config("line"))
     assert set(zoo.report()) == {"kalman", "line"}
+
+
+@pytest.mark.skipif(device_kind("cuda") == "cuda", reason="this machine has an NVIDIA GPU")
+async def test_without_a_gpu_models_for_one_use_the_cpu_and_say_so(tmp_path, caplog):
+    remote = replace(chronotick_echo.chronotick_models()[0], name="large")
+    zoo = Zoo(plugins(remote), Path(tempfile.mkdtemp(prefix="ct-", dir=tmp_path.parent)))
+    wanted = config("large").model_copy(
+        update={"workers": Workers.model_validate({"overrides": {"large": {"device": "cuda:1"}}})}
+    )
+    try:
+        await zoo.use(wanted)
+        assert "no NVIDIA driver" in zoo.remarks["large"]
+        assert zoo.report()["large"]["remark"] == zoo.remarks["large"]
+        assert "large: device cuda:1 is configured" in caplog.text
+    finally:
+        await zoo.close()

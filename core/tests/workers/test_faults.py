@@ -199,3 +199,16 @@ async def test_hundreds_of_lives_take_no_descriptors(
     await asyncio.wait_for(more(), 50)
     assert process.num_fds() <= before + 8  # those of a life under way
     assert process.num_fds() < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+async def test_what_a_model_warns_of_is_seen_and_not_without_end(
+    ready: Ready, batch: ContextBatch, until: Wait, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "chronotick.workers")
+    worker = await ready("warn,stdout")
+    for _ in range(40):
+        await worker.forecast(batch, 4, LEVELS, 20.0)
+    await until(lambda: worker.output(200).count("a warning, as asked for") == 40)
+    seen = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert seen == ["echo: a warning, as asked for"] * 20
+    assert "echo: forecasting" not in caplog.text

@@ -39,7 +39,7 @@ def models_status(*, as_json: bool, socket_path: Path | None) -> None:
         return
     click.echo(table([_row(name, entry) for name, entry in answer.items()], _HEADER))
     for name, entry in answer.items():
-        for told in entry.get("advice", ()):
+        for told in filter(None, (entry.get("remark"), *entry.get("advice", ()))):
             click.echo(f"{name}: {told}")
 
 

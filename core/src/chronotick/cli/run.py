@@ -21,6 +21,11 @@ PLUGIN_PATIENCE_S = 2.0  # one that works is read in half a second, once
 
 @click.command()
 @config_option
+@click.option(
+    "--recommended",
+    is_flag=True,
+    help="Without a configuration file, use the one that `config recommend` picks.",
+)
 @click.option("--models", help="Models of both prediction loops, separated by commas.")
 @click.option(
     "--checkpoint",
@@ -53,7 +58,13 @@ PLUGIN_PATIENCE_S = 2.0  # one that works is read in half a second, once
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
 @click.option("--shm", type=click.Path(path_type=Path), help="File of the published record.")
 @click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
-def run(config_path: Path | None, more_cpus: tuple[int, ...], **options: Any) -> None:  # noqa: ANN401 - click's
+def run(
+    config_path: Path | None,
+    more_cpus: tuple[int, ...],
+    *,
+    recommended: bool,
+    **options: Any,  # noqa: ANN401 - click's
+) -> None:
     """Measure, forecast and publish time until stopped (SIGTERM, Ctrl-C).
 
     SIGHUP reloads the configuration.
@@ -64,11 +75,29 @@ def run(config_path: Path | None, more_cpus: tuple[int, ...], **options: Any) ->
     from chronotick.plugin.registry import Discovery
 
     overrides, discovery = _overrides(options, more_cpus), Discovery()
+    if recommended:
+        config_path = config_path or _recommended(discovery)
     try:
         loaded = _load(config_path, overrides, discovery, patience_s=PLUGIN_PATIENCE_S)
     except ConfigError as error:
         fail(error, BAD_CONFIGURATION)
     _run(loaded, discovery, lambda: _load(config_path, overrides, discovery))
+
+
+def _recommended(discovery: Discovery) -> Path | None:
+    """Choose a configuration for this machine where the user has none."""
+    import os
+
+    from chronotick.config.file import find
+    from chronotick.daemon.machine import this_machine
+    from chronotick.daemon.recommend import models, recommend
+
+    if find(None, os.environ) is not None:
+        return None
+    machine, plugins = this_machine(), discovery.wait(models(), PLUGIN_PATIENCE_S)
+    best = recommend(machine, plugins, os.environ)[0]
+    click.echo(f"configuration {best.name}, recommended for {machine}", err=True)
+    return best.path
 
 
 def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str, object]:

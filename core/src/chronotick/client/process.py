@@ -28,8 +28,7 @@ def command(
 ) -> list[str]:
     """Return the command line of a daemon that writes this record, whatever its configuration."""
     line = [sys.executable, "-m", "chronotick", "run", "--shm", os.fspath(record_path)]
-    if config_path is not None:
-        line += ["--config", os.fspath(config_path)]
+    line += ["--recommended"] if config_path is None else ["--config", os.fspath(config_path)]
     if cpu_affinity:
         line += ["--cpu-affinity", ",".join(map(str, cpu_affinity))]
     return line

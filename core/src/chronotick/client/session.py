@@ -126,7 +126,9 @@ class ChronoTick:
         as ``NAME.log``.
 
         Args:
-            config_path: its configuration; default: its own search path.
+            config_path: its configuration, a file or the name of one that comes with ChronoTick;
+                default: its own search path, and where that has none what
+                ``chronotick config recommend`` picks for this machine.
             cpu_affinity: CPUs it may run on; default: all.
             timeout: how long to wait (s).
 

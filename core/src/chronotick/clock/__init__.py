@@ -3,6 +3,7 @@
 from chronotick.clock.bank import KalmanBank
 from chronotick.clock.bound import HardBound, Interval
 from chronotick.clock.context import ContextWindow, Sample, context_window
+from chronotick.clock.covariates import Covariates
 from chronotick.clock.estimator import Estimator, Innovation
 from chronotick.clock.host import HostClocks, read_clocks, suspended_baseline_ns
 from chronotick.clock.kalman import KalmanFilter
@@ -12,6 +13,7 @@ from chronotick.clock.state import ClockState
 __all__ = [
     "ClockState",
     "ContextWindow",
+    "Covariates",
     "DelayNoise",
     "Estimator",
     "HardBound",

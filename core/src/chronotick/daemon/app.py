@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from chronotick.clock import HostClocks, read_clocks, suspended_baseline_ns
+from chronotick.clock import Covariates, HostClocks, read_clocks, suspended_baseline_ns
 from chronotick.config import ConfigError
 from chronotick.config.schema import Config
 from chronotick.daemon.clockwork import Clockwork
@@ -29,6 +29,7 @@ from chronotick.daemon.reload import effective, needing_restart
 from chronotick.daemon.report import Reporter
 from chronotick.daemon.status import StateMachine, Transition, words
 from chronotick.daemon.steering import Steering
+from chronotick.daemon.surroundings import KEEP, PERIOD_S, Surroundings
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.zoo import Zoo, wanted
 from chronotick.ntp import Measurement, NtpMonitor
@@ -63,6 +64,7 @@ class Daemon:
         wanted(config, self.plugins)
         self.zoo = Zoo(self.plugins, config.control.socket.parent)
         self._reload = reload
+        self._surroundings, self._covariates = Surroundings(), Covariates(KEEP)
         self._loops: list[PredictionLoop] = []
         self._loop_tasks: list[asyncio.Task[None]] = []
 
@@ -146,6 +148,7 @@ class Daemon:
     def _work(self) -> dict[str, Work]:
         work: dict[str, Work] = {
             "measure": self.monitor.run,
+            "look around": Ticker(PERIOD_S, self._look_around).run,
             "publish": self._publisher_failure,
             "plan": Ticker(PLAN_PERIOD_S, self._make_plan).run,
         }
@@ -162,6 +165,7 @@ class Daemon:
                 predictor,
                 self.clockwork.timekeeper,
                 read_raw_ns=raw_now_ns,
+                covariates=self._covariates,
                 local=self.zoo.local(predictor),
                 remote=self.zoo.remote(predictor),
             )
@@ -185,6 +189,9 @@ class Daemon:
             for loop in self._loops:
                 loop.measured()
             self._make_plan()
+
+    def _look_around(self) -> None:
+        self._covariates.record(raw_now_ns(), self._surroundings.read())
 
     def _make_plan(self) -> None:
         self._plan = self.clockwork.plan(raw_now_ns(), self.monitor, models_ready=self.zoo.ready)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from chronotick.clock import ContextWindow
+from chronotick.clock import ContextWindow, Covariates
 from chronotick.config.schema import Predictor
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.trigger import Trigger
@@ -36,6 +36,7 @@ class PredictionLoop:
         config: its section of the configuration.
         timekeeper: where contexts come from and forecasts go to.
         read_raw_ns: the clock.
+        covariates: what else was seen, for models that use it.
         local: models that run here.
         remote: models that run in workers.
     """
@@ -47,6 +48,7 @@ class PredictionLoop:
         timekeeper: Timekeeper,
         *,
         read_raw_ns: Callable[[], int],
+        covariates: Covariates,
         local: Sequence[LocalModel],
         remote: Sequence[RemoteModel],
     ) -> None:
@@ -54,6 +56,7 @@ class PredictionLoop:
         self._config = config
         self._timekeeper = timekeeper
         self._read_raw_ns = read_raw_ns
+        self._covariates = covariates
         self._local = local
         self._remote = remote
         self._triggers: list[Trigger] = []
@@ -146,7 +149,7 @@ class PredictionLoop:
         page = model.ledger.page(self._name)
         page.asked_s.append(asked_s)
         try:
-            forecast = await _forecast(model, terms, window)
+            forecast = await self._forecast(model, terms, window)
         except DeadlineMissed:
             await self._wait_for_the_late(model, terms, asked_s)
             return
@@ -163,6 +166,18 @@ class PredictionLoop:
             model.spec, window, forecast, answered_s - asked_s
         ):
             page.taken_s = answered_s
+
+    async def _forecast(
+        self, model: RemoteModel, terms: Predictor, window: ContextWindow
+    ) -> Forecast:
+        spec, info = model.spec, model.worker.state.info
+        context = info.max_context if info else spec.max_context
+        horizon = min(terms.horizon_steps, info.max_horizon if info else 1)
+        covariates = self._covariates.sampled(
+            spec.covariates, window.trend.raw_ns, window.step_ns, len(window.values)
+        )
+        batch = as_batch(window, context, covariates)
+        return await model.worker.forecast(batch, horizon, LEVELS, terms.timeout_seconds)
 
     async def _wait_for_the_late(
         self, model: RemoteModel, terms: Predictor, asked_s: float
@@ -187,14 +202,6 @@ class PredictionLoop:
             return False
         self._timekeeper.forecast(path)
         return True
-
-
-async def _forecast(model: RemoteModel, terms: Predictor, window: ContextWindow) -> Forecast:
-    info = model.worker.state.info
-    context = info.max_context if info else model.spec.max_context
-    horizon = min(terms.horizon_steps, info.max_horizon if info else 1)
-    batch = as_batch(window, context)
-    return await model.worker.forecast(batch, horizon, LEVELS, terms.timeout_seconds)
 
 
 async def _guarded(following: Coroutine[Any, Any, None]) -> None:

@@ -11,7 +11,7 @@ from chronotick.config import load
 from chronotick.config.schema import Config
 from chronotick.config.shipped import shipped
 from chronotick.daemon.machine import Machine
-from chronotick.daemon.zoo import names
+from chronotick.daemon.zoo import every_name, names
 from chronotick.plugin.registry import Plugins
 from chronotick.workers.inventory import InstalledModel, installed
 
@@ -53,6 +53,12 @@ class Judgement:
     def fits(self) -> bool:
         """Whether it can be run now, as it is meant."""
         return not self.missing and not self.against
+
+
+def models() -> set[str]:
+    """Names of the models that the ready-made configurations use."""
+    files = shipped()
+    return {model for name in PREFERENCE for model in every_name(load(files[name], {}, {}).config)}
 
 
 def recommend(

@@ -148,6 +148,7 @@ class Reporter:
             for name, entry in punctuality(daemon.zoo, daemon.config).items()
             for told in entry["advice"]
         ]
+        late += [f"model {name}: {told}" for name, told in daemon.zoo.remarks.items()]
         history = daemon.memory.report()["problem"]
         return [*daemon.memory.messages, *([history] if history else []), *plugins, *models, *late]
 

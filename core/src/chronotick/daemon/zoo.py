@@ -16,6 +16,7 @@ from chronotick.fusion.fuse import BASELINE
 from chronotick.models import InProcessModel
 from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelInfo, ModelSpec
 from chronotick.plugin.registry import Plugins, UnknownModel
+from chronotick.workers.recipes import device_kind
 from chronotick.workers.state import Phase
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class RemoteModel:
         pace: when it may be asked again.
         turn: held by the loop that asks it; both loops ask the same worker.
         ledger: what asking it was like.
+        remark: what is not as it was configured; may be empty.
     """
 
     spec: ModelSpec
@@ -57,6 +59,7 @@ class RemoteModel:
     pace: Pace
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     ledger: Ledger = field(default_factory=Ledger)
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,11 @@ class Zoo:
         remote = {n: Book(m.spec, m.worker.state.info, m.ledger) for n, m in self._remote.items()}
         return local | remote
 
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What is not as it was configured, by model."""
+        return {name: model.remark for name, model in self._remote.items() if model.remark}
+
     def report(self) -> dict[str, dict[str, Any]]:
         """What each model is doing, by name."""
         broken = {name: _broken_report(error) for name, error in self._broken.items()}
@@ -167,12 +175,18 @@ class Zoo:
         if spec.environment is None:
             # Others' code might hang, and here nothing could end it.
             spec = replace(spec, environment=CURRENT_INTERPRETER)
-        worker = self._started_pool(config).add(spec, device=_device(spec.name, config))
-        terms = config.workers.for_model(spec.name)
         # What another machine computes costs this one nothing: no rest is needed.
         elsewhere = spec.name in config.workers.remote
+        device = _device(spec.name, config)
+        remark = "" if elsewhere else _without_gpu(device)
+        if remark:
+            _log.warning("%s: %s", spec.name, remark)
+        worker = self._started_pool(config).add(spec, device="cpu" if remark else device)
+        terms = config.workers.for_model(spec.name)
         duty = terms.threads if elsewhere else terms.max_duty
-        self._remote[spec.name] = RemoteModel(spec, worker, Pace(duty, terms.threads))
+        self._remote[spec.name] = RemoteModel(
+            spec, worker, Pace(duty, terms.threads), remark=remark
+        )
 
     def _started_pool(self, config: Config) -> WorkerPool:
         if self._pool is None:
@@ -225,6 +239,13 @@ def _device(name: str, config: Config) -> str:
     return next(loop.device for loop in loops if name in names(loop))
 
 
+def _without_gpu(device: str) -> str:
+    """Say that a model computes on the CPU though a GPU was configured; empty where it does not."""
+    if not device.startswith("cuda") or device_kind(device) == "cuda":
+        return ""
+    return f"device {device} is configured, but there is no NVIDIA driver here: it uses the CPU"
+
+
 def _local_report(local: LocalModel) -> dict[str, Any]:
     model = local.model
     return {
@@ -257,6 +278,7 @@ def _remote_report(model: RemoteModel) -> dict[str, Any]:
         "detail": state.detail,
         "checkpoint": state.info.checkpoint if state.info else None,
         "device": state.info.device if state.info else None,
+        "remark": model.remark,
         "restarts": state.restarts,
         "last_error": state.last_error,
         "memory_mb": round(state.rss_bytes / 2**20, 1) if state.rss_bytes else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,8 +73,18 @@ class PathForecast:
         return float(np.interp(place, np.arange(len(values)), values))
 
 
-def as_batch(window: ContextWindow, max_context: int) -> ContextBatch:
-    """Return the newest ``max_context`` samples of a window as a batch of one series."""
+def as_batch(
+    window: ContextWindow,
+    max_context: int,
+    covariates: Mapping[str, NDArray[np.float64]] | None = None,
+) -> ContextBatch:
+    """Return the newest ``max_context`` samples of a window as a batch of one series.
+
+    Args:
+        window: the context.
+        max_context: of the model.
+        covariates: name to values, sampled as the window is.
+    """
     trend = window.trend
     return ContextBatch(
         values=window.values[-max_context:][np.newaxis],
@@ -82,6 +93,9 @@ def as_batch(window: ContextWindow, max_context: int) -> ContextBatch:
         trend_covariance=np.array(
             [[trend.var_offset, trend.cov, trend.var_frequency, trend.wander_psd]]
         ),
+        covariates={
+            name: values[-max_context:][np.newaxis] for name, values in (covariates or {}).items()
+        },
     )
 
 

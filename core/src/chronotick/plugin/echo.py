@@ -17,10 +17,12 @@ echo=slow-start=2,hang``.
 ``hang-gil``            never answer, and hold the GIL
 ``late=S``              take S seconds for each answer
 ``busy=S``              keep a CPU busy for S seconds for each answer
+``needs=NAME``          raise unless the covariate NAME is given
 ``nan``                 answer with NaN
 ``wrong-shape``         answer with one step too many
 ``wrong-type``          answer in float32
 ``unordered``           answer with quantiles that decrease
+``warn``                log a warning for each answer
 ``stdout``              print while loading and forecasting
 ``stderr-flood``        write 1 MiB to standard error for each answer
 ``allocate=M``          take M MiB of memory with each answer, and keep them
@@ -30,6 +32,7 @@ echo=slow-start=2,hang``.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import threading
@@ -50,6 +53,7 @@ from chronotick.plugin.contract import (
 from chronotick.plugin.hooks import hookimpl
 
 _MIB = 2**20
+_log = logging.getLogger(__name__)
 _FOREVER_S = 3600
 _MOMENT_S = 0.002  # a reply of megabytes is on its way for longer
 _SWITCHES = frozenset(
@@ -66,11 +70,13 @@ _SWITCHES = frozenset(
         "late",
         "missing-weights",
         "nan",
+        "needs",
         "raise",
         "slow-start",
         "stderr-flood",
         "stdout",
         "unordered",
+        "warn",
         "wrong-shape",
         "wrong-type",
     }
@@ -124,7 +130,7 @@ class Echo:
             ValueError: a series without any measurement.
             RuntimeError: when told to by ``raise``.
         """
-        self._misbehave()
+        self._misbehave(batch)
         self._answers += 1
         steps = horizon + 1 if "wrong-shape" in self._switches else horizon
         last, noise = _last_measured(batch.values), _last_measured(batch.noise)
@@ -149,14 +155,18 @@ class Echo:
             threading.Timer(_MOMENT_S, os.abort).start()
         return Forecast(mean=mean, quantiles=quantiles)
 
-    def _misbehave(self) -> None:
+    def _misbehave(self, batch: ContextBatch) -> None:
         switches = self._switches
+        if "warn" in switches:
+            _log.warning("echo: a warning, as asked for")
         if "stdout" in switches:
             print("echo: forecasting")  # noqa: T201 - the fault asked for
         if "stderr-flood" in switches:
             sys.stderr.write(("x" * 1023 + "\n") * 1024)
         if "allocate" in switches:
             self._kept.append(np.ones(int(switches["allocate"]) * _MIB, dtype=np.uint8))
+        if "needs" in switches and switches["needs"] not in batch.covariates:
+            raise RuntimeError(f"echo: no covariate {switches['needs']}")
         if "raise" in switches:
             raise RuntimeError("echo: an exception, as asked for")
         if "exit0" in switches:

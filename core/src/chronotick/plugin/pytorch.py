@@ -54,8 +54,11 @@ def check_complete(
         computed: tensors of the model that are never stored.
 
     Raises:
-        ValueError: with how many are missing, and one of them.
+        ValueError: with how many are missing, and one of them; or the model holds no data at all
+            (device meta), so that nothing can be told.
     """
+    if any(weight.is_meta for weight in model.parameters()):
+        raise ValueError("the model was never given its weights: it lies on torch's meta device")
     files = list(files)
     stored = {name for file in files for name in safe_open(file, framework="pt").keys()}  # noqa: SIM118 - no mapping
     tensors = model.state_dict()

@@ -21,6 +21,9 @@ EXIT_LOAD_FAILED: Final = 4
 EXIT_ORPHAN: Final = 5
 EXIT_BAD_BOOTSTRAP: Final = 6
 
+NOTICE: Final = "chronotick-notice: "
+"""Begins a line of output that people should see."""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _MAX_BOOTSTRAP_BYTES = 64 * 1024
 

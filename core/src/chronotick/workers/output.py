@@ -6,13 +6,20 @@ import logging
 import os
 from typing import Final
 
+from chronotick.workers.child import NOTICE
+
 _KEPT_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
 _LONGEST_LINE: Final = 1000
+_NOTICES: Final = 20  # that a process may put before people; it may write thousands
 
 
 class OutputTail:
-    """Reads one pipe: the end of it is kept, each line goes to the log at level DEBUG."""
+    """Reads one pipe: the end of it is kept, and each line goes to the log.
+
+    At level DEBUG, but for what the model's own code logs as a warning: see
+    :data:`chronotick.workers.child.NOTICE`. Of such lines only the first few are warnings here.
+    """
 
     def __init__(self, descriptor: int, logger: logging.Logger) -> None:
         os.set_blocking(descriptor, False)
@@ -20,6 +27,7 @@ class OutputTail:
         self._logger = logger
         self._kept = bytearray()
         self._line = bytearray()
+        self._notices = 0
 
     def read_some(self) -> bool:
         """Read what is there, at most 64 KiB; false at the end of the pipe."""
@@ -47,10 +55,17 @@ class OutputTail:
     def _keep(self, data: bytes) -> None:
         self._kept += data
         del self._kept[:-_KEPT_BYTES]
-        if not self._logger.isEnabledFor(logging.DEBUG):
+        if not self._logger.isEnabledFor(logging.WARNING):
             return
         self._line += data
         *lines, rest = self._line.split(b"\n")
         self._line = rest[-_LONGEST_LINE:]
         for line in lines:
-            self._logger.debug("%s", line[:_LONGEST_LINE].decode(errors="replace"))
+            self._log(line[:_LONGEST_LINE].decode(errors="replace"))
+
+    def _log(self, line: str) -> None:
+        if line.startswith(NOTICE) and self._notices < _NOTICES:
+            self._notices += 1
+            self._logger.warning("%s", line.removeprefix(NOTICE))
+        else:
+            self._logger.debug("%s", line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import threading
@@ -145,6 +146,7 @@ def _load(connection: Connection, welcome: Welcome) -> Model | None:
     try:
         connection.send(Loading(stage=f"importing {welcome.model}"))
         module, _, name = welcome.model.partition(":")
+        _show_warnings_of(module.partition(".")[0])
         model: Model = getattr(import_module(module), name)()
         connection.send(Loading(stage=f"loading {welcome.checkpoint or 'the model'}"))
         info = model.load(welcome.checkpoint, welcome.device, welcome.threads)
@@ -162,6 +164,16 @@ def _load(connection: Connection, welcome: Welcome) -> Model | None:
         )
     )
     return model
+
+
+def _show_warnings_of(package: str) -> None:
+    """Have the daemon log what the model's own code warns of; libraries warn of too much."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{child.NOTICE}%(message)s"))
+    logger = logging.getLogger(package)
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
 
 
 def _load_failure(error: Exception) -> Failed:

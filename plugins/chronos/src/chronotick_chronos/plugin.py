@@ -11,14 +11,18 @@ CORE_MODELS = Environment(
 )
 
 
-def _published(repository: str, revision: str, size_mb: float) -> Checkpoint:
+def _published(repository: str, revision: str, size_mb: float, memory_mb: float) -> Checkpoint:
     return Checkpoint(
-        repository=repository, revision=revision, licence="Apache-2.0", size_mb=size_mb
+        repository=repository,
+        revision=revision,
+        licence="Apache-2.0",
+        size_mb=size_mb,
+        memory_mb=memory_mb,
     )
 
 
 _BOLT_SMALL = _published(
-    "amazon/chronos-bolt-small", "772f3d25d38aec6d914c8949dab4462e2d46f5d8", 191
+    "amazon/chronos-bolt-small", "772f3d25d38aec6d914c8949dab4462e2d46f5d8", 191, 568
 )
 
 
@@ -36,17 +40,25 @@ def chronotick_models() -> list[ModelSpec]:
             checkpoint=_BOLT_SMALL,
             alternatives=(
                 _published(
-                    "amazon/chronos-bolt-tiny", "a0e552de83495b5c28c14c71c374f3e33280b340", 35
+                    "amazon/chronos-bolt-tiny", "a0e552de83495b5c28c14c71c374f3e33280b340", 35, 416
                 ),
                 _published(
-                    "amazon/chronos-bolt-mini", "251268337516a88e253628c43e1d26ec577b376b", 85
+                    "amazon/chronos-bolt-mini", "251268337516a88e253628c43e1d26ec577b376b", 85, 466
                 ),
                 _published(
-                    "autogluon/chronos-2-small", "ddec01313e50b6bc58ebaa92ede81bc24a3d9f9a", 112
+                    "autogluon/chronos-2-small",
+                    "ddec01313e50b6bc58ebaa92ede81bc24a3d9f9a",
+                    112,
+                    494,
                 ),
-                _published("amazon/chronos-2", "29ec3766d36d6f73f0696f85560a422f50e8498c", 478),
                 _published(
-                    "amazon/chronos-bolt-base", "5d9f166d69f47aef3401367a7b842e78fe97b121", 821
+                    "amazon/chronos-2", "29ec3766d36d6f73f0696f85560a422f50e8498c", 478, 845
+                ),
+                _published(
+                    "amazon/chronos-bolt-base",
+                    "5d9f166d69f47aef3401367a7b842e78fe97b121",
+                    821,
+                    1175,
                 ),
             ),
             random_weights="chronotick_chronos.tiny:write",

@@ -27,6 +27,7 @@ def chronotick_models() -> list[ModelSpec]:
                 revision="446753ee48ff3726d0606a81d0092d54acee995e",
                 licence="Apache-2.0",
                 size_mb=227,
+                memory_mb=1068,
             ),
             alternatives=(
                 Checkpoint(
@@ -34,6 +35,7 @@ def chronotick_models() -> list[ModelSpec]:
                     revision="794591bfeb1225fdf742cec0f4c71f20c3f3b87e",
                     licence="Apache-2.0",
                     size_mb=906,
+                    memory_mb=3026,
                 ),
             ),
             random_weights="chronotick_time_moe.tiny:write",

@@ -28,6 +28,7 @@ def chronotick_models() -> list[ModelSpec]:
                 revision="1d952420fba87f3c6dee4f240de0f1a0fbc790e3",
                 licence="Apache-2.0",
                 size_mb=925,
+                memory_mb=1148,
             ),
             alternatives=(
                 # Never a default: neither commercial nor production use is allowed.
@@ -36,6 +37,7 @@ def chronotick_models() -> list[ModelSpec]:
                     revision="43046b85ec22d584a13f8098c2ed39c889e129c2",
                     licence="LicenseRef-timesfm-non-commercial-license-v1.0",
                     size_mb=1323,
+                    memory_mb=2763,
                 ),
             ),
             random_weights="chronotick_timesfm.tiny:write",

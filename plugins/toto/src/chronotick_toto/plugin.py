@@ -27,6 +27,7 @@ def chronotick_models() -> list[ModelSpec]:
                 revision="0411ceb27bdf7fc3e4892e99edc8ad08192dc3c5",
                 licence="Apache-2.0",
                 size_mb=605,
+                memory_mb=1581,
             ),
             random_weights="chronotick_toto.tiny:write",
             random_sizes=("tiny", "open-base"),

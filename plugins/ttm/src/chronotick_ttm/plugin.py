@@ -13,9 +13,13 @@ TTM = Environment(
 _REPOSITORY = "ibm-granite/granite-timeseries-ttm-r2"
 
 
-def _published(revision: str, size_mb: float) -> Checkpoint:
+def _published(revision: str, size_mb: float, memory_mb: float) -> Checkpoint:
     return Checkpoint(
-        repository=_REPOSITORY, revision=revision, licence="Apache-2.0", size_mb=size_mb
+        repository=_REPOSITORY,
+        revision=revision,
+        licence="Apache-2.0",
+        size_mb=size_mb,
+        memory_mb=memory_mb,
     )
 
 
@@ -31,9 +35,9 @@ def chronotick_models() -> list[ModelSpec]:
             output="point",
             environment=TTM,
             # The commit of branch main, which holds 512-96-r2: context 512, horizon 96.
-            checkpoint=_published("d6a79570cac0f33d526601cd3a0fc7c80a8f9a2f", 3.2),
+            checkpoint=_published("d6a79570cac0f33d526601cd3a0fc7c80a8f9a2f", 3.2, 450),
             # Branches: their commits are not known to us.
-            alternatives=(_published("1024-96-r2", 11.9), _published("1536-96-r2", 12.3)),
+            alternatives=(_published("1024-96-r2", 11.9, 468), _published("1536-96-r2", 12.3, 469)),
             random_weights="chronotick_ttm.tiny:write",
             random_sizes=(
                 "tiny",
