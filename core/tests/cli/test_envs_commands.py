@@ -50,6 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (source, info.parent):
         monkeypatch.syspath_prepend(str(path))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))  # other tests fill the real one
+    monkeypatch.setenv("UV_FIND_LINKS", str(source))  # --find-links sets it: put back afterwards
     yield tmp_path / "project"
     for name in [name for name in sys.modules if name.partition(".")[0] == "small_plugin"]:
         del sys.modules[name]

@@ -26,6 +26,7 @@ def test_find_links_of_uv_win():
 
 def test_what_belongs_to_the_daemons_python_does_not_reach_uv():
     environ = {"PYTHONPATH": "x", "VIRTUAL_ENV": "x", "CONDA_PREFIX": "x", "HOME": "/h"}
+    environ |= {"UV_OVERRIDE": "x", "UV_EXCLUDE": "x", "UV_CONSTRAINT": "x"}
     variables = uv_variables(environ, offline=True)
     assert variables == {"HOME": "/h", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1"}
 
@@ -46,6 +47,73 @@ def test_failures_are_explained(said: str, words: str):
     with pytest.raises(EnvironmentProblem, match=words):
         raise problem
     assert "NAME" not in str(problem)
+
+
+def test_hints_name_the_command_that_was_run():
+    problem = UvFailed("locking ttm.in", "dns error").explain("ttm", "ttm", "lock")
+    assert "chronotick envs lock ttm --find-links DIR" in str(problem)
+
+
+def pretended(path: Path, program: str) -> Uv:
+    """A program in place of uv, for what uv says only now and then."""
+    path.write_text(f"#!{sys.executable}\n{program}")
+    path.chmod(0o755)
+    return Uv(program=path)
+
+
+def test_downloads_are_told_while_uv_still_runs(tmp_path: Path):
+    told, flag = [], tmp_path / "told"
+
+    def on_download(name: str, size_bytes: int) -> None:
+        told.append((name, size_bytes))
+        flag.touch()
+
+    uv = pretended(
+        tmp_path / "uv",
+        f"""
+import os, sys, time
+print("Downloading numpy (16.1MiB)", file=sys.stderr, flush=True)
+while not os.path.exists({str(flag)!r}):
+    time.sleep(0.01)
+print(" Downloaded numpy\\nDownloading tiny (12.0KiB)", file=sys.stderr)
+""",
+    )
+    uv.run("installing", on_download=on_download)
+    assert told == [("numpy", round(16.1 * 2**20)), ("tiny", 12 * 2**10)]
+
+
+COMPLAINTS = """
+raise SystemExit(
+    "The package `a` requires `pytest>=8 ; extra == 'x'`, but it's not installed\\n"
+    "The package `a` requires `torch==2.7`, but `2.13+cpu` is installed"
+)
+"""
+
+
+def test_check_forgives_what_is_waived_and_nothing_else(tmp_path: Path):
+    uv = pretended(tmp_path / "uv", COMPLAINTS)
+    uv.check(Path("python"), {"pytest", "torch"})
+    with pytest.raises(UvFailed) as caught:
+        uv.check(Path("python"), {"pytest"})
+    assert "torch==2.7" in caught.value.output
+    assert "pytest" not in caught.value.output
+
+
+def test_check_that_fails_for_another_reason_is_not_forgiven(tmp_path: Path):
+    uv = pretended(tmp_path / "uv", "raise SystemExit('no such interpreter')")
+    with pytest.raises(UvFailed, match="no such interpreter"):
+        uv.check(Path("python"), {"pytest"})
+
+
+def test_missing_python_is_not_downloaded_unasked(tmp_path: Path):
+    calls = tmp_path / "calls"
+    uv = pretended(
+        tmp_path / "uv",
+        f"import sys\nopen({str(calls)!r}, 'a').write(sys.argv[2] + ' ')\nsys.exit(1)",
+    )
+    with pytest.raises(UvFailed):
+        uv.find_python(">=3.99", download=False)
+    assert calls.read_text() == "find "
 
 
 def test_real_failure_carries_what_uv_said():
