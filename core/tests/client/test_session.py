@@ -167,8 +167,16 @@ def test_a_daemon_that_ignores_sigterm_is_killed(
     assert clock.stop()
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Ctrl-C raises, also where the tests run in a shell's background, which ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_during_the_wait_ends_the_daemon(
-    path: Path, switches: list[str], tmp_path: Path
+    path: Path, switches: list[str], tmp_path: Path, interrupts: None
 ):
     """Ctrl-C does not reach a daemon in a session of its own, and stop() would not know it."""
     switches.append("mute")
@@ -188,7 +196,7 @@ def test_an_interrupt_during_the_wait_ends_the_daemon(
 
 
 def test_an_interrupt_during_the_end_does_not_spare_the_daemon(
-    clock: ChronoTick, switches: list[str]
+    clock: ChronoTick, switches: list[str], interrupts: None
 ):
     switches.append("stubborn")
     clock.start(timeout=20)

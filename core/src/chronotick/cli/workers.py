@@ -92,7 +92,11 @@ def key(*, directory: Path | None, config_path: Path | None) -> None:
     help="Weights of a model: a hub id or a directory. May be repeated.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=int, help="CPU threads of each model (default: workers.threads).")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    help="CPU threads of each model (default: workers.threads).",
+)
 @click.option(
     "--max-clocks",
     type=click.IntRange(1, 4096),
