@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import zmq
 from chronotick.workers import wire
 from chronotick.workers.child import EXIT_LOAD_FAILED, EXIT_REFUSED, Bootstrap
 from chronotick.workers.launch import Launcher, WorkerProcess, worker_variables
+from chronotick.workers.leases import current_interpreter
 from chronotick.workers.messages import (
     Bye,
     Cancel,
@@ -75,7 +75,7 @@ async def daemon(runtime_dir: Path) -> AsyncIterator[Daemon]:
             parent_pid=os.getpid(),
         )
         process = await launcher.launch(
-            Path(sys.executable),
+            current_interpreter(),
             bootstrap,
             worker_variables({}, threads=1, offline=True),
             logging.getLogger("chronotick.workers.test"),
