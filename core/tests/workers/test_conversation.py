@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import zmq
 from chronotick.workers import wire
 from chronotick.workers.child import EXIT_LOAD_FAILED, EXIT_REFUSED, Bootstrap
 from chronotick.workers.launch import Launcher, WorkerProcess, worker_variables
-from chronotick.workers.leases import current_interpreter
+from chronotick.workers.leases import Lease
 from chronotick.workers.messages import (
     Bye,
     Cancel,
@@ -75,7 +76,7 @@ async def daemon(runtime_dir: Path) -> AsyncIterator[Daemon]:
             parent_pid=os.getpid(),
         )
         process = await launcher.launch(
-            current_interpreter(),
+            Lease(Path(sys.executable)),
             bootstrap,
             worker_variables({}, threads=1, offline=True),
             logging.getLogger("chronotick.workers.test"),
