@@ -9,12 +9,17 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from chronotick.ntp.testing import ChronydError, find_chronyd, running_chronyd
 from chronotick.plugin import ModelSpec
 from chronotick.workers import EnvironmentProblem, Lease, command, provide
 
 StartChronyd = Callable[..., AbstractContextManager[int]]
+
+# A busy machine stalls any example for longer than hypothesis allows by itself.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from chronotick.plugin import ModelSpec, load_plugins
+from chronotick.testing.installed import lay_out
 from chronotick.workers import list_environments, provide
 
 BAR_S, BAR_SHARE = 1.0, 0.05
@@ -74,14 +75,8 @@ def sync(spec: ModelSpec, root: Path) -> None:
 
 def install_plugin(site: Path, version: str) -> None:
     """Lay out a plugin as pip installs it, in place of an earlier version."""
-    info = site / "ct_bench_plugin-1.dist-info"
-    info.mkdir(parents=True, exist_ok=True)
-    (site / "ct_bench_plugin").mkdir(exist_ok=True)
-    (site / "ct_bench_plugin" / "__init__.py").write_text(f"version = {version!r}\n")
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: ct-bench-plugin\nVersion: {version}\n"
-    )
-    (info / "RECORD").write_text("ct_bench_plugin/__init__.py,,\n")
+    files = {"ct_bench_plugin/__init__.py": f"version = {version!r}\n"}
+    lay_out(site, "ct-bench-plugin", files, version=version)
 
 
 def second_users(scale: Scale, spec: ModelSpec, root: Path, whole_bytes: int) -> None:

@@ -1,8 +1,9 @@
 """How soon the daemon serves time, with and without three bad plugins installed.
 
-``python bench/startup.py [--runs N]``. From the start of the process to the first time a reader
-gets (status warming-up), and to ``synchronised``. The plugins: one raises, one sleeps for 30 s and
-one holds the GIL for ever, each while it is imported. Runs with and without take turns.
+``python bench/startup.py [--runs N] [--recommended]``. From the start of the process to the first
+time a reader gets (status warming-up), and to ``synchronised``. The plugins: one raises, one sleeps
+for 30 s and one holds the GIL for ever, each while it is imported. Runs with and without take
+turns. ``--recommended`` starts as ``chronotick.start()`` does for a user without a file.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from chronotick.client import ChronoTick, ChronoTickError
 from chronotick.ntp.testing import running_chronyd
 from chronotick.shm.layout import Status
+from chronotick.testing.installed import lay_out
 
 BAD = {
     "broken": "raise RuntimeError('at import')",
@@ -30,16 +32,11 @@ BAD = {
 
 def install(folder: Path) -> None:
     for name, source in BAD.items():
-        (folder / f"plugin_{name}.py").write_text(source)
-        info = folder / f"plugin_{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: plugin-{name}\nVersion: 1.0\n"
-        )
-        (info / "entry_points.txt").write_text(f"[chronotick_model]\n{name} = plugin_{name}\n")
+        module = f"plugin_{name}"
+        lay_out(folder, f"plugin-{name}", {f"{module}.py": source}, entry_points={name: module})
 
 
-def start_s(port: int, path: str, cache: Path) -> tuple[float, float]:
+def start_s(port: int, path: str, cache: Path, options: list[str]) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         environ = os.environ | {
@@ -50,6 +47,7 @@ def start_s(port: int, path: str, cache: Path) -> tuple[float, float]:
             "XDG_CACHE_HOME": str(cache),
         }
         command = [sys.executable, "-m", "chronotick", "run", "--server", f"127.0.0.1:{port}"]
+        command += options
         started = time.perf_counter()
         daemon = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
         try:
@@ -75,13 +73,19 @@ def until(record: Path, status: Status) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    parser.add_argument("--recommended", action="store_true", help="as chronotick.start() does")
+    given = parser.parse_args()
+    options = ["--recommended"] if given.recommended else []
     with tempfile.TemporaryDirectory() as name, running_chronyd() as port:
         site, cache = Path(name, "site"), Path(name, "cache")
         site.mkdir()
         install(site)
-        start_s(port, "", cache)  # what is good is read and remembered, files are in the page cache
-        pairs = [(start_s(port, "", cache), start_s(port, str(site), cache)) for _ in range(runs)]
+
+        def start(path: str) -> tuple[float, float]:
+            return start_s(port, path, cache, options)
+
+        start("")  # what is good is read and remembered, files are in the page cache
+        pairs = [(start(""), start(str(site))) for _ in range(given.runs)]
     for index, what in enumerate(("first time served", "synchronised")):
         without, bad = ([pair[k][index] for pair in pairs] for k in (0, 1))
         for name, value in (("median", statistics.median), ("best", min)):

@@ -4,9 +4,10 @@
 when it is not there. Nothing is compared with earlier runs: each line was measured in this one.
 
 Overhead is the round trip less the direct call, ``model.forecast(...)`` timed where it runs, in the
-worker. It is measured first as it is, then once more with a clock at both ends of the wire, which
-tells where it goes. Beside it stands pyzmq alone, with frames of the same sizes and as much work
-between request and reply: caches that hold other things, and processors that slept, cost it too.
+worker, for one series of 512 samples and for 64 of 2048. It is measured first as it is, then once
+more with a clock at both ends of the wire, which tells where it goes. Beside it stands pyzmq alone,
+with frames of the same sizes and as much work between request and reply: caches that hold other
+things, and processors that slept, cost it too.
 """
 
 from __future__ import annotations
@@ -44,16 +45,45 @@ from chronotick.workers import (
     launch,
     multipart,
     provide,
+    router,
 )
 from chronotick.workers.child import Bootstrap
+from chronotick.workers.inbox import Inbox
 from chronotick.workers.messages import Message, Result
 from chronotick.workers.restart import RestartRules
 from chronotick.workers.standing import Standing
 
 REPOSITORY = Path(__file__).parents[1]
-CONTEXT, HORIZON, LEVELS = 512, 64, tuple(tenth / 10 for tenth in range(1, 10))
+HORIZON, LEVELS = 64, tuple(tenth / 10 for tenth in range(1, 10))
 WARM_UP = 50
 EAGER = RestartRules(base_s=0.01, crashes=1000)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and how much the way there and back may cost."""
+
+    series: int
+    samples: int
+    bar_s: float
+    share: float  # of the requests: large ones take longer
+
+    def __str__(self) -> str:
+        return f"{self.series} x {self.samples}"
+
+    def context(self) -> ContextBatch:
+        """Random walks of that shape."""
+        shape = (self.series, self.samples)
+        values = np.random.default_rng(1).normal(scale=1e-7, size=shape).cumsum(axis=1)
+        return ContextBatch(
+            values=values,
+            noise=np.full_like(values, 1e-7),
+            step_s=1.0,
+            trend_covariance=np.zeros((self.series, 4)),
+        )
+
+
+SMALL, LARGE = Question(1, 512, 0.3e-3, 1.0), Question(64, 2048, 1e-3, 0.1)
 
 Mark = tuple[str, int, int]  # what was called, when, and when it returned, in nanoseconds
 P = ParamSpec("P")
@@ -85,7 +115,7 @@ asyncio.run(main())
 
 BARE_ECHO = """
 import struct, sys, time, zmq
-junk, work_ns = bytes(4 * 2**20), int(sys.argv[2])
+junk, work_ns, size = bytes(4 * 2**20), int(sys.argv[2]), int(sys.argv[3])
 with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
     socket.setsockopt(zmq.IDENTITY, b"bare")
     socket.connect(sys.argv[1])
@@ -95,7 +125,7 @@ with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         while time.perf_counter_ns() - started < work_ns:
             junk.find(b"x")
         worked = struct.pack("q", time.perf_counter_ns() - started)
-        socket.send_multipart([worked, bytes(8 * 64), bytes(8 * 64 * 9)])
+        socket.send_multipart([worked, bytes(size), bytes(size * 9)])
 """
 
 CLOCKED_CHILD = """
@@ -119,19 +149,21 @@ sys.exit(status)
 """
 
 
-def bare_round_trip(requests: int, work_s: float) -> float:
+def bare_round_trip(question: Question, requests: int, work_s: float) -> float:
     """Return the median of pyzmq alone with frames of the same sizes, for comparison.
 
     ``work_s`` is how long the other side works, on memory, before it replies; it is taken off.
     """
     with tempfile.TemporaryDirectory() as folder, zmq.Context() as bare:
         address = f"ipc://{folder}/bare"
-        command = [sys.executable, "-c", BARE_ECHO, address, str(int(work_s * 1e9))]
+        work_ns, size = int(work_s * 1e9), 8 * question.series * HORIZON
+        command = [sys.executable, "-c", BARE_ECHO, address, str(work_ns), str(size)]
         with bare.socket(zmq.ROUTER) as socket:
             socket.bind(address)
             with subprocess.Popen(command):
                 socket.recv_multipart()
-                frames = [b"bare", bytes(260), bytes(8 * CONTEXT), bytes(8 * CONTEXT), bytes(32)]
+                array = bytes(8 * question.series * question.samples)
+                frames = [b"bare", bytes(260), array, array, bytes(32 * question.series)]
                 trips_ns = []
                 for _ in range(requests):
                     started = time.perf_counter_ns()
@@ -141,16 +173,6 @@ def bare_round_trip(requests: int, work_s: float) -> float:
                     trips_ns.append(took_ns - int.from_bytes(worked, "little"))
                 socket.send_multipart([b"bare", b"end"])
     return statistics.median(trips_ns) / 1e9
-
-
-def context() -> ContextBatch:
-    values = np.random.default_rng(1).normal(scale=1e-7, size=(1, CONTEXT)).cumsum(axis=1)
-    return ContextBatch(
-        values=values,
-        noise=np.full_like(values, 1e-7),
-        step_s=1.0,
-        trend_covariance=np.zeros((1, 4)),
-    )
 
 
 @asynccontextmanager
@@ -196,7 +218,7 @@ class Trips:
         return took_s, model_s, extra_s
 
 
-async def travel(worker: Worker, requests: int) -> Trips:
+async def travel(worker: Worker, question: Question, requests: int) -> Trips:
     model_ns: list[int] = []
     receive = worker.receive
 
@@ -206,17 +228,18 @@ async def travel(worker: Worker, requests: int) -> Trips:
         return receive(message)
 
     worker.receive = spy  # type: ignore[method-assign] # the worker's own clock is not public
-    times_ns, batch = [], context()
-    for _ in range(WARM_UP + requests):
+    times_ns, batch = [], question.context()
+    warm_up = min(WARM_UP, requests)
+    for _ in range(warm_up + requests):
         began_ns = time.perf_counter_ns()
         await worker.forecast(batch, HORIZON, LEVELS, 60.0)
         times_ns.append((began_ns, time.perf_counter_ns() - began_ns))
-    began, took = np.array(times_ns[WARM_UP:]).T / 1e9
-    return Trips(began, took, np.array(model_ns[WARM_UP:]) / 1e9)
+    began, took = np.array(times_ns[warm_up:]).T / 1e9
+    return Trips(began, took, np.array(model_ns[warm_up:]) / 1e9)
 
 
 async def stages(
-    spec: ModelSpec, checkpoint: str, environments: Path, requests: int
+    spec: ModelSpec, checkpoint: str, environments: Path, question: Question, requests: int
 ) -> dict[str, float]:
     """Return the medians of the parts of the overhead, with a clock at both ends of the wire.
 
@@ -236,16 +259,15 @@ async def stages(
         program = [*command[:-1], script.name, file.name]
         return start(program, variables, bootstrap, standing)
 
-    ours = "chronotick.workers.router"
     with (
         tempfile.NamedTemporaryFile(suffix=".json") as file,
         tempfile.NamedTemporaryFile("w", suffix=".py") as script,
         patch.object(launch, "_start", start_clocked),
-        patch(f"{ours}.send_frames", clocked("send", here, multipart.send_frames)),
-        patch(f"{ours}.receive_frames", clocked("receive", here, multipart.receive_frames)),
+        patch.object(router, "send_frames", clocked("send", here, multipart.send_frames)),
+        patch.object(Inbox, "receive", clocked("receive", here, Inbox.receive)),
     ):
         async with ready_worker(spec, checkpoint, environments) as worker:
-            trips = await travel(worker, requests)
+            trips = await travel(worker, question, requests)
         there: list[Mark] = json.load(file)
     return parts_of(trips, here, there)
 
@@ -288,7 +310,7 @@ async def crash_seen(worker: Worker, times: int) -> list[float]:
     for _ in range(times):
         await until_ready(worker)
         request: asyncio.Task[Forecast] = asyncio.create_task(
-            worker.forecast(context(), HORIZON, LEVELS, 60.0)
+            worker.forecast(SMALL.context(), HORIZON, LEVELS, 60.0)
         )
         await asyncio.sleep(0.05)
         pid = worker.state.pid
@@ -326,18 +348,22 @@ def runs(pid: int) -> bool:
 
 
 def report(what: str, value: str, bar: str, *, met: bool) -> None:
-    print(f"{what:<44} {value:>24}   bar {bar:<10} {'ok' if met else 'MISSED'}")
+    print(f"{what:<44} {value:>24}   bar {bar:<10} {'met' if met else 'MISSED'}")
 
 
-async def overhead(spec: ModelSpec, checkpoint: str, root: Path, requests: int) -> None:
+async def overhead(
+    spec: ModelSpec, checkpoint: str, root: Path, question: Question, requests: int
+) -> None:
+    requests = max(10, round(requests * question.share))
     async with ready_worker(spec, checkpoint, root) as worker:
-        trip_s, model_s, extra_s = (await travel(worker, requests)).medians()
+        trip_s, model_s, extra_s = (await travel(worker, question, requests)).medians()
     words = f"{trip_s * 1e3:.3f} - {model_s * 1e3:.3f} = {extra_s * 1e3:.3f} ms"
-    report(f"{spec.name}: round trip - model", words, "0.3 ms", met=extra_s <= 0.3e-3)
-    for part, took_s in (await stages(spec, checkpoint, root, requests)).items():
+    bar = f"{question.bar_s * 1e3:g} ms"
+    report(f"{spec.name}, {question}: trip - model", words, bar, met=extra_s <= question.bar_s)
+    for part, took_s in (await stages(spec, checkpoint, root, question, requests)).items():
         print(f"  {part:<42} {took_s * 1e3:>21.3f} ms")
     for what, work_s in (("at once", 0.0), ("after work as long as the model's", model_s)):
-        bare_s = bare_round_trip(requests, work_s)
+        bare_s = bare_round_trip(question, requests, work_s)
         print(f"  {f'pyzmq alone, reply {what}':<52} {bare_s * 1e3:>11.3f} ms")
 
 
@@ -352,7 +378,8 @@ async def measure(arguments: argparse.Namespace) -> None:
         )
         subprocess.run(make, check=True, capture_output=True)  # noqa: ASYNC221 - nothing else runs
         for spec, checkpoint in ((echo, ""), (chronos, tiny)):
-            await overhead(spec, checkpoint, root, arguments.requests)
+            for question in (SMALL, LARGE):
+                await overhead(spec, checkpoint, root, question, arguments.requests)
     async with ready_worker(echo, "hang", root) as worker:
         seen = await crash_seen(worker, 10)
     words = f"{statistics.median(seen) * 1e3:.1f}, worst {max(seen) * 1e3:.1f} ms"

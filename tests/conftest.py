@@ -22,7 +22,8 @@ from chronotick.plugin import ModelSpec, load_plugins
 from chronotick.shm.layout import Status
 from chronotick.testing import random_checkpoint
 
-START_S = 20.0
+START_S = 60.0
+_TEST_S = 300  # several times that: a daemon, its models, and what happens to them
 
 
 @dataclass
@@ -76,7 +77,14 @@ class RunningDaemon:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(timeout=15)
+        return self.process.wait(timeout=START_S)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of running daemons time on a busy machine."""
+    for item in items:
+        if "start_daemon" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(_TEST_S))
 
 
 StartDaemon = Callable[..., RunningDaemon]
@@ -114,7 +122,7 @@ def _environ(directory: Path, variables: Mapping[str, str]) -> dict[str, str]:
 def _end(daemon: RunningDaemon) -> None:
     if daemon.process.poll() is None:
         daemon.process.kill()
-    daemon.process.wait(timeout=15)
+    daemon.process.wait(timeout=START_S)
 
 
 @pytest.fixture(scope="session")

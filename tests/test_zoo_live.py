@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chronotick.plugin import ModelSpec, load_plugins
 from chronotick.shm.layout import Status
 
+MOST_RESIDENT_BYTES = 80e6  # of the daemon; its models are processes of their own
 pytestmark = [pytest.mark.environment, pytest.mark.chronyd, pytest.mark.timeout(900)]
 
 ZOO = ("chronos", "timesfm", "ttm", "toto", "time-moe")
@@ -43,6 +45,7 @@ def test_all_five_forecast_are_scored_and_have_a_weight(
     assert all(model["restarts"] == 0 for model in _zoo(daemon))
     assert len({model["where"] for model in _zoo(daemon)}) == len(ZOO)
     assert daemon.status is Status.SYNCHRONISED
+    assert psutil.Process(daemon.process.pid).memory_info().rss <= MOST_RESIDENT_BYTES
 
 
 def _zoo(daemon) -> list[dict]:

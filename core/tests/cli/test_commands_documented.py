@@ -68,6 +68,8 @@ def test_commands_and_options_that_a_page_names_exist(page: str):
 def test_the_check_above_finds_commands_and_what_is_wrong_with_them():
     text = "`chronotick read --json`\n```bash\n/opt/chronotick red  # x\n```\nthe chronotick daemon"
     assert list(named_commands(text)) == ["read --json", "red"]
+    as_user = "`runuser -u chronotick -- /opt/chronotick read`"
+    assert list(named_commands(as_user)) == ["read"]
     assert exists("envs sync NAME --find-links DIR")
     assert not exists("red")
     assert not exists("envs prone")
@@ -86,7 +88,7 @@ def named_commands(text: str) -> Iterator[str]:
     spans = re.findall(r"`([^`\n]+)`", prose)
     for code in [*spans, *indented, *"\n".join(blocks).splitlines()]:
         for part in re.split(r"[;|#]|&&", code):
-            found = re.search(r"(?:^|[\s/])chronotick ([a-z-].*)", part)
+            found = re.search(r"(?:^|[\s/])chronotick (-{0,2}[a-z].*)", part)
             if found:
                 yield found[1].strip()
 

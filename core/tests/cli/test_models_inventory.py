@@ -81,6 +81,10 @@ def test_configured_directory_counts(
     (weights / "config.json").unlink()
     output = prose(run("models", "info", "carried", "--config", str(config)).output)
     assert f"missing: {weights} lacks config.json" in output
+    (weights / "config.json").write_text("{}")
+    (weights / "model.safetensors").write_bytes(b"cut")
+    output = prose(run("models", "info", "carried", "--config", str(config)).output)
+    assert f"{weights / 'model.safetensors'} is damaged: " in output
 
 
 def test_a_running_daemon_tells_state_latency_memory_and_error(
@@ -186,3 +190,19 @@ def test_lock_that_is_missing_is_the_plugins_fault(
     output = prose(run("models", "list").output)
     assert "no lock" in output
     assert "package json holds no gone.lock" in output
+
+
+def test_a_model_of_another_machine_misses_nothing(
+    run, carried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    carried()
+    remote = '{"carried": {"address": "tcp://gpu-host:7411"}}'
+    monkeypatch.setenv("CHRONOTICK_WORKERS__REMOTE", remote)
+    output = run("models", "list").output
+    assert row(output, "carried")[:4] == ["carried", "remote", "-", "-"]
+    assert "carried: computed by tcp://gpu-host:7411" in prose(output)
+    assert "chronotick models pull carried" not in prose(output)
+    facts = json.loads(run("models", "info", "carried", "--json").output)
+    assert facts["server"] == "tcp://gpu-host:7411"
+    assert facts["weights"]["state"] == facts["environment"]["state"] == "remote"
+    assert "missing" not in run("models", "info", "carried").output

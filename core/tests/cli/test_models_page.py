@@ -9,8 +9,9 @@ import pytest
 from chronotick.hub.licences import is_non_commercial
 from chronotick.plugin import ModelSpec, load_plugins
 
-PAGE = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
-FOLDERS = sorted(path.name for path in (Path(__file__).parents[3] / "plugins").iterdir())
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "models.md").read_text()
+FOLDERS = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,20 @@ def first_party() -> dict[str, tuple[ModelSpec, str]]:
 
 
 def test_every_pretrained_model_has_its_line(first_party: dict[str, tuple[ModelSpec, str]]):
-    lines = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    lines = rows("## The catalogue")
     assert set(lines) == {line_of(*model) for model in first_party.values()}
+
+
+def test_every_pretrained_model_has_its_cost(first_party: dict[str, tuple[ModelSpec, str]]):
+    costs = [line.split("`") for line in rows("## What a model costs here")]
+    assert {name for _, name, *_ in costs} == set(first_party)
+    for _, name, _, size, *_ in costs:
+        assert size in first_party[name][0].random_sizes
+
+
+def rows(title: str) -> list[str]:
+    section = PAGE.partition(f"\n{title}\n")[2].partition("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| `")]
 
 
 def line_of(spec: ModelSpec, package: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chronotick.cli.trying import shortened
 from chronotick.testing import CHECKS
 
 
@@ -62,8 +63,17 @@ def test_bench_prints_cost_and_the_ratio_to_a_reference(run):
 def test_bench_as_a_table(run):
     output = run("models", "bench", "echo", "--repeat", "3", "--batch", "2").output
     assert output.startswith("model  weights")
+    assert "threads: 1 (echo)." in " ".join(output.split())
+    assert max(map(len, output.splitlines())) <= 100
     assert "ratio: median to that of numpy.fft.rfft" in output
     assert "random" not in output
+
+
+def test_long_names_of_weights_stay_telling():
+    commit = "772f3d25d38aec6d914c8949dab4462e2d46f5d8"
+    assert shortened(f"amazon/chronos-bolt-small@{commit}") == "amazon/chronos-bolt-small@772f3d2"
+    path = "/long" * 9 + "/ttm"
+    assert shortened(path) == f"...{path[-33:]}"
 
 
 def test_bench_goes_on_when_a_model_fails(run):
@@ -75,6 +85,22 @@ def test_bench_goes_on_when_a_model_fails(run):
 def test_threads_are_handed_on(run):
     result = run("models", "bench", "echo", "--threads", "2", "--repeat", "3", "--json")
     assert json.loads(result.stdout)["models"][0]["threads"] == 2
+
+
+def test_threads_are_those_of_the_command_line_then_of_the_model(
+    run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CHRONOTICK_WORKERS__OVERRIDES", '{"echo": {"threads": 3}}')
+    for given, used in ((), 3), (("--threads", "1"), 1):
+        result = run("models", "bench", "echo", "--repeat", "3", "--json", *given)
+        assert json.loads(result.stdout)["models"][0]["threads"] == used
+
+
+def test_what_is_tried_is_what_this_machine_computes(run, monkeypatch: pytest.MonkeyPatch):
+    remote = '{"echo": {"address": "tcp://127.0.0.1:9"}}'
+    monkeypatch.setenv("CHRONOTICK_WORKERS__REMOTE", remote)
+    assert run("models", "check", "echo").exit_code == 0
+    assert run("models", "bench", "echo", "--repeat", "3").exit_code == 0
 
 
 @pytest.mark.parametrize(

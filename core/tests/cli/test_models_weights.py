@@ -64,6 +64,18 @@ def test_pull_again_asks_nobody(run, carried, hub: FakeHub, published: str):
     assert len(hub.requests) == before
 
 
+def test_pull_mends_what_was_damaged(run, carried, published: str):
+    carried()
+    run("models", "pull", "carried")
+    place = entry("org/name").snapshot("v1")
+    assert place is not None
+    (place / "model.safetensors").write_bytes(bytes(len(FILES["model.safetensors"])))
+    result = run("models", "pull", "carried")
+    assert f"damaged: model.safetensors in {place}" in prose(result.stderr)
+    assert "carried: downloaded" in result.stdout
+    assert (place / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
 def test_json_is_all_there_is_on_standard_output(run, carried, published: str):
     carried()
     answer = json.loads(run("models", "pull", "carried", "--json").stdout)

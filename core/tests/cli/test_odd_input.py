@@ -128,3 +128,13 @@ def test_doctor_without_network_says_how_to_go_on(run, monkeypatch: pytest.Monke
     assert "chronotick demo" in found["servers"]["fix"]
     monkeypatch.setenv("CHRONOTICK_NTP_SERVERS", "one.invalid,127.0.0.1")
     assert "servers" not in {f["what"] for f in json.loads(run("doctor", "--json").stdout)}
+
+
+@pytest.mark.parametrize("command", [("run", "--recommended"), ("config", "recommend")])
+def test_odd_variables_are_no_reason_to_crash(
+    run, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CHRONOTICK_SHM__FREQUENCY", "abc")
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "shm.frequency (CHRONOTICK_SHM__FREQUENCY): got 'abc'" in result.output

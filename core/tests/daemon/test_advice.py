@@ -98,6 +98,20 @@ def test_on_a_gpu_no_gpu_is_advised():
     assert "GPU" not in told
 
 
+def test_of_another_machine_only_what_is_set_here_is_advised():
+    """It needs no rest, and its weights and its device are the server's affair."""
+    keeps_up = replace(case(*[2.0] * 5, inference_interval=5.0), elsewhere=True)
+    assert advice(keeps_up) == ""
+    told = advice(replace(case(*[6.0] * 10, misses=10), elsewhere=True))
+    assert "short_term.overrides.toto.timeout_seconds: 9" in told
+    assert "short_term.overrides.toto.context_length: 256" in told
+    assert "on the server" in told
+    assert "workers." not in told
+    told = advice(replace(case(*[9.0] * 5, inference_interval=5.0), elsewhere=True))
+    assert "so it is asked every 9 s. Try: short_term.overrides.toto.inference_interval: 9" in told
+    assert "workers." not in told
+
+
 def test_a_short_context_is_not_shortened():
     assert "context_length" not in advice(case(*[2.0] * 5, context_length=128))
 

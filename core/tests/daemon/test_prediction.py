@@ -16,7 +16,7 @@ import pytest
 from chronotick.clock import Covariates
 from chronotick.config.schema import Config
 from chronotick.daemon.prediction import PredictionLoop
-from chronotick.daemon.punctuality import punctuality
+from chronotick.daemon.punctuality import punctuality, troubles
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.zoo import RemoteModel, Zoo
 from chronotick.lab import World
@@ -228,14 +228,51 @@ async def test_the_trigger_says_what_a_measurement_sets_off(
     runtime_dir, keeper, trigger: str, expected: int
 ):
     terms = {"trigger": trigger, "inference_interval": 3600}
-    async with running(runtime_dir, keeper, {"echo": ""}, short_term=terms) as it:
-        await until(lambda: it.answers("echo") == 1)
+    overrides = {"marker": {"trigger": "measurement"}}
+    async with running(
+        runtime_dir, keeper, {"echo": "", "marker": ""}, short_term=terms | {"overrides": overrides}
+    ) as it:
+        await until(lambda: it.answers("echo") == it.answers("marker") == 1)
         it.loops[0].measured()
-        if expected > 1:
-            await until(lambda: it.answers("echo") == expected)
-        else:
-            await asyncio.sleep(0.3)
-        assert it.answers("echo") == expected
+        await until(lambda: it.answers("marker") == 2)
+        await until(lambda: it.answers("echo") >= expected)
+        assert len(it.model("echo").ledger.page("short_term").asked_s) == expected
+
+
+async def test_a_failure_after_the_deadline_is_no_latency(runtime_dir, keeper):
+    """It would lower the median that decides how often the model is asked, and what is advised."""
+    terms = {"timeout_seconds": 0.1, "inference_interval": 3600}
+    async with running(runtime_dir, keeper, {"echo": "late=0.5,nan"}, short_term=terms) as it:
+        model = it.model("echo")
+        await until(lambda: model.ledger.page("short_term").misses == 1)
+        await until(lambda: model.worker.state.late_replies == 1)
+        await until(lambda: not model.turn.locked())
+        assert it.answers("echo") == 0
+
+
+async def test_a_mistake_of_ours_costs_one_turn_and_is_reported(
+    runtime_dir, keeper, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("chronotick.daemon.prediction.MISTAKE_S", 0.01)
+    async with running(runtime_dir, keeper, {"echo": ""}) as it:
+        await until(lambda: it.answers("echo") >= 1)
+        model, right = it.model("echo"), keeper.window
+
+        def wrong(*_: object) -> None:
+            raise ZeroDivisionError("by this test")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(keeper, "window", wrong)
+            local = it.zoo.local(it.config.short_term)[0]
+            pages = [each.ledger.page("short_term") for each in (model, local)]
+            await until(lambda: all("by this test" in page.mistake for page in pages))
+            told = list(troubles(punctuality(it.zoo, it.config)))
+            assert {name for name, _ in told} == {"echo", local.spec.name}
+            assert "short_term: not asked, by a mistake of ours (ZeroDivisionError" in told[0][1]
+        assert keeper.window == right
+        before = [len(page.latencies_s) for page in pages]
+        await until(lambda: all(len(p.latencies_s) > n for p, n in zip(pages, before, strict=True)))
+        await until(lambda: not any(page.mistake for page in pages))
 
 
 async def test_a_worker_that_dies_is_asked_again_when_it_is_back(runtime_dir, keeper):

@@ -101,6 +101,22 @@ def test_each_obstacle_is_named_with_its_command(plugins: Plugins, provide: Prov
     assert "no GPU for toto" in of("gpu_only_toto", judged).against
 
 
+def test_the_memory_of_the_gpu_counts(plugins: Plugins, provide: Provide):
+    ready = provide("chronos", "ttm", "toto", "timesfm", "time-moe")
+    judged = recommend(replace(BIG, gpus=(1300.0,)), plugins, ready)
+    assert judged[0].name == "gpu_only_timesfm"
+    (against,) = of("gpu_only_toto", judged).against
+    assert against == "it needs about 1581 MiB of GPU 0 for toto, 1300 are free"
+    assert recommend(replace(BIG, gpus=(None,)), plugins, ready)[0].name == PREFERENCE[0]
+
+
+def test_a_model_of_another_machine_needs_nothing_here(plugins: Plugins, provide: Provide):
+    remote = {"CHRONOTICK_WORKERS__REMOTE": '{"ttm": {"address": "tcp://gpu-host:7411"}}'}
+    best = recommend(replace(SMALL, cores=1, memory_mb=100), plugins, provide() | remote)[0]
+    assert best.name == "cpu_only_ttm"
+    assert best.for_it == ("ttm: computed by tcp://gpu-host:7411",)
+
+
 def test_a_model_that_is_not_installed_is_named(plugins: Plugins, provide: Provide):
     without = replace(
         plugins, models={name: m for name, m in plugins.models.items() if name != "ttm"}

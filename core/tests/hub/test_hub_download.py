@@ -6,7 +6,10 @@ import os
 import socket
 import subprocess
 import sys
+from email.message import Message
+from io import BytesIO
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 
@@ -15,10 +18,12 @@ from chronotick.hub import (
     HubProblem,
     HubUnreachable,
     UnusableWeights,
+    damaged,
     download,
     entry,
     lacking,
 )
+from chronotick.hub.client import _Redirects
 from chronotick.hub.testing import FakeHub, tensors_file
 
 TENSORS = "model.safetensors"
@@ -238,8 +243,78 @@ def test_two_at_once_download_once(hub: FakeHub):
     assert spans(hub) == [""]
 
 
-def test_odd_answers_are_named_not_believed(hub: FakeHub, files: dict[str, bytes]):
+@pytest.mark.parametrize("size", ["many", -1, 1.5, None, [1]])
+def test_odd_sizes_are_named_not_believed(hub: FakeHub, files: dict[str, bytes], size: object):
     hub.publish("org/name", files)
-    hub.announced = {TENSORS: "many"}  # type: ignore[dict-item] # the fault
+    hub.announced = {TENSORS: size}  # type: ignore[dict-item] # the fault
     with pytest.raises(HubProblem, match="answered oddly about org/name@main"):
         pull()
+    assert hub.bodies() == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"cardData": "apache-2.0"},
+        {"cardData": ["apache-2.0"]},
+        {"cardData": None, "tags": [1]},
+        {"siblings": None},
+        {"siblings": [{"rfilename": 5}]},
+        {"sha": None},
+        {"sha": "main"},
+        {"sha": "../escaped"},
+    ],
+)
+def test_odd_answers_are_named_not_believed(
+    hub: FakeHub, files: dict[str, bytes], said: dict[str, object]
+):
+    hub.publish("org/name", files)
+    hub.said = said
+    with pytest.raises(HubProblem, match="answered oddly about org/name@main"):
+        pull()
+
+
+def test_no_answer_makes_anything_outside_the_cache(
+    hub: FakeHub, files: dict[str, bytes], tmp_path: Path
+):
+    escaped = tmp_path / "escaped"
+    hub.publish("org/name", files)
+    hub.said = {"sha": str(escaped)}
+    with pytest.raises(HubProblem, match=r"commit .*escaped"):
+        pull()
+    assert not escaped.exists()
+
+
+@pytest.mark.parametrize("name", ["../model.safetensors", "a\0.json", "a\n.json"])
+def test_files_whose_names_are_no_names_are_left(hub: FakeHub, files: dict[str, bytes], name: str):
+    hub.publish("org/name", files | {name: b"{}"})
+    assert {path.name for path in pull().iterdir()} == TAKEN
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", "flipped"])
+@pytest.mark.parametrize("name", [TENSORS, "config.json"])
+def test_damaged_files_are_mended(
+    hub: FakeHub, files: dict[str, bytes], name: str, damage: bytes | str
+):
+    hub.publish("org/name", files)
+    path = pull() / name
+    content = path.read_bytes()
+    path.write_bytes(damage if isinstance(damage, bytes) else bytes([content[0] ^ 1]) + content[1:])
+    assert damaged(path.parent) == [name]
+    assert (pull() / name).read_bytes() == files[name]
+    assert damaged(path.parent) == []
+    assert hub.bodies()[-1] == (name, "")
+
+
+def test_token_goes_only_where_it_was_sent_to():
+    asked = Request("https://hub.example/a", headers={"Authorization": "Bearer t"})
+
+    def shown(url: str) -> bool:
+        following = _Redirects().redirect_request(asked, BytesIO(), 302, "", Message(), url)
+        assert following is not None
+        return following.has_header("Authorization")
+
+    assert shown("https://hub.example/b")
+    assert not shown("http://hub.example/b")  # readable on the way
+    assert not shown("https://hub.example:444/b")
+    assert not shown("https://cdn.example/b")

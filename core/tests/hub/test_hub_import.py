@@ -99,9 +99,18 @@ def test_shards_must_all_be_there(weights: Path):
     assert lacking(import_directory(weights, "org/name", COMMIT).directory) == []
 
 
-def test_unreadable_index_is_no_weights(weights: Path):
+@pytest.mark.parametrize(
+    "index",
+    [
+        "[]",
+        '{"weight_map": {}}',
+        '{"weight_map": {"a": "/etc/model.safetensors"}}',
+        '{"weight_map": {"a": "../model.safetensors"}}',
+    ],
+)
+def test_unreadable_index_is_no_weights(weights: Path, index: str):
     (weights / TENSORS).unlink()
-    (weights / f"{TENSORS}.index.json").write_text("[]")
+    (weights / f"{TENSORS}.index.json").write_text(index)
     with pytest.raises(UnusableWeights, match=r"lacks a readable model.safetensors.index.json"):
         import_directory(weights, "org/name", COMMIT)
 

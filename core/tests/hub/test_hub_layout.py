@@ -7,8 +7,17 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from chronotick.hub import Hub, cache_directory, download, entry, import_directory, lacking
+from chronotick.hub import (
+    Hub,
+    NoCache,
+    cache_directory,
+    download,
+    entry,
+    import_directory,
+    lacking,
+)
 from chronotick.hub.testing import FakeHub
+from chronotick.plugin.weights import find
 
 NEEDED = ("config.json", "model.safetensors")
 
@@ -67,6 +76,19 @@ def test_what_the_library_downloads_is_found(
 def test_library_finds_what_was_imported(weights: Path, own_cache: Path, revision: str | None):
     done = import_directory(weights, "org/name", revision)
     assert found_by_the_library(own_cache, revision) == {done.directory}
+
+
+def test_without_a_home_the_cache_has_to_be_named(monkeypatch: pytest.MonkeyPatch):
+    """As in a container that runs as a user nobody knows."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # KeyError, as for such a user
+    for variables in ({}, {"HF_HOME": "~/h"}, {"HF_HUB_CACHE": "~/c"}):
+        with pytest.raises(NoCache, match=r"no home directory for ~.*Set HF_HOME"):
+            cache_directory(variables)
+    assert str(cache_directory({"HF_HOME": "/h"})) == "/h/hub"
+    monkeypatch.delenv("HF_HOME")
+    with pytest.raises(FileNotFoundError, match="Set HF_HOME"):  # what loading says of weights
+        find("org/name", "model")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,33 @@ def test_what_another_revision_needs_stays(hub: FakeHub, files: dict[str, bytes]
     assert not gone.exists()
     assert entry("org/name").snapshot(None) is None
     assert (kept / "model.safetensors").read_bytes() == files["model.safetensors"]
+
+
+def test_files_in_folders_of_another_revision_stay(hub: FakeHub, files: dict[str, bytes]):
+    """Other programs download whole repositories; the same blob may be at the top of ours."""
+    mine = pull(hub.publish("org/name", files))
+    blob = (mine / "model.safetensors").resolve()
+    theirs = entry("org/name").snapshot_of(COMMIT) / "onnx" / "model.onnx"
+    theirs.parent.mkdir(parents=True)
+    theirs.symlink_to(os.path.relpath(blob, theirs.parent))
+    found = removal(entry("org/name"), mine.name)
+    assert found is not None
+    found.carry_out()
+    assert not mine.exists()
+    assert theirs.read_bytes() == files["model.safetensors"]
+
+
+def test_what_came_to_be_needed_after_the_question_stays(hub: FakeHub, files: dict[str, bytes]):
+    mine = pull(hub.publish("org/name", files))
+    found = removal(entry("org/name"), mine.name)
+    assert found is not None
+    assert found.whole
+    other = pull(hub.publish("org/name", files | {"config.json": b'{"new": 1}'}))
+    found.carry_out()
+    assert not mine.exists()
+    assert (other / "model.safetensors").read_bytes() == files["model.safetensors"]
+    found.carry_out()  # and what is gone already is no problem
+    assert (other / "model.safetensors").read_bytes() == files["model.safetensors"]
 
 
 def test_imported_files_are_freed_only_where_nobody_else_has_them(weights: Path):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chronotick.plugin.gaps import unbroken
+from chronotick.plugin.gaps import by_end, lines, steps_after, unbroken
 
 NAN = np.nan
 PATCH = 4
@@ -63,3 +63,19 @@ def test_every_series_is_treated_as_if_it_were_alone():
             assert alone.lag == group.lag
             seen.append(int(row))
     assert sorted(seen) == list(range(40))
+
+
+def test_lines_hold_the_last_value_and_leave_what_was_never_measured_at_zero():
+    values = np.array([[NAN, 1.0, NAN, 3.0, NAN], [NAN] * 5])
+    np.testing.assert_allclose(lines(values), [[0.0, 1.0, 2.0, 3.0, 3.0], [0.0] * 5])
+
+
+def test_series_are_grouped_by_their_last_measurement():
+    values = np.array([[1.0, NAN, NAN], [NAN, NAN, 2.0], [3.0, NAN, NAN]])
+    assert [(end, rows.tolist()) for end, rows in by_end(values)] == [(0, [0, 2]), (2, [1])]
+
+
+def test_lag_counts_towards_the_longest_horizon():
+    assert steps_after(np.array([0]), 4, 6, 10) == 10
+    with pytest.raises(ValueError, match=r"series \[1, 3\] end 5 steps .* 11 .* at most 10 can be"):
+        steps_after(np.array([1, 3]), 5, 6, 10)

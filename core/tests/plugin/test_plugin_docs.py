@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
+import pytest
 
-from chronotick.plugin import ContextBatch, check_forecast
+import chronotick.plugin
+import chronotick.testing
+from chronotick.config.schema import Workers
+from chronotick.plugin import ContextBatch, ModelSpec, check_forecast
 from chronotick.plugin.echo import _SWITCHES
+from chronotick.testing import CHECKS, loaded
+from chronotick.testing.installed import lay_out
+from chronotick.testing.scaffold import NewPlugin, generate
 from chronotick.workers.messages import MESSAGES
 
 DOCS = Path(__file__).parents[3] / "docs"
 PLUGINS = (DOCS / "plugins.md").read_text(encoding="utf-8")
+REFERENCE = (DOCS / "plugin-reference.md").read_text(encoding="utf-8")
+TUTORIAL = (DOCS / "plugin-tutorial.md").read_text(encoding="utf-8")
 PROTOCOL = (DOCS / "protocol.md").read_text(encoding="utf-8")
 
 
@@ -31,6 +43,51 @@ def test_shortest_plugin_works_as_printed():
 
 def test_every_switch_of_echo_is_on_the_page():
     assert [name for name in sorted(_SWITCHES) if f"`{name}" not in PLUGINS] == []
+
+
+@pytest.mark.parametrize("package", [chronotick.plugin, chronotick.testing])
+def test_every_public_name_is_in_the_reference(package: ModuleType):
+    documented = re.findall(
+        rf":: {re.escape(package.__name__)}\.(?:\w+\.)*(\w+)$", REFERENCE, re.MULTILINE
+    )
+    assert sorted(set(package.__all__) - set(documented)) == []
+
+
+def test_help_for_model_classes_is_in_the_reference():
+    for module, names in {
+        "gaps": ("unbroken",),
+        "covariates": ("past_covariates",),
+        "scaling": ("standardise",),
+        "weights": ("locate",),
+    }.items():
+        members = REFERENCE.split(f".. automodule:: chronotick.plugin.{module}\n")[1].split("\n")[0]
+        assert [name for name in names if name not in members] == []
+
+
+def test_the_model_of_the_tutorial_passes_the_checks(
+    chronotick_workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The package is generated and its worker replaced, as the page tells its readers to do."""
+    folder = generate(NewPlugin(name="damped", title="A slope that dies away"), tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    worker = folder / "src" / "chronotick_damped" / "worker.py"
+    assert "class Damped" in worker.read_text()  # what the generated specification names
+    worker.write_text(code)
+    spec = _specification(worker.with_name("plugin.py"))
+    site = tmp_path / "site"
+    sources = (folder / "src").rglob("*.py")
+    files = {str(path.relative_to(folder / "src")): path.read_text() for path in sources}
+    lay_out(site, "chronotick-damped", files)
+    monkeypatch.syspath_prepend(str(site))
+    with loaded(spec, chronotick_workers) as model:
+        for check in CHECKS:
+            model.check(check)
+
+
+def _specification(plugin: Path) -> ModelSpec:
+    namespace = runpy.run_path(str(plugin))
+    (spec,) = namespace["chronotick_models"]()
+    return spec
 
 
 def test_every_message_is_on_the_page_with_its_fields():

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronotick.plugin import at_levels
+from chronotick.plugin.quantiles import median_and_quantiles
 
 NINE = [tenth / 10 for tenth in range(1, 10)]
 
@@ -68,3 +69,10 @@ def test_levels_may_come_in_any_order():
 def test_result_never_decreases(native: list[float], levels: list[float]):
     found = at_levels(np.array(native), NINE, sorted(levels))
     assert np.all(np.diff(found) >= 0)
+
+
+def test_forecast_of_quantiles_has_the_median_as_its_centre():
+    native = np.arange(2 * 4 * 9.0).reshape(2, 4, 9)
+    forecast = median_and_quantiles(lambda levels: at_levels(native, NINE, levels), [0.1, 0.9])
+    np.testing.assert_array_equal(forecast.mean, native[:, :, 4])
+    np.testing.assert_array_equal(forecast.quantiles, native[:, :, [0, 8]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -186,3 +188,65 @@ def test_nothing_but_the_standard_library_and_numpy_is_imported():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_tensors_are_those_of_one_file_or_of_the_index(tmp_path: Path):
+    """A stray file once changed the forecasts: all that lay there was loaded, in order of names."""
+    whole = fill(tmp_path / "whole", "config.json", "model.safetensors", "zz_optimizer.safetensors")
+    assert locate(str(whole), "m").files() == [whole / "model.safetensors"]
+    shards = ["model-1-of-2.safetensors", "model-2-of-2.safetensors"]
+    sharded = fill(tmp_path / "sharded", "config.json", *shards, "other.safetensors")
+    index = {"weight_map": {"a": shards[0], "b": shards[1], "c": shards[0]}}
+    (sharded / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert locate(str(sharded), "m").files() == [sharded / name for name in shards]
+
+
+@pytest.mark.parametrize("map_", ["[]", "null", '{"a": 1}', '{"a": ["x"]}', '{"a": null}'])
+def test_an_index_that_names_no_files_is_told(tmp_path: Path, map_: str):
+    directory = fill(tmp_path / "w", "config.json")
+    (directory / "model.safetensors.index.json").write_text(f'{{"weight_map": {map_}}}')
+    with pytest.raises(FileNotFoundError, match="lacks "):
+        locate(str(directory), "m")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        TENSORS[:-1],
+        b"\x80" * 100,
+        (2).to_bytes(8, "little") + b"[]",
+        (44).to_bytes(8, "little") + b'{"a":{"data_offsets":[0,"x"],"shape":[1 ]}} ',
+    ],
+    ids=["empty", "cut", "garbage", "a list", "nonsense"],
+)
+def test_damaged_tensors_are_named_with_what_mends_them(
+    tmp_path: Path, cache: Path, content: bytes
+):
+    directory = fill(tmp_path / "w")
+    (directory / "model.safetensors").write_bytes(content)
+    file = re.escape(str(directory / "model.safetensors"))
+    with pytest.raises(ValueError, match=rf"{file}.*must hold .*models tiny m --out DIR"):
+        locate(str(directory), "m")
+    snapshot = cached(cache)
+    (snapshot / "model.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r": chronotick models pull m --checkpoint org/name"):
+        locate("org/name", "m")
+    assert find("org/name", "m") is not None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000])
+def test_settings_that_are_none_are_named_with_what_mends_them(tmp_path: Path, content: bytes):
+    directory = fill(tmp_path / "w")
+    weights = locate(str(directory), "m")
+    assert weights.config() == {}
+    (directory / "config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"config\.json .*\. .*chronotick models pull m"):
+        weights.config()
+
+
+def test_whatever_a_library_raises_names_the_weights(tmp_path: Path):
+    weights = locate(str(fill(tmp_path / "w")), "m")
+    said = r"/w cannot be used: .*: KeyError: 'd_model'\. The dir"
+    with pytest.raises(ValueError, match=said), weights.blamed():
+        raise KeyError("d_model")

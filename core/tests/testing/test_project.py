@@ -37,6 +37,10 @@ FAULTS = {
         replacing(PLUGIN, "from chronotick.plugin", "import scipy\nfrom chronotick.plugin"),
         ("chronotick-drift", "light-import", "scipy"),
     ),
+    "leaves": (
+        replacing(PLUGIN, "from chronotick.plugin", "raise SystemExit\nfrom chronotick.plugin"),
+        ("chronotick-drift", "light-import", "ends the process, with status 0"),
+    ),
     "bad specification": (
         replacing(PLUGIN, 'output="point"', 'output="points"'),
         ("chronotick-drift", "specification", "output 'points' is none of"),
@@ -64,6 +68,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.environment  # the project is built, with what it needs for that
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_named(fault: str, tmp_path: Path):
     edit, (subject, check, words) = FAULTS[fault]
@@ -85,6 +90,7 @@ def test_a_folder_without_a_project(tmp_path: Path):
     assert only.failure == "there is no pyproject.toml in it"
 
 
+@pytest.mark.environment
 def test_a_project_that_cannot_be_built(tmp_path: Path):
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     (only,) = outcomes_of(tmp_path, tmp_path)

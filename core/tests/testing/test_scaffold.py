@@ -76,6 +76,7 @@ def test_a_bad_name_is_bad_usage(tmp_path: Path, run: Callable[..., Result]):
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
+@pytest.mark.environment  # it is built, with what it needs for that
 def test_the_generated_plugin_passes_its_check(tmp_path: Path, run: Callable[..., Result]):
     run("plugin", "new", "drift", "--title", "A line", "--out", str(tmp_path))
     done = run("plugin", "check", str(tmp_path / "chronotick-drift"))
@@ -84,6 +85,7 @@ def test_the_generated_plugin_passes_its_check(tmp_path: Path, run: Callable[...
     assert "ok      drift: any-scale" in done.output
 
 
+@pytest.mark.environment
 def test_the_generated_tests_pass(tmp_path: Path, run: Callable[..., Result]):
     run("plugin", "new", "drift", "--out", str(tmp_path))
     folder, target = tmp_path / "chronotick-drift", tmp_path / "installed"

@@ -82,7 +82,7 @@ def batch() -> ContextBatch:
 
 @pytest.fixture
 def until():
-    async def wait(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    async def wait(condition: Callable[[], bool], timeout_s: float = 50.0) -> None:
         async def poll() -> None:
             while not condition():  # noqa: ASYNC110 - what other processes do sets no event here
                 await asyncio.sleep(0.005)

@@ -18,6 +18,7 @@ from chronotick.workers import ForecastFailed, Phase, Worker, WorkerPool, wire
 from chronotick.workers.messages import (
     ForecastRequest,
     Hello,
+    Loading,
     Ready,
     Refuse,
     Result,
@@ -66,7 +67,7 @@ async def test_reply_of_a_dead_incarnation_is_dropped(
 ):
     worker = pool.workers["echo"]
     old = worker.identity
-    worker._process.signal(9)
+    worker._partner.signal(9)
     await until(lambda: worker.identity != old)
     await wait_for_phase(worker, Phase.READY)
     with stranger(pool, old) as socket:
@@ -88,12 +89,30 @@ async def test_garbage_is_dropped_and_counted(
     await pool.workers["echo"].forecast(batch, 2, (0.5,), 5.0)
 
 
+async def test_of_a_message_with_too_many_frames_nothing_is_taken(
+    pool: WorkerPool, batch: ContextBatch, until: Callable[..., Awaitable[None]]
+):
+    """What is left of it must not be read as messages, which would name their own sender."""
+    worker = pool.workers["echo"]
+    forged = [worker.identity.encode(), *wire.encode(Loading(stage="forged"))]
+    with stranger(pool, "echo/0000") as socket:
+        socket.send_multipart([b"x"] * wire.MAX_FRAMES + forged * 100)
+        await until(lambda: pool._router.dropped["too long"] >= 2)
+        socket.send_multipart([msgpack.packb({"t": "PING"})])
+        await until(lambda: pool._router.dropped["unknown message"] == 1)
+    assert pool._router.dropped.keys() == {"too long", "unknown message"}
+    await worker.forecast(batch, 2, (0.5,), 5.0)
+
+
 async def test_message_above_the_limit_cuts_the_connection_only(
-    pool: WorkerPool, batch: ContextBatch
+    pool: WorkerPool, batch: ContextBatch, until: Callable[..., Awaitable[None]]
 ):
     with stranger(pool, "echo/0000") as socket:
+        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         socket.send_multipart([bytes(wire.MAX_FRAME_BYTES + 1)])
-        await asyncio.sleep(0.2)
+        await until(lambda: monitor.poll(0))
+        socket.disable_monitor()
+        monitor.close()
     assert pool._router.dropped.total() == 0
     await pool.workers["echo"].forecast(batch, 2, (0.5,), 5.0)
 
@@ -109,11 +128,11 @@ async def mute(
     pool = make_pool()
     worker = pool.add(echo)
     await wait_for_phase(worker, Phase.STARTING)
-    await until(lambda: worker._process is not None)
-    worker._process.signal(19)  # SIGSTOP
+    await until(lambda: worker._partner is not None)
+    worker._partner.signal(19)  # SIGSTOP
     yield pool, worker
-    if worker._process is not None:
-        worker._process.signal(9)
+    if worker._partner is not None:
+        worker._partner.signal(9)
 
 
 async def answer(socket: zmq.Socket[bytes], until: Callable[..., Awaitable[None]]) -> object:
@@ -154,7 +173,7 @@ async def test_other_protocol_is_refused_with_a_hint(
         refusal = await answer(socket, until)
     assert "is spoken by the worker, 1-1 by this daemon" in refusal.reason
     assert refusal.hint == "Run: chronotick envs sync echo"
-    worker._process.signal(9)
+    worker._partner.signal(9)
     await wait_for_phase(worker, Phase.BROKEN)
     assert refusal.reason in worker.state.last_error
 

@@ -182,7 +182,7 @@ async def test_ten_thousand_requests_take_no_memory(ready: Ready, batch: Context
     assert after[1] - before[1] < GROWTH_BOUND
 
 
-async def test_hundreds_of_lives_take_no_descriptors(
+async def test_lives_take_no_descriptors(
     make_pool: Callable[..., WorkerPool], echo: ModelSpec, wait_for_phase: Wait
 ):
     """A worker that keeps dying must not bring the daemon to its limit of open files."""

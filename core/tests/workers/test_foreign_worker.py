@@ -50,7 +50,7 @@ async def foreign(
 
 
 async def test_it_greets_loads_and_forecasts(foreign: Worker, batch: ContextBatch):
-    forecast = await foreign.forecast(batch, 5, LEVELS, 20.0)
+    forecast = await foreign.forecast(batch, 5, LEVELS, 50.0)
     np.testing.assert_array_equal(forecast.mean, np.full((1, 5), 2e-6))
     np.testing.assert_allclose(forecast.quantiles[0, 0], 2e-6 + 1e-7 * np.array([-1.6, 0, 1.6]))
     state = foreign.state
@@ -68,12 +68,12 @@ async def test_large_contexts_with_gaps_and_covariates(foreign: Worker):
         covariates={"temperature": np.zeros((3, 4000))},
     )
     for horizon in (1, 400):
-        forecast = await foreign.forecast(batch, horizon, LEVELS, 20.0)
+        forecast = await foreign.forecast(batch, horizon, LEVELS, 50.0)
         np.testing.assert_array_equal(forecast.mean[:, -1], values[:, -3])
 
 
 async def test_it_leaves_when_it_is_drained(foreign: Worker):
-    process = foreign._process
+    process = foreign._partner
     await foreign.stop()
     assert process.exited.result() == 0
 
@@ -84,17 +84,17 @@ async def test_it_is_started_again_after_a_kill(
     pid = foreign.state.pid
     os.kill(pid, signal.SIGKILL)
     await until(lambda: foreign.state.phase is Phase.READY and foreign.state.pid != pid)
-    assert (await foreign.forecast(batch, 1, LEVELS, 20.0)).mean.shape == (1, 1)
+    assert (await foreign.forecast(batch, 1, LEVELS, 50.0)).mean.shape == (1, 1)
 
 
 @pytest.mark.parametrize(("parent", "status"), [("1", 5), ("none", 6)])
 def test_its_exit_statuses_are_those_of_the_document(program: Path, parent: str, status: int):
     line = f'{{"address": "ipc:///nowhere", "identity": "i", "token": "t", "parent_pid": {parent}}}'
-    run = subprocess.run([program], input=line.encode() + b"\n", timeout=20, check=False)
+    run = subprocess.run([program], input=line.encode() + b"\n", timeout=50, check=False)
     assert run.returncode == status
 
 
 async def test_it_leaves_when_its_lifeline_is_cut(foreign: Worker):
-    process = foreign._process
+    process = foreign._partner
     process._popen.stdin.close()
-    assert await asyncio.wait_for(asyncio.shield(process.exited), 20) == 5
+    assert await asyncio.wait_for(asyncio.shield(process.exited), 50) == 5

@@ -359,6 +359,61 @@ async def test_a_flood_costs_the_flooder_only(serve: Serve, connect, machine, ad
     assert front.dropped["too many"] > 0
 
 
+@pytest.mark.parametrize(("frames", "frame_bytes"), [(1000, 100), (30, 2**20)])
+async def test_too_long_a_message_is_skipped(
+    serve: Serve, connect, until: Until, frames: int, frame_bytes: int
+):
+    """The limit of a frame is none of the message; what follows one is understood again."""
+    front = await serve()
+    with connect(front) as long, connect(front) as clock:
+        await long.attach()
+        await clock.attach()
+        long.send_raw(*[bytes(frame_bytes)] * frames)
+        await until(lambda: front.dropped["too long"] > 0, 40.0)
+        for one in (long, clock):
+            one.send(forecast(1))
+            assert (await one.receive(Result)).id == 1
+    assert front.dropped.keys() == {"too long"}
+
+
+async def test_a_strangers_words_cannot_write_on_the_terminal(
+    serve: Serve, connect, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "chronotick.workers")
+    evil = "\x1b[2J\nINFO all is well" + "x" * 1000
+    front = await serve()
+    with connect(front) as clock:
+        clock.send(Attach(protocol=(1, 1), model=evil, token="t"))  # noqa: S106 - no secret
+        refusal = await clock.receive(Refuse)
+        assert refusal.reason.startswith("model ?[2J?INFO all is well")
+        clock.send(Attach(protocol=(1, 1), model="echo", token="t", clock=evil))  # noqa: S106
+        await clock.receive(Hello)
+        clock.send(WELCOME)
+        await clock.receive(Ready)
+        assert front.clocks[0].startswith("clock (?[2J?INFO all")
+    told = [
+        record.getMessage() for record in caplog.records if "all is well" in record.getMessage()
+    ]
+    assert len(told) >= 2
+    assert all(line.isprintable() and len(line) < 300 for line in told)
+
+
+async def test_refusals_do_not_fill_the_log(serve: Serve, connect, machine, until: Until, caplog):
+    """Keys cost nothing: a limit for each of them is none."""
+    front = await serve()
+    monitored = []
+    for number in range(25):
+        with connect(front, machine(f"stranger-{number}").pair) as clock:
+            monitor = clock._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+            await until(lambda monitor=monitor: monitor.poll(0))
+            clock._socket.disable_monitor()
+            monitor.close()
+            monitored.append(number)
+    told = [record for record in caplog.records if "to admit it, add the line" in record.message]
+    assert len(monitored) == 25
+    assert 1 <= len(told) <= 11
+
+
 async def test_oversized_frame_cuts_the_connection_only(serve: Serve, connect, until: Until):
     front = await serve()
     with connect(front) as large, connect(front) as clock:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from zmq.utils import z85
 
-from chronotick.workers.addresses import Address, parse_address, resolve
+from chronotick.config.tcp import Address, parse_address
+from chronotick.workers.addresses import resolve
 from chronotick.workers.allowance import Allowance
 from chronotick.workers.allowlist import AllowList
 from chronotick.workers.keys import (
@@ -61,6 +64,18 @@ def test_list_others_may_change_is_refused(tmp_path: Path):
     path = write(tmp_path / "allowed", f"{ONE}\n", 0o666)
     with pytest.raises(KeyProblem, match=r"others may change .* chmod go-w"):
         AllowList(path)
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757])
+def test_directory_others_may_put_keys_into_is_refused(tmp_path: Path, mode: int):
+    directory = tmp_path / "keys"
+    generate(directory)
+    directory.chmod(mode)
+    for read in (AllowList, read_pair):
+        with pytest.raises(KeyProblem, match=r"others may change .*keys\. Run: chmod go-w"):
+            read(directory)
+    directory.chmod(0o755)
+    assert len(AllowList(directory)) == 1
 
 
 @pytest.mark.parametrize(
@@ -128,7 +143,7 @@ def test_a_changed_list_is_read_again_and_a_broken_one_is_not_taken(
     assert (len(allowed), "stays as it was" in caplog.text) == (2, True)
     path.unlink()
     allowed.refresh()
-    assert len(allowed) == 2
+    assert (len(allowed), "is gone: nobody may connect" in caplog.text) == (0, True)
     write(path, f"{OTHER}\n")
     allowed.refresh()
     assert (ONE in allowed, allowed.name_of(OTHER)) == (False, f"{OTHER[:8]}...")
@@ -194,6 +209,28 @@ async def test_unknown_host_is_said():
     with pytest.raises(OSError, match=r"host no-such\.invalid is not known"):
         await resolve(Address("no-such.invalid", 7411))
     assert await resolve(Address("127.0.0.1", 7411)) == ["tcp://127.0.0.1:7411"]
+
+
+def test_a_resolver_that_hangs_does_not_delay_the_end(monkeypatch: pytest.MonkeyPatch):
+    """asyncio.run() waits for the threads of its executor: this one must not be among them."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        asked.set()
+        answer.wait(50)
+        return []
+
+    async def give_up() -> None:
+        looking = asyncio.create_task(resolve(Address("slow.invalid", 7411)))
+        while not asked.is_set():  # noqa: ASYNC110 - it is set in a thread
+            await asyncio.sleep(0.01)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    asyncio.run(give_up())
+    assert any(thread.name == "resolve-slow.invalid" for thread in threading.enumerate())
+    answer.set()
 
 
 def test_allowance_refills(make_allowance: Callable[[], Allowance]):

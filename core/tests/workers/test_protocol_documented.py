@@ -70,6 +70,8 @@ def test_types_statuses_limits_and_times_are_those_of_the_code():
     assert f"# The worker protocol, version {PROTOCOL[1]}\n" in PAGE
     assert f"Frames above {wire.MAX_FRAME_BYTES // 2**20} MiB" in PAGE
     assert f"accepts frames up to {doorway.MAX_FRAME_BYTES // 2**20} MiB" in PAGE
+    assert f"frames of at most\n  {wire.MAX_ANSWER_BYTES // 2**20} MiB" in PAGE
+    assert f"more than {wire.MAX_FRAMES} frames" in PAGE
     assert f"`{zap.DOMAIN.decode()}`" in PAGE
     assert (Patience().late_s, "thirty seconds after the deadline" in PAGE) == (30.0, True)
     assert (Patience().silent_s, "nothing for fifteen\nseconds" in PAGE.replace("  ", "")) == (

@@ -217,7 +217,7 @@ async def test_hanging_server_misses_the_deadline_and_is_left(
 ):
     """Its kernel goes on accepting connections: only silence tells."""
     server = await serve()
-    worker = dial(server.address, patience=Patience(late_s=0.3, poll_s=0.05, silent_s=1.0))
+    worker = dial(server.address, patience=Patience(late_s=0.3, poll_s=0.05, silent_s=8.0))
     await wait_for_phase(worker, Phase.READY)
     os.kill(server.process.pid, signal.SIGSTOP)
     with pytest.raises(DeadlineMissed):
@@ -339,6 +339,17 @@ async def test_what_is_no_forecast_fails_the_request_only(
     assert fooled.state.phase is Phase.READY
 
 
+async def test_a_strangers_traceback_is_bounded(liar: Liar, fooled: Worker, batch: ContextBatch):
+    asked = asyncio.create_task(fooled.forecast(batch, 2, LEVELS, ANSWER_S))
+    await liar.receive(ForecastRequest)
+    evil = "x" * 10**5 + "\n\x1b[2Jlast"
+    liar.send(Failed(id=1, kind="exception", message="no", traceback=evil))
+    with pytest.raises(ForecastFailed) as caught:
+        await asked
+    assert caught.value.traceback.endswith("x\n?[2Jlast")
+    assert len(caught.value.traceback) < 10_000
+
+
 async def test_early_double_and_unknown_replies_are_dropped(
     liar: Liar, fooled: Worker, batch: ContextBatch, until: Until
 ):
@@ -370,8 +381,17 @@ async def test_a_flood_ends_the_connection(liar: Liar, fooled: Worker, reason_of
 
 
 async def test_oversized_frame_ends_the_connection(liar: Liar, fooled: Worker, reason_of):
-    liar.send_raw(bytes(wire.MAX_FRAME_BYTES + 1))
+    liar.send_raw(bytes(wire.MAX_ANSWER_BYTES + 1))
     await reason_of(fooled, "was lost")
+
+
+@pytest.mark.parametrize(("frames", "frame_bytes"), [(1000, 1), (12, 2**20)])
+async def test_too_long_a_message_ends_the_connection(
+    liar: Liar, fooled: Worker, reason_of, frames: int, frame_bytes: int
+):
+    """The limit of a frame is none of the message: any number of them may come."""
+    liar.send_raw(*[bytes(frame_bytes)] * frames)
+    await reason_of(fooled, "sends longer messages than any server should")
 
 
 @pytest.mark.parametrize(
@@ -399,15 +419,14 @@ async def test_other_protocols_are_told(
     await reason_of(worker, "is spoken by the server, 1-1 by this daemon. Install the same release")
 
 
-async def test_hello_for_another_connection_is_not_believed(
-    liar: Liar, dial: Dial, wait_for_phase: WaitForPhase
-):
+async def test_hello_for_another_connection_is_not_believed(liar: Liar, dial: Dial, reason_of):
     worker = dial(liar.address)
     await liar.receive(Attach)
     liar.send(Hello(protocol=(1, 1), token="of another", pid=1))  # noqa: S106 - no secret
     liar.send(Ready(checkpoint="", device="", max_context=1, max_horizon=1))
-    await asyncio.sleep(0.3)
-    assert worker.state.phase is Phase.CONNECTING
+    liar.send(Refuse(reason="that was all"))  # comes after them
+    await reason_of(worker, "that was all")
+    assert worker.state.info is None
 
 
 async def test_silent_server_is_left(liar: Liar, dial: Dial, reason_of):

@@ -277,7 +277,7 @@ async def test_output_floods_do_not_block_and_are_bounded(
     for _ in range(3):
         await worker.forecast(batch, 5, LEVELS, 10.0)
     assert worker.output(3).splitlines()[-1] == "x" * 1023
-    assert len(worker._process.output._kept) <= 64 * 1024
+    assert len(worker._partner.output._kept) <= 64 * 1024
 
 
 async def test_printing_does_not_disturb_the_wire(
@@ -320,7 +320,7 @@ async def test_close_drains_and_leaves_nothing(
     pool = make_pool()
     worker = pool.add(echo)
     await wait_for_phase(worker, Phase.READY)
-    process = worker._process
+    process = worker._partner
     await pool.close()
     assert process.exited.result() == 0
     assert worker.state.phase is Phase.STOPPED
@@ -339,7 +339,7 @@ async def test_close_ends_a_worker_that_hangs(
     await wait_for_phase(worker, Phase.READY)
     request = asyncio.create_task(worker.forecast(batch, 1, LEVELS, 60.0))
     await asyncio.sleep(0.1)
-    process = worker._process
+    process = worker._partner
     await pool.close()
     assert process.exited.result() == -signal.SIGTERM
     with pytest.raises(WorkerUnavailable, match="being stopped"):
@@ -369,7 +369,7 @@ async def test_removed_worker_ends_in_good_order_and_can_be_added_again(
     worker, other = pool.add(echo), pool.add(replace(echo, name="other"))
     await wait_for_phase(worker, Phase.READY)
     await wait_for_phase(other, Phase.READY)
-    process = worker._process
+    process = worker._partner
     await pool.remove("echo")
     assert process.exited.result() == 0  # as after DRAIN, not after a signal
     assert (worker.state.phase, worker.state.pid) == (Phase.STOPPED, None)

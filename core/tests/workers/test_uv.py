@@ -49,6 +49,18 @@ def test_failures_are_explained(said: str, words: str):
     assert "NAME" not in str(problem)
 
 
+@pytest.mark.parametrize(
+    ("said", "elsewhere"),
+    [
+        ("error: No solution found when resolving dependencies\n  cause: Because torch was", True),
+        ("error: Failed to download `torch==2.13.0`\n  cause: Invalid zip file structure", False),
+        ("failed to write: No space left on device (os error 28)", False),
+    ],
+)
+def test_only_what_is_not_there_is_looked_for_elsewhere(said: str, elsewhere: bool):
+    assert UvFailed("installing torch", said).elsewhere is elsewhere
+
+
 def test_hints_name_the_command_that_was_run():
     problem = UvFailed("locking ttm.in", "dns error").explain("ttm", "ttm", "lock")
     assert "chronotick envs lock ttm --find-links DIR" in str(problem)

@@ -121,12 +121,16 @@ def recommend(*, out: Path | None, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from chronotick.config import ConfigError
     from chronotick.daemon.machine import this_machine
     from chronotick.daemon.recommend import recommend as judge
     from chronotick.plugin.registry import load_plugins
 
     machine = this_machine()
-    best, *others = judge(machine, load_plugins(), os.environ)
+    try:
+        best, *others = judge(machine, load_plugins(), os.environ)
+    except ConfigError as error:
+        fail(error, BAD_CONFIGURATION)
     if out is not None:
         _write_new(out, best.path.read_text(encoding="utf-8"))
     if as_json:

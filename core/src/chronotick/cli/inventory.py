@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,14 +11,13 @@ import click
 
 from chronotick.cli.asking import socket_option
 from chronotick.cli.choosing import daemon_report, plugins_with
-from chronotick.cli.output import json_option, print_json, seconds, table
+from chronotick.cli.output import json_option, print_json, seconds, table, wrapped
 from chronotick.cli.settings import config_option, load_settings
 
 if TYPE_CHECKING:
     from chronotick.plugin.contract import Checkpoint
     from chronotick.workers.inventory import InstalledModel
 
-WIDTH = 100
 _MEGABYTE = 1e6
 
 
@@ -47,9 +45,9 @@ def list_models(*, config_path: Path | None, socket_path: Path | None, as_json: 
     if notes:
         click.echo()
     for note in notes:
-        click.echo(_wrapped(note))
+        click.echo(wrapped(note))
     for problem in plugins.problems:
-        click.echo(_wrapped(f"left out: {problem.name}: {problem.error} {problem.hint}"), err=True)
+        click.echo(wrapped(f"left out: {problem.name}: {problem.error} {problem.hint}"), err=True)
 
 
 @click.command()
@@ -70,7 +68,7 @@ def info(model: str, *, config_path: Path | None, socket_path: Path | None, as_j
     facts = [fact for fact in _facts(item, (report or {}).get(model)) if fact[1]]
     width = max(len(name) for name, _value in facts)
     for name, value in facts:
-        click.echo(_wrapped(f"{name:{width}}  {value}", indent=width + 2))
+        click.echo(wrapped(f"{name:{width}}  {value}", indent=width + 2))
 
 
 def described(item: InstalledModel, report: dict[str, Any] | None) -> dict[str, Any]:
@@ -88,6 +86,7 @@ def described(item: InstalledModel, report: dict[str, Any] | None) -> dict[str, 
         "origin": item.origin,
         "summary": item.summary,
         "runs": _runs(item),
+        "server": item.server,
         "environment": environment | {"recipe": recipe["recipe"] if recipe else ""},
         "weights": weights,
         "daemon": (report or {}).get(item.spec.name),
@@ -109,12 +108,14 @@ def _table(found: list[InstalledModel], report: dict[str, Any] | None) -> str:
 
 
 def _row(item: InstalledModel) -> list[str]:
-    environment = "-" if item.environment.state == "own" else item.environment.state
+    environment = "-" if item.environment.state in {"own", "remote"} else item.environment.state
     licence = item.weights.licence or item.spec.licence
     return [item.spec.name, _runs(item), environment, _weights(item), licence]
 
 
 def _runs(item: InstalledModel) -> str:
+    if item.server:
+        return "remote"
     if item.spec.environment is None and item.origin.startswith("chronotick "):
         return "in daemon"
     return "process"
@@ -124,7 +125,7 @@ def _weights(item: InstalledModel) -> str:
     from chronotick.workers.inventory import known_checkpoint
 
     weights = item.weights
-    if weights.state == "none":
+    if weights.state in {"none", "remote"}:
         return "-"
     size = weights.size_bytes
     if size is not None:
@@ -154,6 +155,8 @@ def _notes(item: InstalledModel, entry: dict[str, Any] | None) -> Iterator[str]:
     from chronotick.hub.licences import is_non_commercial
 
     name = item.spec.name
+    if item.server:
+        yield f"{name}: computed by {item.server}, with weights of its choice (workers.remote)"
     if item.environment.problem:
         yield f"{name}: environment: {item.environment.problem}"
     if item.weights.problem:
@@ -170,25 +173,13 @@ def _licence(licence: str) -> str:
     return f"{licence}: NOT for commercial use" if is_non_commercial(licence) else licence
 
 
-def _wrapped(text: str, indent: int = 2) -> str:
-    lines = textwrap.wrap(
-        text,
-        WIDTH,
-        subsequent_indent=" " * indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-    )
-    return "\n".join(lines)
-
-
 def _facts(item: InstalledModel, entry: dict[str, Any] | None) -> list[tuple[str, str]]:
     spec, environment, weights = item.spec, item.environment, item.weights
     recipe = spec.environment.recipe if spec.environment else ""
     return [
         ("model", f"{spec.name}: {spec.title}"),
         ("plugin", " - ".join(part for part in (item.origin, item.summary) if part)),
-        ("runs", _runs(item)),
+        ("runs", f"{_runs(item)}: {item.server}" if item.server else _runs(item)),
         ("code licence", spec.licence),
         ("output", spec.output),
         ("context", f"{spec.min_context} to {spec.max_context} samples"),
@@ -197,10 +188,10 @@ def _facts(item: InstalledModel, entry: dict[str, Any] | None) -> list[tuple[str
         ("trained on", ", ".join(spec.trained_on)),
         ("default weights", _checkpoint(spec.checkpoint) if spec.checkpoint else "none needed"),
         *(("alternative", _checkpoint(other)) for other in spec.alternatives),
-        ("weights", _weights_line(item) if weights.state != "none" else ""),
+        ("weights", _weights_line(item)),
         ("imported from", weights.imported_from),
         ("random sizes", ", ".join(spec.random_sizes)),
-        ("environment", f"{recipe}: {environment.state}" if recipe else "the daemon's interpreter"),
+        ("environment", _environment_line(item)),
         ("lies in", _text(environment.directory) or ""),
         (
             "lock",
@@ -218,8 +209,19 @@ def _checkpoint(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.identifier}, {_licence(checkpoint.licence)}{size}{memory}"
 
 
+def _environment_line(item: InstalledModel) -> str:
+    if item.server:
+        return f"of {item.server}"
+    environment = item.spec.environment
+    if environment is None or not environment.recipe:
+        return "the daemon's interpreter"
+    return f"{environment.recipe}: {item.environment.state}"
+
+
 def _weights_line(item: InstalledModel) -> str:
     weights = item.weights
+    if weights.state in {"none", "remote"}:
+        return "" if weights.state == "none" else f"as {item.server} was told"
     if weights.state == "missing":
         return f"missing: {weights.problem}"
     chosen = " (chosen in workers.checkpoints)" if weights.configured else ""

@@ -9,7 +9,7 @@ import click
 
 from chronotick.cli.asking import ask_daemon, socket_option
 from chronotick.cli.inventory import info, list_models
-from chronotick.cli.output import json_option, print_json, seconds, table
+from chronotick.cli.output import json_option, print_json, seconds, table, wrapped
 from chronotick.cli.trying import bench, check, tiny
 from chronotick.cli.weights import pull, remove
 
@@ -30,30 +30,25 @@ def models_status(*, as_json: bool, socket_path: Path | None) -> None:
     """Show the models of the running daemon.
 
     State and weight; how long answers take (median, and what nine of ten stay below); how often
-    each is really asked, short term / long term; the age of its last forecast; deadlines missed;
-    measured error by horizon. Below: what would help a model that cannot keep up.
+    each is really asked, and how old its last forecast is, short term / long term; deadlines
+    missed. Below, by model: why it has that weight, its measured error by horizon, and what would
+    help one that cannot keep up.
     """
     answer = ask_daemon("models", socket_path)
     if as_json:
         print_json(answer)
         return
     click.echo(table([_row(name, entry) for name, entry in answer.items()], _HEADER))
+    click.echo()
     for name, entry in answer.items():
-        for told in filter(None, (entry.get("remark"), *entry.get("advice", ()))):
-            click.echo(f"{name}: {told}")
+        for told in filter(None, (_why(entry), entry.get("remark"), *entry.get("advice", ()))):
+            click.echo(wrapped(f"{name}: {told}"))
 
 
-_HEADER = (
-    *("model", "state", "weight", "median", "90 %", "asked every", "last forecast", "missed"),
-    *("rms error by horizon", "why"),
-)
+_HEADER = ("model", "state", "weight", "median", "90 %", "asked every", "forecast's age", "missed")
 
 
 def _row(name: str, entry: dict[str, Any]) -> list[object]:
-    skill = ", ".join(f"{s['horizon_s']:g} s: {seconds(s['rms_s'])}" for s in entry["skill"])
-    why = entry["reason"]
-    if entry["state"] != "ready":
-        why = entry.get("last_error") or entry.get("detail") or why
     loops = list(entry.get("loops", {}).values())
     return [
         name,
@@ -62,16 +57,18 @@ def _row(name: str, entry: dict[str, Any]) -> list[object]:
         _milliseconds(entry.get("latency_median_ms")),
         _milliseconds(entry.get("latency_p90_ms")),
         " / ".join(seconds(loop["effective_interval_s"]) for loop in loops) or "-",
-        " / ".join(_age(loop["last_forecast_age_s"]) for loop in loops) or "-",
+        " / ".join(seconds(loop["last_forecast_age_s"]) for loop in loops) or "-",
         sum(loop["deadline_misses"] for loop in loops),
-        skill or "-",
-        why,
     ]
+
+
+def _why(entry: dict[str, Any]) -> str:
+    why = entry["reason"]
+    if entry["state"] != "ready":
+        why = entry.get("last_error") or entry.get("detail") or why
+    skill = ", ".join(f"{seconds(s['rms_s'])} at {s['horizon_s']:g} s" for s in entry["skill"])
+    return "; ".join(filter(None, (why, skill and f"rms error {skill}")))
 
 
 def _milliseconds(value: float | None) -> str:
     return seconds(None if value is None else value * 1e-3)
-
-
-def _age(value: float | None) -> str:
-    return "none" if value is None else f"{seconds(value)} ago"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -17,6 +18,8 @@ FAILED = 1
 BAD_CONFIGURATION = 2
 NO_DAEMON = 3
 NOT_SYNCHRONISED = 4
+
+WIDTH = 100
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,6 +54,18 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     widths = [max(len(row[n]) for row in cells) for n in range(len(header))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def wrapped(text: str, indent: int = 2) -> str:
+    """Prose in lines that fit; commands and paths in it stay whole, to be copied."""
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -75,9 +75,9 @@ def run(
     from chronotick.plugin.registry import Discovery
 
     overrides, discovery = _overrides(options, more_cpus), Discovery()
-    if recommended:
-        config_path = config_path or _recommended(discovery)
     try:
+        if recommended:
+            config_path = config_path or _recommended(discovery)
         loaded = _load(config_path, overrides, discovery, patience_s=PLUGIN_PATIENCE_S)
     except ConfigError as error:
         fail(error, BAD_CONFIGURATION)
@@ -85,7 +85,11 @@ def run(
 
 
 def _recommended(discovery: Discovery) -> Path | None:
-    """Choose a configuration for this machine where the user has none."""
+    """Choose a configuration for this machine where the user has none.
+
+    Raises:
+        ConfigError: what the environment says is wrong.
+    """
     import os
 
     from chronotick.config.file import find
@@ -94,7 +98,7 @@ def _recommended(discovery: Discovery) -> Path | None:
 
     if find(None, os.environ) is not None:
         return None
-    machine, plugins = this_machine(), discovery.wait(models(), PLUGIN_PATIENCE_S)
+    machine, plugins = this_machine(), discovery.wait_for_entries(models(), PLUGIN_PATIENCE_S)
     best = recommend(machine, plugins, os.environ)[0]
     click.echo(f"configuration {best.name}, recommended for {machine}", err=True)
     return best.path

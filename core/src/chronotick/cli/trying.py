@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,14 +28,18 @@ from chronotick.cli.output import (
     json_option,
     outcome_line,
     print_json,
+    seconds,
     table,
+    wrapped,
 )
 from chronotick.cli.settings import config_option, load_settings
 
 if TYPE_CHECKING:
-    from chronotick.cli.measuring import Measured
     from chronotick.config.schema import Config
     from chronotick.plugin.contract import ModelSpec
+    from chronotick.testing.measuring import Measured
+
+_WEIGHTS_WIDTH = 36  # with which the table fits 100 columns
 
 
 @click.command()
@@ -112,8 +117,8 @@ def bench(
     Every forecast takes turns with a fixed piece of arithmetic in this process: the ratio of the
     two holds on a busy machine too, and from machine to machine better than milliseconds do.
     """
-    from chronotick.cli.measuring import Question, Trial, measure
     from chronotick.testing import NotReady, Violation
+    from chronotick.testing.measuring import Question, Trial, measure
 
     if size and checkpoint:
         raise click.UsageError("give either --size or --checkpoint")
@@ -226,22 +231,27 @@ def _write(spec: ModelSpec, directory: Path, config: Config, size: str) -> Path:
 
 
 def _with_threads(config: Config, threads: int | None) -> Config:
+    """What the command line says holds for every model, whatever its overrides say."""
     if threads is None:
         return config
-    return config.model_copy(
-        update={"workers": config.workers.model_copy(update={"threads": threads})}
-    )
+    workers = config.workers
+    others = {k: v.model_copy(update={"threads": None}) for k, v in workers.overrides.items()}
+    update = {"threads": threads, "overrides": others}
+    return config.model_copy(update={"workers": workers.model_copy(update=update)})
 
 
 def _show(results: list[Measured]) -> None:
     header = ("model", "weights", "parameters", "start", "median", "p90", "ratio", "memory")
     click.echo(table([_row(item) for item in results], header))
     reference = results[0]
-    click.echo(
-        f"\nratio: median to that of {reference.reference} "
+    click.echo()
+    note = (
+        f"ratio: median to that of {reference.reference} "
         f"({reference.reference_median_s * 1e3:.2f} ms beside {reference.model}, in this run). "
-        "start: until the model is loaded. memory: the process at its peak."
+        "start: until the model is loaded. memory: the process at its peak. "
+        f"threads: {', '.join(f'{item.threads} ({item.model})' for item in results)}."
     )
+    click.echo(wrapped(note, indent=0))
     random = [item.model for item in results if item.random_size]
     if random:
         click.echo(f"random weights: {', '.join(random)}. Cost is real, forecasts mean nothing.")
@@ -251,11 +261,17 @@ def _row(item: Measured) -> list[Any]:
     weights = f"random, {item.random_size}" if item.random_size else item.checkpoint or "-"
     return [
         item.model,
-        weights if len(weights) <= 40 else f"...{weights[-37:]}",  # noqa: PLR2004 - for 100 columns
+        shortened(weights),
         f"{item.parameters / 1e6:.3g} M" if item.parameters else "-",
         f"{item.start_s:.2f} s",
-        f"{item.median_s * 1e3:.3g} ms",
-        f"{item.p90_s * 1e3:.3g} ms",
+        seconds(item.median_s),
+        seconds(item.p90_s),
         f"{item.ratio:.3g}",
         f"{item.peak_memory_mb:.0f} MiB",
     ]
+
+
+def shortened(weights: str) -> str:
+    """What tells of a name: of a commit the start, of a path the end."""
+    name = re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"@\1", weights)
+    return name if len(name) <= _WEIGHTS_WIDTH else f"...{name[3 - _WEIGHTS_WIDTH :]}"

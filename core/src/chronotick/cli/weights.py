@@ -66,8 +66,9 @@ def pull(
     """Bring the weights of MODEL to this machine, into the hub's cache.
 
     Licence and size are shown first. Without a terminal to ask at, open licences are taken as
-    accepted; others need --yes. A download that was interrupted goes on where it stopped. Only
-    safetensors and their settings are taken: never pickles.
+    accepted; others need --yes. A download that was interrupted goes on where it stopped, and
+    what is damaged is downloaded again. Only safetensors and their settings are taken: never
+    pickles.
     """
     wanted = _wanted(model, checkpoint, load_settings(config_path).config)
     if source is not None:
@@ -105,7 +106,10 @@ def remove(
 
     config = load_settings(config_path).config
     wanted = _wanted(model, checkpoint, config)
-    found = removal(entry(wanted.repository), wanted.revision)
+    try:
+        found = removal(entry(wanted.repository), wanted.revision)
+    except HubProblem as error:
+        fail(f"{model}: {error}")
     if found is None:
         fail(f"{model}: {entry(wanted.repository).path} holds no {wanted.checkpoint}")
     _refuse_used(wanted, daemon_report(config, socket_path))
@@ -146,10 +150,20 @@ def _wanted(model: str, checkpoint: str | None, config: Config) -> Wanted:
 
 
 def _there(wanted: Wanted) -> Path | None:
+    """Return where the weights are; ``None`` when there is something to download or to mend."""
+    from chronotick.hub import damaged
     from chronotick.plugin.weights import find
 
-    found = find(wanted.checkpoint, wanted.spec.name)
-    return found.directory if found else None
+    try:
+        found = find(wanted.checkpoint, wanted.spec.name)
+    except FileNotFoundError as error:
+        fail(f"{wanted.spec.name}: {error}")
+    if found is None:
+        return None
+    broken = damaged(found.directory)
+    if broken:
+        click.echo(f"damaged: {', '.join(broken)} in {found.directory}", err=True)
+    return None if broken else found.directory
 
 
 def _import(wanted: Wanted, source: Path, *, as_json: bool) -> None:
@@ -174,8 +188,8 @@ def _download(wanted: Wanted, *, yes: bool, as_json: bool) -> None:
     if is_offline(os.environ):
         why = "HF_HUB_OFFLINE forbids a download"
         fail(f"{name}: {missing(wanted.checkpoint, name, why)}")
-    hub = Hub.from_environment()
     try:
+        hub = Hub.from_environment()
         release = hub.release(wanted.repository, wanted.revision)
         _agree(wanted, release, yes=yes)
         directory = download(hub, release, progress=_progress())

@@ -163,7 +163,7 @@ def _host(offer: Offer, config: Config) -> None:
 
 
 def _checked(listen: str) -> str:
-    from chronotick.workers.addresses import parse_address
+    from chronotick.config.tcp import parse_address
 
     try:
         parse_address(listen)

@@ -45,12 +45,7 @@ class Loaded:
             if key.nested and value:
                 for name, entry in value.items():
                     dotted = f"{key.dotted}.{name}"
-                    plain = (
-                        entry.model_dump(exclude_none=True)
-                        if isinstance(entry, BaseModel)
-                        else entry
-                    )
-                    yield dotted, plain, self.origins[dotted]
+                    yield dotted, _plain(entry), self.origins[dotted]
             else:
                 yield key.dotted, value, self.origins.get(key.dotted, DEFAULT)
 

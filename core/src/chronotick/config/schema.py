@@ -6,7 +6,6 @@ them and a test holds the two together.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -24,6 +23,7 @@ from pydantic.config import JsonDict
 
 from chronotick.config.paths import data_dir, expand
 from chronotick.config.servers import FORMS, AddressError, parse_server
+from chronotick.config.tcp import parse_address
 from chronotick.shm.paths import default_control_socket, default_record_path
 
 
@@ -336,9 +336,8 @@ class WorkerTerms(Section):
 
 
 def _tcp_address(text: str) -> str:
-    parts = re.fullmatch(r"tcp://([^\s/@:]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", text)
-    if parts is None or not 0 < int(parts[2]) < 2**16:
-        raise ValueError("the connection is always encrypted, and its address tcp://HOST:PORT")
+    if parse_address(text).port == 0:
+        raise ValueError(f"{text!r}: port 0 is none that a server can be reached at")
     return text
 
 

@@ -28,6 +28,7 @@ class Case:
         terms: the loop as it is for this model.
         workers: the section ``workers`` as it is for this model.
         page: what asking it came to.
+        elsewhere: whether another machine computes it: what is set here does not change how.
     """
 
     spec: ModelSpec
@@ -36,6 +37,7 @@ class Case:
     terms: Predictor
     workers: Workers
     page: Page
+    elsewhere: bool = False
 
 
 def advice(case: Case) -> str:
@@ -70,18 +72,21 @@ def _about_interval(case: Case) -> str:
     typical_s = median(case.page.latencies_s)
     if case.terms.trigger == "measurement" or typical_s is None:
         return ""
-    needed_s = typical_s * max(1.0, workers.threads / workers.max_duty)
+    # What another machine computes needs no rest here.
+    share = 1.0 if case.elsewhere else workers.max_duty / workers.threads
+    needed_s = typical_s / min(1.0, share)
     if len(case.page.latencies_s) < FEW or needed_s <= wanted_s * BEHIND:
         return ""
     key = f"{case.loop}.overrides.{case.spec.name}.inference_interval"
     ways = [f"{key}: {round_up(needed_s):g}"]
     duty = round_up(typical_s * workers.threads / wanted_s)
-    if duty <= workers.threads:
+    if share < 1.0 and duty <= workers.threads:
         ways.append(f"workers.overrides.{case.spec.name}.max_duty: {duty:g}")
+    why = f" (workers.max_duty: {workers.max_duty:g} of a core)" if share < 1.0 else ""
     return (
         f"{case.loop}: too slow for its interval of {wanted_s:g} s: an answer takes "
-        f"{typical_s:.3g} s, so it is asked every {needed_s:.3g} s (workers.max_duty: "
-        f"{workers.max_duty:g} of a core). Try: {_choice(case, ways)}"
+        f"{typical_s:.3g} s, so it is asked every {needed_s:.3g} s{why}. "
+        f"Try: {_choice(case, ways)}"
     )
 
 
@@ -92,13 +97,15 @@ def _choice(case: Case, ways: list[str]) -> str:
 def _cheaper(case: Case) -> Iterator[str]:
     """What makes any model quicker, as far as this one has it."""
     name = case.spec.name
-    smaller = smaller_checkpoint(case.spec, case.info)
+    smaller = "" if case.elsewhere else smaller_checkpoint(case.spec, case.info)
     if smaller:
         yield f"smaller weights, workers.checkpoints.{name}: {smaller}"
     if case.terms.context_length >= 2 * SHORT_CONTEXT:
         half = case.terms.context_length // 2
         yield f"a shorter context, {case.loop}.overrides.{name}.context_length: {half}"
-    if case.info is None or case.info.device == "cpu":
+    if case.elsewhere:
+        yield "smaller weights or a faster device on the server"
+    elif case.info is None or case.info.device == "cpu":
         yield f"a GPU, workers.overrides.{name}.device: cuda"
 
 

@@ -23,12 +23,14 @@ class Page:
         latencies_s: how long its answers took, late ones included, oldest first.
         taken_s: when the last forecast was taken; ``None`` before the first.
         misses: deadlines missed.
+        mistake: of ours, that the last attempt to ask ended with; mostly empty.
     """
 
     asked_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     taken_s: float | None = None
     misses: int = 0
+    mistake: str = ""
 
     def interval_s(self, now_s: float) -> float | None:
         """Mean time between questions; ``None`` before the second.

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+_GROUPS: Final = Path("/sys/fs/cgroup")
+_OUR_GROUP: Final = Path("/proc/self/cgroup")
 _MIB: Final = 2**20
 _KIB: Final = 2**10
-_QUERY: Final = ("--query-gpu=memory.total", "--format=csv,noheader,nounits")
+_QUERY: Final = ("--query-gpu=memory.free", "--format=csv,noheader,nounits")
 _QUERY_TIMEOUT_S: Final = 10.0
 
 
@@ -23,7 +25,7 @@ class Machine:
     Attributes:
         cores: CPUs this process may run on, or what its control group allows if that is less.
         memory_mb: memory that is available now, in MiB.
-        gpus: memory of each NVIDIA GPU in MiB; ``None`` where it is not told.
+        gpus: memory of each NVIDIA GPU that is free now, in MiB; ``None`` where it is not told.
     """
 
     cores: float
@@ -36,14 +38,31 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Look at the machine, and at the limits of the control group we run in."""
+    """Look at the machine, and at the limits of the control groups we run in."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    group = Path("/sys/fs/cgroup")
+    groups = control_groups()
     return Machine(
-        cores=min(float(affinity or 1), cpu_limit(group)),
-        memory_mb=min(_available_mb(), memory_limit_mb(group)),
+        cores=min(float(affinity or 1), *map(cpu_limit, groups)),
+        memory_mb=min(_available_mb(), *map(memory_limit_mb, groups)),
         gpus=_gpus(),
     )
+
+
+def control_groups(root: Path = _GROUPS, ours: Path = _OUR_GROUP) -> list[Path]:
+    """Return the control group we run in and all that contain it: each may limit us (cgroups(7)).
+
+    Args:
+        root: where the tree is mounted (cgroup v2). The root of a host has no limits; that of a
+            container is its own group.
+        ours: says where in it this process is.
+    """
+    with suppress(OSError, StopIteration):
+        lines = ours.read_text(encoding="utf-8").splitlines()
+        path = next(line for line in lines if line.startswith("0::")).removeprefix("0::/")
+        group = root / path
+        if ".." not in group.parts:  # else it lies outside of what is mounted here
+            return [group, *(parent for parent in group.parents if parent.is_relative_to(root))]
+    return [root]
 
 
 def cpu_limit(group: Path) -> float:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from chronotick.clock import ContextWindow, Covariates
 from chronotick.config.schema import Predictor
@@ -24,6 +24,7 @@ from chronotick.workers.errors import DeadlineMissed, ForecastFailed, WorkerErro
 from chronotick.workers.state import Phase
 
 READY_POLL_S = 0.5  # how often a worker that is not ready is looked at
+MISTAKE_S = 10.0  # pause after a mistake of ours in asking a model
 
 _log = logging.getLogger("chronotick.prediction")
 
@@ -71,10 +72,10 @@ class PredictionLoop:
         self._triggers.clear()
         together = [m for m in self._local if m.spec.name not in self._config.overrides]
         alone = [m for m in self._local if m.spec.name in self._config.overrides]
-        following = [self._follow_here(together, self._config)] if together else []
-        following += [self._follow_here([m], self._terms(m.spec)) for m in alone]
-        following += [self._follow(m, self._terms(m.spec)) for m in self._remote]
-        tasks = [asyncio.create_task(_guarded(work)) for work in following]
+        groups = [(together, self._config)] if together else []
+        groups += [([m], self._terms(m.spec)) for m in alone]
+        tasks = [asyncio.create_task(self._follow_here(*group)) for group in groups]
+        tasks += [asyncio.create_task(self._follow(m, self._terms(m.spec))) for m in self._remote]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -87,7 +88,9 @@ class PredictionLoop:
         if window is None:
             return
         for model in models:
-            self._ask_here(model, terms, window)
+            with self._spared(model):
+                self._ask_here(model, terms, window)
+                model.ledger.page(self._name).mistake = ""
 
     def _terms(self, spec: ModelSpec) -> Predictor:
         return self._config.for_model(spec.name)
@@ -100,21 +103,46 @@ class PredictionLoop:
     async def _follow_here(self, models: Sequence[LocalModel], terms: Predictor) -> None:
         trigger = self._new_trigger(terms)
         while True:
-            asked_s = _now_s()
-            trigger.arm()
-            self.forecast(models, terms)
-            await trigger.wait(asked_s)
+            pause_s = MISTAKE_S
+            with self._spared(*models):
+                asked_s = _now_s()
+                trigger.arm()
+                self.forecast(models, terms)
+                await trigger.wait(asked_s)
+                pause_s = 0.0
+            await asyncio.sleep(pause_s)
 
     async def _follow(self, model: RemoteModel, terms: Predictor) -> None:
         trigger = self._new_trigger(terms)
         while True:
-            await asyncio.sleep(model.pace.wait_s(self._name, _now_s()))
-            async with model.turn:  # the other loop asks the same worker: in turn, first come first
-                await self._until_free(model)
-                asked_s = _now_s()
-                trigger.arm()
-                await self._ask(model, terms)
-            await trigger.wait(asked_s)
+            pause_s = MISTAKE_S
+            with self._spared(model):
+                await self._ask_in_turn(model, terms, trigger)
+                pause_s = 0.0
+            await asyncio.sleep(pause_s)
+
+    async def _ask_in_turn(self, model: RemoteModel, terms: Predictor, trigger: Trigger) -> None:
+        await asyncio.sleep(model.pace.wait_s(self._name, _now_s()))
+        async with model.turn:  # the other loop asks the same worker: in turn, first come first
+            await self._until_free(model)
+            asked_s = _now_s()
+            trigger.arm()
+            await self._ask(model, terms)
+        model.ledger.page(self._name).mistake = ""
+        await trigger.wait(asked_s)
+
+    @contextmanager
+    def _spared(self, *models: LocalModel | RemoteModel) -> Iterator[None]:
+        """Let a mistake of ours cost these models a turn, and nobody else anything."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - it is logged whole, and told in `status`
+            words = f"{type(error).__name__}: {error}"
+            pages = [model.ledger.page(self._name) for model in models]
+            if any(page.mistake != words for page in pages):  # it may happen every second
+                _log.exception("no forecast of %s", ", ".join(m.spec.name for m in models))
+            for page in pages:
+                page.mistake = words
 
     async def _until_free(self, model: RemoteModel) -> None:
         """Wait until the worker is there, has nothing to do and has rested."""
@@ -202,14 +230,6 @@ class PredictionLoop:
             return False
         self._timekeeper.forecast(path)
         return True
-
-
-async def _guarded(following: Coroutine[Any, Any, None]) -> None:
-    """Let a mistake in following one model end that, and nothing else."""
-    try:
-        await following
-    except Exception:  # noqa: BLE001 - it is logged whole
-        _log.exception("a model is asked no more, by a mistake; the others and the clock go on")
 
 
 def _now_s() -> float:

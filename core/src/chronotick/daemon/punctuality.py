@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from chronotick.config.schema import Config, Predictor
 from chronotick.daemon.advice import Case, advice
 from chronotick.daemon.ledger import Ledger, Page, median, p90
 from chronotick.daemon.zoo import Book, Zoo, names
+
+REPORT: Final = "It is tried again; please report what the log says of it"
 
 
 def punctuality(zoo: Zoo, config: Config) -> dict[str, dict[str, Any]]:
@@ -19,6 +22,19 @@ def punctuality(zoo: Zoo, config: Config) -> dict[str, dict[str, Any]]:
     """
     now_s = time.monotonic()
     return {name: _model(book, config, now_s) for name, book in zoo.books.items()}
+
+
+def troubles(kept: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Name and trouble of every model that cannot keep up, or cannot be asked.
+
+    Args:
+        kept: as :func:`punctuality` returns it.
+    """
+    for name, entry in kept.items():
+        for loop, page in entry["loops"].items():
+            if page["mistake"]:
+                yield name, f"{loop}: not asked, by a mistake of ours ({page['mistake']}). {REPORT}"
+        yield from ((name, told) for told in entry["advice"])
 
 
 def _model(book: Book, config: Config, now_s: float) -> dict[str, Any]:
@@ -40,6 +56,7 @@ def _cases(book: Book, config: Config) -> list[Case]:
             terms=predictor.for_model(name),
             workers=config.workers.for_model(name),
             page=book.ledger.page(loop),
+            elsewhere=name in config.workers.remote,
         )
         for loop, predictor in loops
         if name in names(predictor)
@@ -61,6 +78,7 @@ def _loop(page: Page, terms: Predictor, now_s: float) -> dict[str, Any]:
         "last_forecast_age_s": _rounded(page.age_s(now_s)),
         "timeout_s": terms.timeout_seconds,
         "deadline_misses": page.misses,
+        "mistake": page.mistake,
         "latency_median_ms": _milliseconds(median(page.latencies_s)),
         "latency_p90_ms": _milliseconds(p90(page.latencies_s)),
     }

@@ -11,7 +11,7 @@ from chronotick.config import load
 from chronotick.config.schema import Config
 from chronotick.config.shipped import shipped
 from chronotick.daemon.machine import Machine
-from chronotick.daemon.zoo import every_name, names
+from chronotick.daemon.zoo import device_of, every_name, names
 from chronotick.plugin.registry import Plugins
 from chronotick.workers.inventory import InstalledModel, installed
 
@@ -87,7 +87,7 @@ def _judge(
     wanted = dict.fromkeys((*names(config.short_term), *names(config.long_term)))
     absent = [model for model in wanted if model not in plugins.models]
     found = [
-        installed(model, plugins, config.workers, _device(config, model))
+        installed(model, plugins, config.workers, device_of(model, config))
         for model in wanted
         if model not in absent
     ]
@@ -95,21 +95,14 @@ def _judge(
     return Judgement(
         name=name,
         path=path,
-        for_it=tuple(_described(item) for item in workers if not any(_unready(item))),
+        for_it=tuple(_described(item) for item in workers if not any(_unready(item)))
+        or (() if workers or absent else ("built-in models alone: there is nothing to set up",)),
         missing=(
             *(f"{model}: not installed. Run: pip install chronotick-{model}" for model in absent),
             *(problem for item in workers for problem in _unready(item)),
         ),
-        against=tuple(_shortages(machine, config, workers)),
+        against=tuple(_shortages(machine, config, [item for item in workers if not item.server])),
     )
-
-
-def _device(config: Config, model: str) -> str:
-    terms = config.workers.overrides.get(model)
-    if terms is not None and terms.device is not None:
-        return terms.device
-    loops = (config.short_term, config.long_term)
-    return next(loop.device for loop in loops if model in names(loop))
 
 
 def _unready(item: InstalledModel) -> Iterator[str]:
@@ -123,20 +116,44 @@ def _unready(item: InstalledModel) -> Iterator[str]:
 
 
 def _described(item: InstalledModel) -> str:
+    if item.server:
+        return f"{item.spec.name}: computed by {item.server}"
     weights = f"weights {item.weights.name}" if item.weights.name else "no weights needed"
     return f"{item.spec.name}: environment {item.environment.state}, {weights}"
 
 
 def _shortages(machine: Machine, config: Config, workers: list[InstalledModel]) -> Iterator[str]:
-    on_gpu = [item.spec.name for item in workers if _device(config, item.spec.name)[:4] == "cuda"]
-    if on_gpu and not machine.gpus:
-        yield f"no GPU for {', '.join(on_gpu)}"
+    placed = {item.spec.name: _gpu(device_of(item.spec.name, config), machine) for item in workers}
+    for number in sorted({gpu for gpu in placed.values() if gpu is not None}):
+        there = [item for item in workers if placed[item.spec.name] == number]
+        yield from _gpu_shortages(machine, number, there)
     cores = _cores_for(len(workers))
     if machine.cores < cores:
         yield f"it needs {cores:g} cores, {machine.cores:g} may be used"
     memory_mb = _DAEMON_MB + sum(_memory_mb(item) for item in workers)
     if machine.memory_mb < memory_mb:
         yield f"it needs {memory_mb:.0f} MiB of memory, {machine.memory_mb:.0f} are free"
+
+
+def _gpu(device: str, machine: Machine) -> int | None:
+    """Number of the GPU that a model would compute on."""
+    if device.startswith("cuda"):
+        return int(device.partition(":")[2] or 0)
+    return 0 if device == "auto" and machine.gpus else None
+
+
+def _gpu_shortages(machine: Machine, number: int, items: list[InstalledModel]) -> Iterator[str]:
+    """What is known of a model's memory is that of a process on a CPU: an estimate here."""
+    models = ", ".join(item.spec.name for item in items)
+    if number >= len(machine.gpus):
+        yield f"no GPU{f' {number}' if number else ''} for {models}"
+        return
+    free_mb, needed_mb = machine.gpus[number], sum(_memory_mb(item) for item in items)
+    if free_mb is not None and free_mb < needed_mb:
+        yield (
+            f"it needs about {needed_mb:.0f} MiB of GPU {number} for {models}, "
+            f"{free_mb:.0f} are free"
+        )
 
 
 def _cores_for(models: int) -> float:

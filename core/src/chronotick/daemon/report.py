@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from chronotick.clock import read_clocks
-from chronotick.daemon.punctuality import punctuality
+from chronotick.daemon.punctuality import punctuality, troubles
 from chronotick.daemon.status import words
 from chronotick.ntp import SourceReport
 from chronotick.shm.clocks import raw_ns as raw_now_ns
@@ -143,11 +143,8 @@ class Reporter:
             for name, entry in daemon.zoo.report().items()
             if entry.get("last_error") and (entry["state"] != "ready" or not entry.get("answers"))
         ]
-        late = [
-            f"model {name}: {told}"
-            for name, entry in punctuality(daemon.zoo, daemon.config).items()
-            for told in entry["advice"]
-        ]
+        kept = punctuality(daemon.zoo, daemon.config)
+        late = [f"model {name}: {told}" for name, told in troubles(kept)]
         late += [f"model {name}: {told}" for name, told in daemon.zoo.remarks.items()]
         history = daemon.memory.report()["problem"]
         return [*daemon.memory.messages, *([history] if history else []), *plugins, *models, *late]

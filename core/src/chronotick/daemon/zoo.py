@@ -177,7 +177,7 @@ class Zoo:
             spec = replace(spec, environment=CURRENT_INTERPRETER)
         # What another machine computes costs this one nothing: no rest is needed.
         elsewhere = spec.name in config.workers.remote
-        device = _device(spec.name, config)
+        device = device_of(spec.name, config)
         remark = "" if elsewhere else _without_gpu(device)
         if remark:
             _log.warning("%s: %s", spec.name, remark)
@@ -222,21 +222,21 @@ def wanted(config: Config, plugins: Plugins) -> Mapping[str, ModelSpec]:
     return {name: plugins.find(name) for name in every}
 
 
-def _unknown(name: str, plugins: Plugins) -> str:
-    try:
-        plugins.find(name)
-    except UnknownModel as error:
-        return str(error)
-    return ""
-
-
-def _device(name: str, config: Config) -> str:
+def device_of(name: str, config: Config) -> str:
     """Where a model computes: as its own worker's terms say, else as the first loop that has it."""
     own = config.workers.overrides.get(name)
     if own is not None and own.device is not None:
         return own.device
     loops = (config.short_term, config.long_term)
     return next(loop.device for loop in loops if name in names(loop))
+
+
+def _unknown(name: str, plugins: Plugins) -> str:
+    try:
+        plugins.find(name)
+    except UnknownModel as error:
+        return str(error)
+    return ""
 
 
 def _without_gpu(device: str) -> str:

@@ -8,9 +8,9 @@ it would have to be installed beside the daemon before weights can be pulled.
 
 from chronotick.hub.cache import Entry, cache_directory, entry
 from chronotick.hub.client import Hub, Release, RemoteFile
-from chronotick.hub.content import CONFIG, TENSORS, lacking, size_bytes, wanted
-from chronotick.hub.download import Progress, download
-from chronotick.hub.errors import HubProblem, HubUnreachable, UnusableWeights
+from chronotick.hub.content import CONFIG, TENSORS, lacking, size_bytes, tensor_files, wanted
+from chronotick.hub.download import Progress, damaged, download
+from chronotick.hub.errors import HubProblem, HubUnreachable, NoCache, UnusableWeights
 from chronotick.hub.importing import Imported, import_directory
 from chronotick.hub.removal import Removal, removal
 
@@ -22,17 +22,20 @@ __all__ = [
     "HubProblem",
     "HubUnreachable",
     "Imported",
+    "NoCache",
     "Progress",
     "Release",
     "RemoteFile",
     "Removal",
     "UnusableWeights",
     "cache_directory",
+    "damaged",
     "download",
     "entry",
     "import_directory",
     "lacking",
     "removal",
     "size_bytes",
+    "tensor_files",
     "wanted",
 ]

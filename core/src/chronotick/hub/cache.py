@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from chronotick.hub.errors import NoCache
+
 MAIN: Final = "main"
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _NOTES: Final = "chronotick"
@@ -26,18 +28,34 @@ def cache_directory(environ: Mapping[str, str] | None = None) -> Path:
     """Return where the hub's cache is: ``HF_HUB_CACHE``, else below ``HF_HOME``.
 
     Only variables that workers are given count, or a command would see other weights than they.
+
+    Raises:
+        NoCache: it depends on a home directory, and there is none.
     """
     variables = os.environ if environ is None else environ
     chosen = variables.get("HF_HUB_CACHE")
     path = Path(os.path.expandvars(chosen)) if chosen else hub_home(variables) / "hub"
-    return path.expanduser()
+    return _expanded(path)
 
 
 def hub_home(environ: Mapping[str, str]) -> Path:
-    """Return the directory of the hub's settings: ``HF_HOME``, else below ``XDG_CACHE_HOME``."""
+    """Return the directory of the hub's settings: ``HF_HOME``, else below ``XDG_CACHE_HOME``.
+
+    Raises:
+        NoCache: it depends on a home directory, and there is none.
+    """
     base = environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = environ.get("HF_HOME") or f"{base}/huggingface"
-    return Path(os.path.expandvars(home)).expanduser()
+    return _expanded(Path(os.path.expandvars(home)))
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise NoCache(
+            f"no home directory for {path} ({error}). Set HF_HOME to where weights are kept"
+        ) from error
 
 
 def entry(repository: str, cache: Path | None = None) -> Entry:

@@ -20,13 +20,13 @@ from urllib.request import (
     build_opener,
 )
 
-from chronotick.hub.cache import MAIN, hub_home
+from chronotick.hub.cache import COMMIT, MAIN, hub_home
 from chronotick.hub.content import pickles, wanted
 from chronotick.hub.errors import HubProblem, HubUnreachable, UnusableWeights
 
 ENDPOINT: Final = "https://huggingface.co"
 _TIMEOUT_S: Final = 10.0
-_HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PERMANENT_REDIRECT: Final = 308
 _TEMPORARY_REDIRECT: Final = 307
 
@@ -108,7 +108,7 @@ class Hub:
             raise self._explain(error, repository, revision) from error
         except (OSError, HTTPException) as error:
             raise HubUnreachable(f"{self.endpoint} cannot be reached ({reason(error)})") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise HubProblem(f"{self.endpoint} answered oddly about {name}: {error!r}") from error
 
     def open(self, release: Release, file: RemoteFile, start: int) -> HTTPResponse:
@@ -159,7 +159,7 @@ class Hub:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows redirects, as files on the hub need, and tells no other host the token."""
+    """Follows redirects, as files on the hub need; only where it was sent to learns the token."""
 
     def redirect_request(  # noqa: PLR0917 - as declared there
         self,
@@ -173,7 +173,8 @@ class _Redirects(HTTPRedirectHandler):
         if code == _PERMANENT_REDIRECT:  # Python 3.10 does not know it
             code = _TEMPORARY_REDIRECT
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if following is not None and urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
+        # Scheme and host: what went out encrypted is not repeated in plain text.
+        if following is not None and urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
             following.remove_header("Authorization")
         return following
 
@@ -211,10 +212,13 @@ def _release(repository: str, revision: str | None, about: Mapping[str, Any]) ->
         raise UnusableWeights(
             f"{repository} has no safetensors file at the top, {but}. Nothing was downloaded"
         )
+    commit = str(about["sha"])
+    if not COMMIT.fullmatch(commit):  # it becomes the name of a directory
+        raise ValueError(f"commit {commit!r:.80}")
     return Release(
         repository=repository,
         revision=revision,
-        commit=str(about["sha"]),
+        commit=commit,
         licence=_licence(about),
         files=tuple(sorted(files, key=_tensors_last)),
     )
@@ -227,9 +231,12 @@ def _tensors_last(file: RemoteFile) -> tuple[bool, str]:
 def _file(about: Mapping[str, Any]) -> RemoteFile:
     large = about.get("lfs")
     blob = str(large["sha256"] if large else about["blobId"])
-    if not _HASH.fullmatch(blob):  # it becomes the name of a file
+    if not HASH.fullmatch(blob):  # it becomes the name of a file
         raise ValueError(f"hash {blob!r:.80}")
-    return RemoteFile(name=about["rfilename"], size=int(about["size"]), blob=blob)
+    name, size = about["rfilename"], about["size"]
+    if not isinstance(size, int) or size < 0:
+        raise ValueError(f"size {size!r:.80} of {name}")
+    return RemoteFile(name=name, size=size, blob=blob)
 
 
 def _licence(about: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
@@ -20,9 +21,14 @@ _PICKLES: Final = ("*.bin", "*.ckpt", "*.pickle", "*.pkl", "*.pt", "*.pth")
 def wanted(name: str) -> bool:
     """Tell whether a file of a repository is needed: tensors, settings, licence and readme.
 
-    Files in folders of a repository belong to other frameworks, examples or training.
+    Files in folders of a repository belong to other frameworks, examples or training. What is not
+    printable is no file's name.
     """
-    return "/" not in name and any(fnmatch(name, pattern) for pattern in _WANTED)
+    return (
+        "/" not in name
+        and name.isprintable()
+        and any(fnmatch(name, pattern) for pattern in _WANTED)
+    )
 
 
 def pickles(names: Iterable[str]) -> list[str]:
@@ -46,14 +52,22 @@ def lacking(directory: Path, needed: Sequence[str] = (CONFIG,)) -> list[str]:
     return names + [name for name in shards if not (directory / name).is_file()]
 
 
+def tensor_files(directory: Path) -> list[Path]:
+    """Return the files that hold the tensors of a complete directory of weights."""
+    if (directory / TENSORS[0]).is_file():
+        return [directory / TENSORS[0]]
+    return [directory / name for name in _shards(directory / TENSORS[1])]
+
+
 def size_bytes(directory: Path) -> int:
     """Return the size of the files in a directory of weights."""
     return sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
 
 
 def _shards(index: Path) -> list[str]:
-    """Files that an index of sharded weights names."""
-    try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return [f"a readable {index.name}"]
+    """Files that an index of sharded weights names: in its own directory, or it is no index."""
+    names: list[str] = []
+    with suppress(ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        found = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = found if all(map(wanted, found)) else []
+    return names or [f"a readable {index.name}"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from chronotick.hub.cache import Entry, entry
-from chronotick.hub.client import Hub, Release, RemoteFile, reason
+from chronotick.hub.client import HASH, Hub, Release, RemoteFile, reason
 from chronotick.hub.errors import HubProblem, HubUnreachable, UnusableWeights
 
 Progress = Callable[[str, int, int], None]
@@ -75,6 +75,19 @@ def download(
         raise no_room(error, place.path) from error
 
 
+def damaged(directory: Path) -> list[str]:
+    """Return names of downloaded files in a commit's directory that are not what their hash says.
+
+    Every byte is read. Files that were imported have no hash to be held against.
+    """
+    links = ((path, path.resolve()) for path in sorted(directory.iterdir()) if path.is_symlink())
+    return [
+        path.name
+        for path, blob in links
+        if HASH.fullmatch(blob.name) and not (blob.is_file() and _is_genuine(blob, blob.name))
+    ]
+
+
 def no_room(error: OSError, place: Path) -> HubProblem:
     """Say what the system refused when files were written to ``place``."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -85,7 +98,7 @@ def no_room(error: OSError, place: Path) -> HubProblem:
 
 
 def _check_space(place: Entry, release: Release) -> None:
-    absent = [file for file in release.files if not place.blob(file.blob).exists()]
+    absent = [file for file in release.files if _size(place.blob(file.blob)) != file.size]
     needed = sum(file.size - _size(_part(place, file)) for file in absent)
     free = shutil.disk_usage(place.path).free
     if needed > free:
@@ -121,7 +134,7 @@ class _Errand:
 
 
 def _bring(errand: _Errand, blob: Path) -> None:
-    if not blob.exists():
+    if not _is_whole(blob, errand.file):  # perhaps damaged since: it is replaced, never written to
         _complete(errand)
         if not _is_genuine(errand.part, blob.name):
             errand.part.unlink()  # perhaps a damaged rest of an earlier day: once more, all of it
@@ -129,6 +142,10 @@ def _bring(errand: _Errand, blob: Path) -> None:
             _insist(errand, blob.name)
         errand.part.replace(blob)
     errand.tell(errand.file.size)
+
+
+def _is_whole(blob: Path, file: RemoteFile) -> bool:
+    return blob.is_file() and _size(blob) == file.size and _is_genuine(blob, blob.name)
 
 
 def _insist(errand: _Errand, blob: str) -> None:

@@ -11,5 +11,9 @@ class HubUnreachable(HubProblem):
     """Raised when the hub does not answer, or the connection breaks again and again."""
 
 
+class NoCache(HubProblem, FileNotFoundError):  # noqa: N818 - as the others here
+    """Raised when the hub's cache has no place: the user has no home directory."""
+
+
 class UnusableWeights(HubProblem):
     """Raised for files that are damaged, incomplete or pickles."""

@@ -30,14 +30,16 @@ class Removal:
     freed_bytes: int
 
     def carry_out(self) -> None:
-        """Remove it.
+        """Remove it: what of it is still there, and what others have not come to need meanwhile.
 
         Raises:
             HubProblem: the system does not allow it.
         """
         try:
             with self.entry.held():
-                self._remove()
+                now = _removal(self.entry, self.snapshot)
+                if now is not None:
+                    now._remove()  # noqa: SLF001 - of this class
         except OSError as error:
             raise no_room(error, self.entry.path) from error
 
@@ -55,13 +57,20 @@ class Removal:
 
 def removal(entry: Entry, revision: str | None) -> Removal | None:
     """Say what removing a revision would remove; ``None`` when nothing of it is there."""
-    snapshot = entry.snapshot(revision)
+    return _removal(entry, entry.snapshot(revision))
+
+
+def _removal(entry: Entry, snapshot: Path | None) -> Removal | None:
+    if snapshot is not None and not snapshot.is_dir():  # gone meanwhile
+        snapshot = None
     others = [path for path in entry.snapshots() if path != snapshot]
-    needed = {path.resolve() for other in others for path in other.iterdir()}
+    # In all folders: other programs keep files there that we do not load.
+    needed = {path.resolve() for other in others for path in other.rglob("*")}
     blobs = tuple(path for path in sorted(entry.blob("").glob("*")) if path.resolve() not in needed)
     if snapshot is None and not blobs:
         return None
-    plain = () if snapshot is None else (p for p in snapshot.iterdir() if not p.is_symlink())
+    inside = () if snapshot is None else snapshot.rglob("*")
+    plain = (path for path in inside if path.is_file() and not path.is_symlink())
     return Removal(
         entry=entry,
         snapshot=snapshot,

@@ -50,6 +50,7 @@ class FakeHub:
         altered: files that are served with one byte changed.
         no_ranges: whether ``Range`` is ignored, as some proxies do.
         announced: sizes that are announced instead of the real ones, by name of the file.
+        said: fields of every repository's description that are answered instead of the real ones.
         requests: path and range of each request, oldest first.
         told_cdn: whether the token was shown to the host that large files come from.
     """
@@ -61,6 +62,7 @@ class FakeHub:
     altered: set[str] = field(default_factory=set)
     no_ranges: bool = False
     announced: dict[str, int] = field(default_factory=dict)
+    said: dict[str, object] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     told_cdn: bool = False
     repositories: dict[str, Published] = field(default_factory=dict)
@@ -131,7 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         if cdn:
             self._body(self.hub.repositories[cdn[1]], cdn[2])
         elif about and (found := self._find(about[1], about[2])):
-            self._send(json.dumps(_described(found, self.hub.announced)).encode())
+            said = _described(found, self.hub.announced) | self.hub.said
+            self._send(json.dumps(said).encode())
         elif file and (found := self._find(file[1], file[2])):
             self._redirect(found, file[1], file[3])
 

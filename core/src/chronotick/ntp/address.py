@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chronotick.config.servers import ServerName
+from chronotick.ntp.lookup import Found, look_up
 
 
 class ResolveError(OSError):
@@ -69,35 +68,9 @@ async def resolve(server: ServerName) -> list[Endpoint]:
 
 async def _lookup(server: ServerName) -> list[Endpoint]:
     if server.is_numeric:
-        return _getaddrinfo(server, socket.AI_NUMERICHOST)
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[Endpoint]] = loop.create_future()
-
-    def deliver(endpoints: list[Endpoint] | None, error: Exception | None) -> None:
-        if answer.done():  # nobody waits any more
-            return
-        if error is not None:
-            answer.set_exception(error)
-        elif endpoints is not None:
-            answer.set_result(endpoints)
-
-    def work() -> None:
-        endpoints, failure = None, None
-        try:
-            endpoints = _getaddrinfo(server, 0)
-        except (OSError, UnicodeError) as error:
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime
-            loop.call_soon_threadsafe(deliver, endpoints, failure)
-
-    # Not the loop's executor: asyncio.run() waits for it at the end, and a resolver without a
-    # network can take half a minute. A daemon thread is simply left behind.
-    threading.Thread(target=work, name=f"resolve-{server.host}", daemon=True).start()
-    return await answer
-
-
-def _getaddrinfo(server: ServerName, flags: int) -> list[Endpoint]:
-    found = socket.getaddrinfo(
-        server.host, server.port, type=socket.SOCK_DGRAM, proto=socket.IPPROTO_UDP, flags=flags
-    )
+        found: Sequence[Found] = socket.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+        )
+    else:
+        found = await look_up(server.host, server.port, socket.SOCK_DGRAM)
     return [Endpoint(family, sockaddr) for family, _, _, _, sockaddr in found]

@@ -20,17 +20,16 @@ from typing import Final
 
 from chronotick.config.schema import Workers
 from chronotick.plugin.contract import ModelSpec
+from chronotick.plugin.describe import HEAVY
 from chronotick.plugin.hooks import ENTRY_POINT_GROUP
+from chronotick.plugin.reading import DEADLINE_S
 from chronotick.plugin.registry import load_plugins
 from chronotick.testing.checkpoints import NoRandomWeights, random_checkpoint
 from chronotick.testing.outcomes import Outcome, outcomes
 from chronotick.workers.errors import EnvironmentProblem
 from chronotick.workers.uv import Uv, UvFailed, find_uv
 
-HEAVY: Final = ("torch", "transformers", "tensorflow", "jax", "pandas", "scipy", "sklearn")
-"""What an entry-point module may not import: the daemon would pay for it."""
-
-_IMPORT_TIMEOUT_S: Final = 20.0
+_HEAVY_ONES: Final = "heavy modules:"
 
 
 def check_project(project: Path, config: Workers) -> Iterator[Outcome]:
@@ -75,8 +74,12 @@ def _examined(place: Path, config: Workers) -> Iterator[Outcome]:
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
     with child:
-        for line in child.stdout or ():
-            yield Outcome(**json.loads(line))
+        try:
+            for line in child.stdout or ():
+                yield Outcome(**json.loads(line))
+        except BaseException:  # whoever asks has given up: nobody waits for the rest
+            child.kill()
+            raise
     if child.returncode != 0:
         words = f"the process that examined it ended with {child.returncode}; see above"
         yield Outcome(str(place), "examine", "The project can be examined.", words)
@@ -116,22 +119,29 @@ def _without_entry(found: Distribution) -> str:
 def _light_import(name: str, entry: EntryPoint) -> Outcome:
     demand = "Its entry-point module imports nothing heavy."
     program = (
-        f"import sys, {entry.module}\nprint('heavy:', *sorted({set(HEAVY)!r} & set(sys.modules)))\n"
+        f"import sys, {entry.module}\n"
+        f"print({_HEAVY_ONES!r}, *sorted({set(HEAVY)!r} & set(sys.modules)))\n"
     )
     try:
         done = subprocess.run(
             [sys.executable, "-c", program],
             capture_output=True,
             text=True,
-            timeout=_IMPORT_TIMEOUT_S,
+            timeout=DEADLINE_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        failure = f"importing {entry.module} took longer than {_IMPORT_TIMEOUT_S:g} s"
+        failure = f"importing {entry.module} took longer than {DEADLINE_S:g} s"
         return Outcome(name, "light-import", demand, failure)
     if done.returncode != 0:
         return Outcome(name, "light-import", demand, done.stderr.strip()[-800:])
-    heavy = done.stdout.splitlines()[-1].removeprefix("heavy:").split()
+    told = [line for line in done.stdout.splitlines() if line.startswith(_HEAVY_ONES)]
+    if not told:
+        failure = (
+            f"importing {entry.module} ends the process, with status 0: does it call sys.exit?"
+        )
+        return Outcome(name, "light-import", demand, failure)
+    heavy = told[-1].removeprefix(_HEAVY_ONES).split()
     failure = f"{entry.module} imports {', '.join(heavy)}: import it in the worker class"
     return Outcome(name, "light-import", demand, failure if heavy else "")
 

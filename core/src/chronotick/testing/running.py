@@ -40,7 +40,8 @@ async def running(
     """
     # Of its own, and short: the path of a Unix socket has little room.
     runtime = Path(tempfile.mkdtemp(prefix="ct-"))
-    pool = WorkerPool(config, runtime)
+    here = config.model_copy(update={"remote": {}})  # what is tried is what this machine does
+    pool = WorkerPool(here, runtime)
     try:
         worker = pool.add(spec, checkpoint, device)
         while worker.state.phase not in _SETTLED:  # noqa: ASYNC110 - building sets no event

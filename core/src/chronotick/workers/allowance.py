@@ -1,28 +1,36 @@
-"""How many messages a peer may send: a token bucket. One that floods us must not cost the clock."""
+"""How much a peer may cause: a token bucket. One that floods us must not cost the clock."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
-
-_PER_SECOND: Final = 100.0
-_AT_ONCE: Final = 400.0
 
 
 @dataclass(slots=True)
 class Allowance:
-    """A budget that refills at 100 messages per second up to 400. Times are monotonic seconds.
+    """A budget that refills steadily up to what may be spent at once. Times are monotonic seconds.
 
-    An honest peer sends a few messages per forecast, and a forecast is asked for every second or
-    less often.
+    By default that of messages: an honest peer sends a few of them per forecast, and a forecast is
+    asked for every second or less often.
+
+    Attributes:
+        now_s: when it was last looked at.
+        at_once: what it holds at most, and in the beginning.
+        per_second: how fast it refills.
     """
 
     now_s: float
-    left: float = field(default=_AT_ONCE)
+    at_once: float = 400.0
+    per_second: float = 100.0
+    left: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = self.at_once
 
     def spend(self, now_s: float) -> bool:
-        """Take one message out; false when the budget is exhausted."""
-        self.left = min(_AT_ONCE, self.left + (now_s - self.now_s) * _PER_SECOND)
+        """Take one out; false, and nothing taken, when the budget is exhausted."""
+        self.left = min(self.at_once, self.left + (now_s - self.now_s) * self.per_second)
         self.now_s = now_s
+        if self.left < 1.0:
+            return False
         self.left -= 1.0
-        return self.left >= 0.0
+        return True

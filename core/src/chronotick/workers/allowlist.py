@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from chronotick.workers.keys import KeyProblem, read_keys
+from chronotick.workers.keys import KeyProblem, check_directory, read_keys
 
 _PATTERN: Final = "*.pub"
 
@@ -19,7 +19,7 @@ Signature = tuple[tuple[str, int, int, int], ...]
 class AllowList:
     """Public keys and the names behind them, read again when a file changes.
 
-    A change that cannot be used is logged and changes nothing.
+    A change that cannot be used is logged and changes nothing; a list that is gone admits nobody.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,6 +55,10 @@ class AllowList:
         if signature == self._signature and not force:
             return
         self._signature = signature
+        if not self.path.exists():
+            self._names = {}
+            logger.warning("%s is gone: nobody may connect", self.path)
+            return
         try:
             self._names = self._read()
         except KeyProblem as problem:
@@ -78,6 +82,8 @@ class AllowList:
 
     def _read(self) -> Mapping[str, str]:
         names: dict[str, str] = {}
+        if self.path.is_dir():
+            check_directory(self.path)
         for file in self._files():
             names |= read_keys(file)
         return names

@@ -73,7 +73,7 @@ class Doorway:
             self._release()
             raise
         self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        self._pump = Pump(self._socket, self._on_message)
+        self._pump = Pump(self._socket, self._on_message, 2 * MAX_FRAME_BYTES)
 
     def send(self, client: bytes, message: Message) -> bool:
         """Send without waiting; false when the client has left or does not read."""
@@ -99,6 +99,9 @@ class Doorway:
         self._context.term()
 
     def _on_message(self, received: list[zmq.Frame]) -> None:
+        if not received:
+            self.dropped["too long"] += 1
+            return
         key = key_of(received)
         client, *frames = (frame.bytes for frame in received)
         if not self._may_speak(key):

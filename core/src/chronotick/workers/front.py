@@ -30,12 +30,15 @@ from chronotick.workers.messages import (
     Message,
     Refuse,
     Welcome,
+    common_version,
 )
-from chronotick.workers.sessions import Session, common_version
+from chronotick.workers.plain import plain
+from chronotick.workers.sessions import Session
 from chronotick.workers.turns import Job, Turns
 
 _LONGEST_DEADLINE_S: Final = 3600.0
 _GREETING_S: Final = 10.0
+_LONGEST_NAME: Final = 64
 _EXPELLED: Final = Refuse(reason="its key is not on the list any more")
 
 logger = logging.getLogger(__name__)
@@ -140,6 +143,8 @@ class Front:
             logger.warning("refused %s: %s", name, refusal.reason)
             self._send(client, refusal)
             return
+        if message.clock:
+            name += f" ({plain(message.clock[:_LONGEST_NAME])})"
         self._sessions[client] = Session(client, key, name, message.model, self._loop.time())
         self._send(
             client,
@@ -162,10 +167,10 @@ class Front:
             )
             return Refuse(reason=reason, hint="Install the same release of chronotick on both.")
         if attach.model not in self._workers:
-            served = ", ".join(sorted(self._workers))
+            model, served = plain(attach.model[:40]), ", ".join(sorted(self._workers))
             return Refuse(
-                reason=f"model {attach.model:.40} is not served here; served are: {served}",
-                hint=f"Add it on the server: chronotick worker serve --model {attach.model:.40}",
+                reason=f"model {model} is not served here; served are: {served}",
+                hint=f"Add it on the server: chronotick worker serve --model {model}",
             )
         if len(self._sessions) >= self._max_clocks:
             self._tell_all()  # forgets those that have left

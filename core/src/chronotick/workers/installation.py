@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Final
 
+from chronotick.workers.cancellable import run_cancellable
 from chronotick.workers.distributions import bring_all, release
 from chronotick.workers.environments import BuiltEnvironment, mark_complete
 from chronotick.workers.errors import EnvironmentProblem
+from chronotick.workers.exits import describe
 from chronotick.workers.recipes import Plan
 from chronotick.workers.uv import OnDownload, Progress, Uv, UvFailed
 
@@ -70,14 +72,12 @@ def _preinstall(
     this kind of device from its makers' own index, and last whatever the package index has.
     """
     tell("packages", f"installing {requirement} from UV_FIND_LINKS")
-    with suppress(UvFailed):
-        uv.install_local(plan.interpreter, requirement)
+    if _had(lambda: uv.install_local(plan.interpreter, requirement)):
         return
     if not uv.offline:
         backend = "cpu" if plan.device == "cpu" else "auto"
         tell("packages", f"it has none; downloading {requirement} for {plan.device}")
-        with suppress(UvFailed):
-            uv.install(plan.interpreter, requirement, on_download, backend)
+        if _had(lambda: uv.install(plan.interpreter, requirement, on_download, backend)):
             return
     tell("packages", f"installing {requirement} from the package index (may be gigabytes of CUDA)")
     try:
@@ -91,6 +91,17 @@ def _preinstall(
         ) from failure
 
 
+def _had(install: Callable[[], None]) -> bool:
+    """Whether a package was to be had; a full disk, say, would not be less full elsewhere."""
+    try:
+        install()
+    except UvFailed as failure:
+        if not failure.elsewhere:
+            raise
+        return False
+    return True
+
+
 def _check(plan: Plan, uv: Uv, tell: Progress) -> None:
     """Prove that packages fit each other and can be imported together with our own code.
 
@@ -102,27 +113,28 @@ def _check(plan: Plan, uv: Uv, tell: Progress) -> None:
     if plan.recipe.smoke_import:
         modules.append(plan.recipe.smoke_import)
     tell("check", f"importing {' and '.join(modules)}")
-    _smoke_test(plan, modules)
+    _smoke_test(plan, modules, uv.cancelled)
 
 
-def _smoke_test(plan: Plan, modules: list[str]) -> None:
+def _smoke_test(plan: Plan, modules: list[str], cancelled: threading.Event) -> None:
     paths, held = bring_all(plan.code, plan.root)
     program = f"import sys\nsys.path[:0] = {[str(path) for path in paths]!r}\n"
     program += "".join(f"import {module}\n" for module in modules)
+    command = [str(plan.interpreter), "-I", "-c", program]
+    stage = f"importing {' and '.join(modules)}"
     try:
-        subprocess.run(
-            [str(plan.interpreter), "-I", "-c", program],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_SMOKE_TIMEOUT_S,
-        )
-    except subprocess.SubprocessError as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip()[-800:]
-        raise EnvironmentProblem(
-            plan.recipe.recipe,
-            f"it was built, but {' or '.join(modules)} cannot be imported in it.",
-            f"This is a fault of the recipe: tell the author of model {plan.model}.\n{said}",
-        ) from error
+        ended = run_cancellable(command, stage, cancelled, timeout_s=_SMOKE_TIMEOUT_S)
+    except TimeoutError as error:
+        raise _no_import(plan, modules, str(error)) from error
     finally:
         release(held)
+    if ended.returncode != 0:
+        raise _no_import(plan, modules, ended.errors.strip() or describe(ended.returncode))
+
+
+def _no_import(plan: Plan, modules: list[str], said: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        plan.recipe.recipe,
+        f"it was built, but {' or '.join(modules)} cannot be imported in it.",
+        f"This is a fault of the recipe: tell the author of model {plan.model}.\n{said[-800:]}",
+    )

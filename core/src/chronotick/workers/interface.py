@@ -34,7 +34,7 @@ class AnyWorker(Protocol):
         """Ask for a forecast; see :meth:`chronotick.workers.worker.Worker.forecast`."""
 
     async def until_idle(self) -> bool:
-        """Wait until no request is in flight; false if that is so because it is gone."""
+        """Wait until no request is in flight; true if the last one came to a result, even late."""
 
     def start(self) -> None:
         """Begin to live, in the background; called once."""

@@ -18,8 +18,8 @@ from chronotick.workers.errors import EnvironmentProblem
 from chronotick.workers.recipes import plan
 from chronotick.workers.uv import Uv, UvFailed, find_uv
 
-EnvironmentState = Literal["own", "built", "not built", "no lock", "no python"]
-WeightsState = Literal["none", "directory", "cached", "missing"]
+EnvironmentState = Literal["own", "built", "not built", "no lock", "no python", "remote"]
+WeightsState = Literal["none", "directory", "cached", "missing", "remote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class EnvironmentStatus:
     """A model's environment.
 
     Attributes:
-        state: ``own`` is the daemon's own interpreter.
+        state: ``own`` is the daemon's own interpreter, ``remote`` the business of another machine.
         directory: where it is, or would be; ``None`` where that is not known.
         python: interpreter it is built with; empty where that is not known.
         problem: why it cannot be used, with what to do; empty when it can.
@@ -44,7 +44,7 @@ class WeightsStatus:
     """The weights a worker would load now.
 
     Attributes:
-        state: ``none`` for models without weights.
+        state: ``none`` for models without weights, ``remote`` for those that another machine chose.
         checkpoint: directory or hub id, as configured or by default.
         configured: the configuration chose it.
         name: what it is exactly: a directory, or hub id and commit; empty when missing.
@@ -76,6 +76,7 @@ class InstalledModel:
         summary: of the distribution, in a line; may be empty.
         environment: it runs in.
         weights: it would load.
+        server: address of the machine that computes it; empty: this one does.
     """
 
     spec: ModelSpec
@@ -83,6 +84,7 @@ class InstalledModel:
     summary: str
     environment: EnvironmentStatus
     weights: WeightsStatus
+    server: str = ""
 
 
 def installed(name: str, plugins: Plugins, config: Workers, device: str = "auto") -> InstalledModel:
@@ -91,19 +93,25 @@ def installed(name: str, plugins: Plugins, config: Workers, device: str = "auto"
     Args:
         name: of the model.
         plugins: that were loaded.
-        config: where environments are, and which weights were chosen.
+        config: where environments are, which weights were chosen, what other machines compute.
         device: ``auto``, ``cpu`` or ``cuda[:n]``.
 
     Raises:
         UnknownModel: no plugin provides it.
     """
     spec, origin = plugins.find(name), plugins.origins.get(name, "")
+    remote = config.remote.get(name)
     return InstalledModel(
         spec=spec,
         origin=origin,
         summary=_summary(origin),
-        environment=environment_status(spec, config.environments, device),
-        weights=weights_status(spec, config.checkpoints),
+        environment=EnvironmentStatus(state="remote")
+        if remote
+        else environment_status(spec, config.environments, device),
+        weights=WeightsStatus(state="remote")
+        if remote
+        else weights_status(spec, config.checkpoints),
+        server=remote.address if remote else "",
     )
 
 
@@ -170,7 +178,8 @@ def _looked_up(about: WeightsStatus, model: str) -> WeightsStatus:
         found = find(about.checkpoint, model)
         if found is None:
             return replace(about, problem=missing(about.checkpoint, model, usual=True))
-    except FileNotFoundError as error:
+        found.check()
+    except (FileNotFoundError, ValueError) as error:
         return replace(about, problem=str(error))
     is_directory = looks_like_path(about.checkpoint)
     return replace(

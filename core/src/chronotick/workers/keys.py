@@ -67,9 +67,12 @@ def read_pair(directory: Path) -> KeyPair:
     """Read this machine's pair.
 
     Raises:
-        KeyProblem: there is none, others may read it, or it holds no pair.
+        KeyProblem: there is none, others may read it, others may change the directory, or it
+            holds no pair.
     """
     path = directory / SECRET_FILE
+    if directory.is_dir():
+        check_directory(directory)
     text = _read(path, _OTHERS_READ, "make one: chronotick worker keygen")
     halves = {role: key for key, role in _entries(text, path)}
     if halves.keys() != {"public", "secret"}:
@@ -104,6 +107,20 @@ def read_keys(path: Path) -> dict[str, str]:
     return dict(_entries(text, path))
 
 
+def check_directory(directory: Path) -> None:
+    """Refuse a directory of keys that others may put keys into.
+
+    Raises:
+        KeyProblem: they may, or it cannot be looked at.
+    """
+    try:
+        mode = directory.stat().st_mode
+    except OSError as error:
+        raise KeyProblem(f"{directory} cannot be read: {error}") from error
+    if mode & _OTHERS_WRITE:
+        raise _open_to_others(directory, "change", "go-w")
+
+
 _AGAIN: Final = "Remove it and run: chronotick worker keygen"
 
 
@@ -118,8 +135,12 @@ def _read(path: Path, forbidden: int, advice: str) -> str:
         raise KeyProblem(f"{path} cannot be read: {error}") from error
     if mode & forbidden:
         verb, command = ("read", "go-rwx") if forbidden & 0o044 else ("change", "go-w")
-        raise KeyProblem(f"others may {verb} {path}. Run: chmod {command} {path}")
+        raise _open_to_others(path, verb, command)
     return text
+
+
+def _open_to_others(path: Path, verb: str, command: str) -> KeyProblem:
+    return KeyProblem(f"others may {verb} {path}. Run: chmod {command} {path}")
 
 
 def _entries(text: str, path: Path) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,8 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from chronotick.config.tcp import Address
 from chronotick.workers import wire
-from chronotick.workers.addresses import Address
 from chronotick.workers.allowance import Allowance
 from chronotick.workers.keys import KeyPair
 from chronotick.workers.messages import Message
@@ -33,7 +33,7 @@ _OPTIONS: Final = (
     (zmq.RECONNECT_IVL, -1),
     (zmq.SNDHWM, 4),
     (zmq.RCVHWM, 16),
-    (zmq.MAXMSGSIZE, wire.MAX_FRAME_BYTES),
+    (zmq.MAXMSGSIZE, wire.MAX_ANSWER_BYTES),
     (zmq.HEARTBEAT_IVL, 2_000),
     (zmq.HEARTBEAT_TIMEOUT, 8_000),
 )
@@ -109,7 +109,7 @@ class Link:
         self._monitor = self._socket.get_monitor_socket(_EVENTS)
         self._pumps = (
             Pump(self._monitor, self._on_event),
-            Pump(self._socket, self._on_message),
+            Pump(self._socket, self._on_message, 2 * wire.MAX_ANSWER_BYTES),
         )
         self._socket.connect(endpoint)
 
@@ -175,6 +175,9 @@ class Link:
             return
         if not self._allowance.spend(self._loop.time()):
             self.end(f"{self._route.address} sends more messages than any server should")
+            return
+        if not received:
+            self.end(f"{self._route.address} sends longer messages than any server should")
             return
         try:
             useful = self._receive(wire.decode([frame.bytes for frame in received]))

@@ -189,6 +189,12 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
 )
 
 
+def common_version(theirs: tuple[int, int]) -> int | None:
+    """The highest protocol version that they and we speak."""
+    version = min(PROTOCOL[1], theirs[1])
+    return version if version >= max(PROTOCOL[0], theirs[0]) else None
+
+
 def request_of(
     batch: ContextBatch,
     *,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import zmq
 
+from chronotick.workers.inbox import Inbox
 from chronotick.workers.multipart import has_input
 
 Handle = Callable[[list[zmq.Frame]], None]
@@ -15,8 +16,16 @@ Handle = Callable[[list[zmq.Frame]], None]
 class Pump:
     """Reads one socket. Others get their turn between two messages, however many come."""
 
-    def __init__(self, socket: zmq.Socket[bytes], handle: Handle) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], handle: Handle, most_bytes: int = 2**16) -> None:
+        """Begin to read.
+
+        Args:
+            socket: to be read.
+            handle: called with each message; with no frames for one that is too long.
+            most_bytes: that a message may have.
+        """
         self._socket = socket
+        self._inbox = Inbox(socket, most_bytes)
         self._handle = handle
         self._loop = asyncio.get_running_loop()
         self._descriptor = socket.fileno()
@@ -47,4 +56,4 @@ class Pump:
         if self._closed or not has_input(self._socket):
             return
         self.look()
-        self._handle(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
+        self._handle(self._inbox.receive())

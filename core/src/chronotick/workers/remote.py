@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import logging
-import secrets
 import socket
-import statistics
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -17,9 +12,9 @@ from typing import Final
 import zmq
 
 from chronotick.config.schema import Workers
-from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
-from chronotick.workers.addresses import parse_address, resolve
-from chronotick.workers.errors import WorkerUnavailable
+from chronotick.config.tcp import parse_address
+from chronotick.workers.addresses import resolve
+from chronotick.workers.counterpart import Counterpart
 from chronotick.workers.keys import KeyProblem, read_pair, read_public
 from chronotick.workers.link import Link, Route
 from chronotick.workers.messages import (
@@ -36,21 +31,19 @@ from chronotick.workers.messages import (
     Refuse,
     Result,
     Welcome,
+    common_version,
     info_of,
 )
-from chronotick.workers.requests import Desk, Request
+from chronotick.workers.plain import plain, plain_lines
 from chronotick.workers.restart import RestartPolicy, RestartRules
-from chronotick.workers.sessions import common_version
 from chronotick.workers.state import Phase, WorkerState
 from chronotick.workers.terms import Patience
 
-_LATENCIES_KEPT: Final = 64
-_LONGEST_TEXT: Final = 300
 _GOODBYE_MS: Final = 200
 _NEVER: Final = 2**31
 
 
-class RemoteWorker:
+class RemoteWorker(Counterpart[Link]):
     """A model served by another machine, connected to again when the connection ends."""
 
     def __init__(
@@ -70,80 +63,21 @@ class RemoteWorker:
             rules: of the pauses between attempts. There is no breaker: trying costs little here.
             changed: told of each change of phase.
         """
-        self.name = name
-        self.identity = ""
+        policy = RestartPolicy(replace(rules, crashes=_NEVER))
+        super().__init__(name, Phase.CONNECTING, patience, policy, changed)
         self._route = route
-        self._patience = patience
-        self._policy = RestartPolicy(replace(rules, crashes=_NEVER))
-        self._changed = changed
-        self._loop = asyncio.get_running_loop()
-        self._logger = logging.getLogger(f"chronotick.workers.{name}")
-        self._desk = Desk(
-            worker=name,
-            send=self._send,
-            answered=self._on_answer,
-            overdue=self._on_overdue,
-            loop=self._loop,
-        )
-        self._latencies: deque[float] = deque(maxlen=_LATENCIES_KEPT)
-        self._phase, self._detail = Phase.CONNECTING, ""
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._link: Link | None = None
-        self._token = ""
-        self._greeted = False
         self._heard_s = 0.0
-        self._life: asyncio.Task[None] | None = None
         self._attempts = count()
-        self._restarts = 0
-        self._retry_at_s: float | None = None
-        self._last_error = ""
-        self._info: ModelInfo | None = None
 
     @property
     def state(self) -> WorkerState:
         """A snapshot of what the connection is doing."""
-        tally, retry_at_s = self._desk.tally, self._retry_at_s
-        return WorkerState(
-            name=self.name,
-            phase=self._phase,
-            detail=self._detail,
-            incarnation=self.identity,
-            restarts=self._restarts,
-            last_error=self._last_error,
-            info=self._info,
-            latency_median_s=statistics.median(self._latencies) if self._latencies else None,
-            requests=tally.requests,
-            answers=tally.answers,
-            failures=tally.failures,
-            deadline_misses=tally.deadline_misses,
-            late_replies=tally.late_replies,
-            retry_in_s=None if retry_at_s is None else max(0.0, retry_at_s - self._loop.time()),
-            address=str(self._route.address),
-        )
+        return replace(super().state, address=str(self._route.address))
 
     def output(self, lines: int = 20) -> str:  # noqa: ARG002 - as of a worker here
         """Say where the output is: it stays on the server."""
         return f"what {self.name} prints is in the log of {self._route.address}"
-
-    async def forecast(
-        self, batch: ContextBatch, horizon: int, quantiles: Sequence[float], timeout_s: float
-    ) -> Forecast:
-        """Ask for a forecast; see :meth:`chronotick.workers.worker.Worker.forecast`.
-
-        Raises:
-            WorkerUnavailable: at once when the server is not ready, or when it is lost meanwhile.
-            ForecastFailed: the model raised, or the answer is no forecast.
-            DeadlineMissed: no answer within ``timeout_s``.
-            Superseded: a newer request took this one's place before it was sent.
-        """
-        if self._phase is not Phase.READY:
-            words = f"{self._phase.value}: {self._detail}" if self._detail else self._phase.value
-            raise WorkerUnavailable(self.name, words)
-        return await self._desk.submit(batch, horizon, quantiles, timeout_s)
-
-    async def until_idle(self) -> bool:
-        """Wait until no request is in flight; false if that is so because the server is gone."""
-        return await self._desk.until_idle()
 
     def start(self) -> None:
         """Begin to connect, in the background; called once."""
@@ -152,12 +86,7 @@ class RemoteWorker:
 
     async def stop(self) -> None:
         """Take leave of the server. From now on nothing is answered."""
-        self._enter(Phase.STOPPED)
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.gather(self._life, return_exceptions=True)
-        self._desk.abandon("it is being stopped")
-        self._retry_at_s = None
+        await self._end_life()
         context, self._context = self._context, None
         if context is not None:
             await asyncio.to_thread(context.term)  # waits for what was sent last to leave
@@ -167,7 +96,7 @@ class RemoteWorker:
         self._heard_s = self._loop.time()
         match message:
             case Refuse():
-                self._end(f"the server refuses: {_plain(f'{message.reason} {message.hint}')}")
+                self._end(f"the server refuses: {plain(f'{message.reason} {message.hint}')}")
             case Hello() if not self._greeted:
                 return self._on_hello(message)
             case _ if not self._greeted:
@@ -175,14 +104,14 @@ class RemoteWorker:
             case Result():
                 self._desk.receive(message)
             case Failed() if message.id != LOAD_REQUEST:
-                words, traceback = _plain(message.message), message.traceback
+                words, traceback = plain(message.message), plain_lines(message.traceback)
                 self._desk.receive(replace(message, message=words, traceback=traceback))
             case Loading():
-                self._enter(Phase.LOADING, _plain(message.stage))
+                self._enter(Phase.LOADING, plain(message.stage))
             case Ready():
                 return self._on_ready(message)
             case Bye():
-                self._end(f"the server took its leave: {_plain(message.reason)}")
+                self._end(f"the server took its leave: {plain(message.reason)}")
             case _:
                 return False
         return True
@@ -211,7 +140,7 @@ class RemoteWorker:
         except Exception as error:  # a mistake of ours: never "connecting" for ever
             self._logger.exception("could not be connected to")
             return f"could not be connected to: {error!r}"
-        self._link = link
+        self._partner = link
         watch = self._loop.create_task(self._watch(link))
         try:
             reason = await asyncio.shield(link.ended)
@@ -221,7 +150,7 @@ class RemoteWorker:
         finally:
             watch.cancel()
             link.close(_GOODBYE_MS)
-            self._link, self._greeted, self.identity = None, False, ""
+            self._partner, self._greeted, self.identity = None, False, ""
         self._desk.abandon(reason)
         return reason
 
@@ -230,8 +159,7 @@ class RemoteWorker:
         pair, server_key = read_pair(route.keys), read_public(route.server_key)
         endpoints = await resolve(route.address)
         assert self._context is not None  # noqa: S101 - made by start(), which started us
-        self.identity = f"{self.name}/{secrets.token_hex(2)}"
-        self._token = secrets.token_urlsafe(24)
+        self._new_identity()
         self._heard_s = self._loop.time()
         self._policy.started(self._loop.time())
         return Link(
@@ -262,7 +190,7 @@ class RemoteWorker:
             self._end(f"{self._route.address} does not read")
 
     def _on_hello(self, hello: Hello) -> bool:
-        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
+        if not self._is_meant(hello):
             return False
         version = common_version(hello.protocol)
         if version is None:
@@ -284,40 +212,22 @@ class RemoteWorker:
         except ValueError as error:
             self._end(f"the server says: {error}")
             return False
-        self._info = replace(info, checkpoint=_plain(info.checkpoint), device=_plain(info.device))
+        self._info = replace(info, checkpoint=plain(info.checkpoint), device=plain(info.device))
         if self._phase is not Phase.READY:
             where = f"{self._info.checkpoint or 'no weights'} on {self._info.device}"
             self._logger.info("ready: %s at %s", where, self._route.address)
         self._enter(Phase.READY)
         return True
 
-    def _on_answer(self, round_trip_s: float) -> None:
-        self._latencies.append(round_trip_s)
-        self._policy.answered(self._loop.time())
-
-    def _on_overdue(self, request: Request) -> None:
-        self._loop.call_later(self._patience.late_s, self._give_up, request, self._link)
-
-    def _give_up(self, request: Request, link: Link | None) -> None:
-        if link is not None and self._desk.in_flight is request:
-            total_s = request.timeout_s + self._patience.late_s
-            link.end(f"{self._route.address} gave no answer for {total_s:g} s")
+    def _give_up(self, partner: Link, reason: str) -> None:
+        partner.end(f"{self._route.address} {reason}")
 
     def _end(self, reason: str) -> None:
-        if self._link is not None:
-            self._link.end(reason)
+        if self._partner is not None:
+            self._partner.end(reason)
 
     def _send(self, message: Message) -> bool:
-        return self._link is not None and self._link.send(message)
-
-    def _enter(self, phase: Phase, detail: str = "") -> None:
-        if self._phase is Phase.STOPPED:
-            return
-        changed = phase is not self._phase
-        self._phase, self._detail = phase, detail
-        if changed:
-            self._logger.debug("%s %s", phase.value, detail)
-            self._changed(self.state)
+        return self._partner is not None and self._partner.send(message)
 
 
 def route_of(name: str, config: Workers) -> Route:
@@ -326,9 +236,3 @@ def route_of(name: str, config: Workers) -> Route:
     address = parse_address(remote.address)
     server_key = remote.server_key or config.keys / f"{address.host}.pub"
     return Route(address=address, server_key=server_key, keys=config.keys)
-
-
-def _plain(text: str) -> str:
-    """A stranger's text as it may be shown on a terminal: one line, printable, never long."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST_TEXT])
-    return shown.strip()

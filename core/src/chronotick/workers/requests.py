@@ -95,6 +95,7 @@ class Desk:
     tally: Tally = field(default_factory=Tally)
     in_flight: Request | None = None
     waiting: Request | None = None
+    _resulted: bool = False
     _idlers: list[asyncio.Future[bool]] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
 
@@ -129,7 +130,7 @@ class Desk:
         if request is None or message.id != request.id:
             self.tally.late_replies += 1
             return
-        self.in_flight = None
+        self.in_flight, self._resulted = None, isinstance(message, Result)
         if request.answer.done():  # its deadline passed, or the caller went away
             self.tally.late_replies += 1
         elif isinstance(message, Failed):
@@ -143,12 +144,12 @@ class Desk:
             self._accept(request, message)
         self._send_waiting()
         if self.in_flight is None:
-            self._tell_idlers(answered=True)
+            self._tell_idlers()
 
     async def until_idle(self) -> bool:
-        """Wait until nothing is in flight; false if that is so because the process is gone."""
+        """Wait until nothing is in flight; true if the last request came to a result."""
         if self.in_flight is None:
-            return True
+            return self._resulted
         idle: asyncio.Future[bool] = self.loop.create_future()
         self._idlers.append(idle)
         return await idle
@@ -159,7 +160,8 @@ class Desk:
             if request is not None:
                 request.fail(WorkerUnavailable(self.worker, reason))
         self.in_flight = self.waiting = None
-        self._tell_idlers(answered=False)
+        self._resulted = False
+        self._tell_idlers()
 
     def _accept(self, request: Request, result: Result) -> None:
         try:
@@ -190,11 +192,11 @@ class Desk:
         if request is not None and not request.answer.done():
             self._send(request, self.loop.time())
 
-    def _tell_idlers(self, *, answered: bool) -> None:
+    def _tell_idlers(self) -> None:
         idlers, self._idlers = self._idlers, []
         for idle in idlers:
             if not idle.done():  # its waiter may have been cancelled
-                idle.set_result(answered)
+                idle.set_result(self._resulted)
 
     def _expire(self, request: Request) -> None:
         if not request.answer.done():

@@ -22,8 +22,9 @@ from typing import Final
 import zmq
 
 from chronotick.workers import wire
+from chronotick.workers.inbox import Inbox
 from chronotick.workers.messages import Message
-from chronotick.workers.multipart import NOBLOCK, has_input, receive_frames, send_frames
+from chronotick.workers.multipart import NOBLOCK, has_input, send_frames
 
 Receive = Callable[[str, Message], None]
 
@@ -62,6 +63,7 @@ class Router:
         ):
             self._socket.setsockopt(option, value)
         self._socket.bind(self.address)
+        self._inbox = Inbox(self._socket, 2 * wire.MAX_FRAME_BYTES)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._on_readable)
 
@@ -90,7 +92,7 @@ class Router:
     def _on_readable(self) -> None:
         # Mostly a message is there: asking first would cost each of them some microseconds.
         try:
-            received = receive_frames(self._socket, NOBLOCK)
+            received = self._inbox.receive()
         except zmq.Again:
             self._drain()  # asks, and thereby arms the descriptor again
             return
@@ -100,11 +102,14 @@ class Router:
 
     def _drain(self) -> None:
         if not self._socket.closed and has_input(self._socket):
-            self._dispatch(receive_frames(self._socket))
+            self._dispatch(self._inbox.receive())
             self._loop.call_soon(self._drain)
 
-    def _dispatch(self, received: list[bytes]) -> None:
-        identity, *frames = received
+    def _dispatch(self, received: list[zmq.Frame]) -> None:
+        if not received:
+            self.dropped["too long"] += 1
+            return
+        identity, *frames = [frame.bytes for frame in received]
         try:
             name = identity.decode()
             message = wire.decode(frames)

@@ -8,7 +8,7 @@ from typing import Final
 
 from chronotick.plugin.contract import ContextBatch, ModelInfo
 from chronotick.workers import wire
-from chronotick.workers.messages import PROTOCOL, ForecastRequest, batch_of
+from chronotick.workers.messages import ForecastRequest, batch_of
 
 _MOST_LEVELS: Final = 99
 _BYTES_OF_A_FLOAT: Final = 8
@@ -21,7 +21,7 @@ class Session:
     Attributes:
         client: its routing id, chosen by our socket, new for each connection.
         key: that it proved to hold.
-        name: of the clock, for the log.
+        name: of the clock, for the log: what stands beside its key, and what it calls itself.
         model: that it asks.
         since_s: when it attached, on the event loop's clock.
         greeted: whether it has answered HELLO with WELCOME.
@@ -33,12 +33,6 @@ class Session:
     model: str
     since_s: float
     greeted: bool = False
-
-
-def common_version(theirs: tuple[int, int]) -> int | None:
-    """The highest protocol version that they and we speak."""
-    version = min(PROTOCOL[1], theirs[1])
-    return version if version >= max(PROTOCOL[0], theirs[0]) else None
 
 
 def checked_batch(request: ForecastRequest, info: ModelInfo) -> ContextBatch:
@@ -63,6 +57,6 @@ def checked_batch(request: ForecastRequest, info: ModelInfo) -> ContextBatch:
         raise ValueError("quantile levels must ascend")
     if not (math.isfinite(request.step_s) and request.step_s > 0.0):
         raise ValueError(f"step_s must be above 0, not {request.step_s}")
-    if answer_bytes > wire.MAX_FRAME_BYTES:
+    if answer_bytes > wire.MAX_ANSWER_BYTES:
         raise ValueError(f"the answer would have {answer_bytes} bytes: ask for fewer series")
     return batch

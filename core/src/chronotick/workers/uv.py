@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +15,7 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from chronotick.workers.cancellable import run_cancellable
 from chronotick.workers.errors import EnvironmentProblem
 from chronotick.workers.uvfailure import UvFailed
 
@@ -28,7 +27,6 @@ Progress = Callable[[str, str], None]
 OnDownload = Callable[[str, int], None]
 """Told the name and size in bytes of a package that uv starts to download."""
 
-_POLL_S = 0.1
 # The daemon's own Python, and what would make uv install or lock something else than the recipe.
 _DROPPED: Final = re.compile(
     r"^(PYTHON|CONDA_|VIRTUAL_ENV$|LD_PRELOAD$"
@@ -43,13 +41,13 @@ _COMPLAINT: Final = re.compile(r"^(The package `.*` requires `([A-Za-z0-9._-]+).
 class _Announced:
     """The downloads that uv announces on standard error, read while it still writes."""
 
-    def __init__(self, descriptor: int, tell: OnDownload) -> None:
-        self._descriptor, self._tell, self._offset = descriptor, tell, 0
+    def __init__(self, tell: OnDownload) -> None:
+        self._tell, self._offset = tell, 0
 
-    def read(self) -> None:
+    def read(self, descriptor: int) -> None:
         """Tell of those in the lines written since the last time."""
-        size = os.fstat(self._descriptor).st_size
-        lines = os.pread(self._descriptor, size - self._offset, self._offset).rpartition(b"\n")[0]
+        size = os.fstat(descriptor).st_size
+        lines = os.pread(descriptor, size - self._offset, self._offset).rpartition(b"\n")[0]
         self._offset += len(lines)
         for name, number, unit in _DOWNLOADING.findall(lines.decode(errors="replace")):
             self._tell(name, round(float(number) * _UNITS[unit]))
@@ -84,34 +82,18 @@ class Uv:
             UvFailed: it ended with an error.
             EnvironmentProblem: it was cancelled.
         """
-        variables = uv_variables(os.environ, offline=self.offline)
-        with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                [str(self.program), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                env=variables,
-                pass_fds=self.inherits,
-            )
-            announced = _Announced(errors.fileno(), on_download or (lambda _name, _size: None))
-            returncode = self._wait(process, stage, announced)
-            output.seek(0)
-            errors.seek(0)
-            if returncode != 0:
-                raise UvFailed(stage, errors.read().decode(errors="replace"))
-            return output.read().decode(errors="replace")
-
-    def _wait(self, process: subprocess.Popen[bytes], stage: str, announced: _Announced) -> int:
-        while not self.cancelled.is_set():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_POLL_S)
-            announced.read()
-            if process.returncode is not None:
-                return process.returncode
-        process.terminate()
-        process.wait()
-        raise EnvironmentProblem("", f"{stage} was cancelled.", "It goes on at the next start.")
+        announced = _Announced(on_download or (lambda _name, _size: None))
+        ended = run_cancellable(
+            [str(self.program), *arguments],
+            stage,
+            self.cancelled,
+            variables=uv_variables(os.environ, offline=self.offline),
+            inherits=self.inherits,
+            look=announced.read,
+        )
+        if ended.returncode != 0:
+            raise UvFailed(stage, ended.errors)
+        return ended.output
 
     def make_environment(self, directory: Path, python: str) -> None:
         """Make an empty virtual environment (``uv venv``)."""

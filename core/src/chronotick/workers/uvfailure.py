@@ -8,6 +8,10 @@ from typing import Final
 from chronotick.workers.errors import EnvironmentProblem
 
 _SYNC: Final = "give a directory of wheels: chronotick envs sync NAME --find-links DIR"
+_ABSENT: Final = "No solution found"
+_UNREACHABLE: Final = (
+    r"dns error|error sending request|[Cc]onnection refused|timed out|Failed to fetch"
+)
 _EXPLANATIONS: Final = (
     (
         r"No space left on device|os error 28",
@@ -25,7 +29,7 @@ _EXPLANATIONS: Final = (
         f"Build it once with a network, or {_SYNC}",
     ),
     (
-        r"dns error|error sending request|[Cc]onnection refused|timed out|Failed to fetch",
+        _UNREACHABLE,
         "uv could not reach a package index.",
         f"Check the network, name a mirror in UV_DEFAULT_INDEX, or {_SYNC}",
     ),
@@ -45,7 +49,7 @@ _EXPLANATIONS: Final = (
         f"Look into the message below; {_SYNC}",
     ),
     (
-        r"No solution found",
+        _ABSENT,
         "its requirements contradict each other.",
         "uv says below which: change the recipe.",
     ),
@@ -64,6 +68,11 @@ class UvFailed(Exception):  # noqa: N818 - says what happened
         self.stage = stage
         self.output = output
         super().__init__(f"uv failed while {stage}: {output}")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it may go better elsewhere: a requirement was not found, or no index reached."""
+        return re.search(f"{_ABSENT}|{_UNREACHABLE}", self.output) is not None
 
     def explain(self, recipe: str, name: str, verb: str = "sync") -> EnvironmentProblem:
         """Say whose fault it is and what to run.

@@ -19,6 +19,9 @@ from chronotick.workers.messages import MESSAGES, Arrays, Message
 MAX_FRAME_BYTES: Final = 64 * 2**20
 """Largest frame sent or accepted (also ``ZMQ_MAXMSGSIZE``)."""
 
+MAX_ANSWER_BYTES: Final = 4 * 2**20
+"""Largest frame accepted from a server on another machine; an answer is a few kilobytes."""
+
 DTYPES: Final = frozenset({"<f4", "<f8", "<i8", "|b1"})
 """The only array types on the wire."""
 
@@ -28,6 +31,9 @@ _ARRAY_ENTRY: Final = [str, str, list]
 _MAX_HEAD_BYTES = 2**20
 _MAX_ARRAYS = 64
 _MAX_DIMENSIONS = 4
+
+MAX_FRAMES: Final = 1 + _MAX_ARRAYS
+"""Most frames of a message, without the identity."""
 
 
 class WireError(ValueError):

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import logging
 import math
-import secrets
-import statistics
-from collections import deque
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
 from chronotick.workers.child import Bootstrap
-from chronotick.workers.errors import EnvironmentProblem, WorkerUnavailable
+from chronotick.workers.counterpart import Counterpart
+from chronotick.workers.errors import EnvironmentProblem
 from chronotick.workers.exits import describe
 from chronotick.workers.launch import WorkerProcess
 from chronotick.workers.leases import Lease
@@ -30,20 +25,19 @@ from chronotick.workers.messages import (
     Refuse,
     Result,
     Welcome,
+    common_version,
     info_of,
 )
 from chronotick.workers.procfs import resident_bytes, written_bytes
-from chronotick.workers.requests import Desk, Request
 from chronotick.workers.restart import RestartPolicy, RestartRules
 from chronotick.workers.state import Phase, WorkerState
 from chronotick.workers.terms import Ending, Order, Patience, Services
 
-_LATENCIES_KEPT: Final = 64
 _MIB: Final = 2**20
 _LIMITED_POLL_S: Final = 0.1  # a runaway takes gigabytes in a second
 
 
-class Worker:
+class Worker(Counterpart[WorkerProcess]):
     """A model in a process of its own, started again when it dies. Made by the pool."""
 
     def __init__(
@@ -54,88 +48,25 @@ class Worker:
         patience: Patience,
         rules: RestartRules,
     ) -> None:
-        self.name = order.spec.name
-        self.identity = ""
+        policy = RestartPolicy(rules)
+        super().__init__(order.spec.name, Phase.BUILDING, patience, policy, services.changed)
         self._order = order
         self._services = services
         self._parent_pid = bootstrap_pid
-        self._patience = patience
-        self._policy = RestartPolicy(rules)
-        self._loop = asyncio.get_running_loop()
-        self._logger = logging.getLogger(f"chronotick.workers.{self.name}")
-        self._desk = Desk(
-            worker=self.name,
-            send=self._send,
-            answered=self._on_answer,
-            overdue=self._on_overdue,
-            loop=self._loop,
-        )
-        self._latencies: deque[float] = deque(maxlen=_LATENCIES_KEPT)
-        self._phase, self._detail = Phase.BUILDING, ""
-        self._process: WorkerProcess | None = None
-        self._token = ""
-        self._greeted = False
         self._ending: Ending | None = None
-        self._life: asyncio.Task[None] | None = None
         self._progress = 0
-        self._restarts = 0
-        self._retry_at_s: float | None = None
-        self._last_error = ""
-        self._info: ModelInfo | None = None
         self._rss: int | None = None
         self._errands: set[asyncio.Task[int]] = set()
 
     @property
     def state(self) -> WorkerState:
         """A snapshot of what the worker is doing."""
-        tally, retry_at_s = self._desk.tally, self._retry_at_s
-        return WorkerState(
-            name=self.name,
-            phase=self._phase,
-            detail=self._detail,
-            pid=None if self._process is None else self._process.pid,
-            incarnation=self.identity,
-            restarts=self._restarts,
-            last_error=self._last_error,
-            info=self._info,
-            rss_bytes=self._rss,
-            latency_median_s=statistics.median(self._latencies) if self._latencies else None,
-            requests=tally.requests,
-            answers=tally.answers,
-            failures=tally.failures,
-            deadline_misses=tally.deadline_misses,
-            late_replies=tally.late_replies,
-            retry_in_s=None if retry_at_s is None else max(0.0, retry_at_s - self._loop.time()),
-        )
+        pid = None if self._partner is None else self._partner.pid
+        return replace(super().state, pid=pid, rss_bytes=self._rss)
 
     def output(self, lines: int = 20) -> str:
         """Return the last lines the present process printed."""
-        return "" if self._process is None else self._process.output.text(lines)
-
-    async def forecast(
-        self, batch: ContextBatch, horizon: int, quantiles: Sequence[float], timeout_s: float
-    ) -> Forecast:
-        """Ask for a forecast; see :meth:`chronotick.plugin.Model.forecast`.
-
-        One request is in flight at a time. Another one waits, and gives way to a newer one.
-
-        Raises:
-            WorkerUnavailable: at once when the worker is not ready, or when it dies meanwhile.
-            ForecastFailed: the model raised, or its answer is no forecast.
-            DeadlineMissed: no answer within ``timeout_s``.
-            Superseded: a newer request took this one's place before it was sent.
-        """
-        if self._phase is not Phase.READY:
-            raise WorkerUnavailable(self.name, self._words())
-        return await self._desk.submit(batch, horizon, quantiles, timeout_s)
-
-    async def until_idle(self) -> bool:
-        """Wait until no request is in flight, answers too late included.
-
-        Returns:
-            False if that is so because the process is gone.
-        """
-        return await self._desk.until_idle()
+        return "" if self._partner is None else self._partner.output.text(lines)
 
     def start(self) -> None:
         """Begin to live, in the background; called once."""
@@ -156,18 +87,14 @@ class Worker:
 
     async def stop(self) -> None:
         """End the process: DRAIN, then SIGTERM, then SIGKILL. From now on it answers nothing."""
-        self._enter(Phase.STOPPED)
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.gather(self._life, return_exceptions=True)
-        self._desk.abandon("it is being stopped")
-        process = self._process
+        await self._end_life()
+        process = self._partner
         if process is not None:
             self._send(Drain())
             await asyncio.wait({process.exited}, timeout=self._patience.drain_s)
             if not process.exited.done():
                 await process.end(self._patience.term_s)
-        self._process, self._rss, self._retry_at_s = None, None, None
+        self._partner, self._rss = None, None
         self.identity = ""
 
     def receive(self, message: Message) -> bool:
@@ -217,9 +144,7 @@ class Worker:
         return self._bury(process, returncode)
 
     async def _launch(self, lease: Lease) -> WorkerProcess:
-        self.identity = f"{self.name}/{secrets.token_hex(2)}"
-        self._token = secrets.token_urlsafe(24)
-        self._greeted = False
+        self._new_identity()
         self._enter(Phase.STARTING)
         bootstrap = Bootstrap(
             address=self._services.address,
@@ -228,13 +153,13 @@ class Worker:
             parent_pid=self._parent_pid,
         )
         process = await self._services.launch(lease, bootstrap, self._logger)
-        self._process = process
+        self._partner = process
         self._policy.started(self._loop.time())
         return process
 
     def _bury(self, process: WorkerProcess, returncode: int) -> Ending:
         ending = self._ending or Ending(_exit_words(returncode, process.output.text(1)))
-        self._process, self._rss, self._greeted = None, None, False
+        self._partner, self._rss, self._greeted = None, None, False
         self.identity = ""
         self._desk.abandon(ending.reason)
         return ending
@@ -253,29 +178,29 @@ class Worker:
             if progress != seen or self._phase is Phase.READY:
                 seen, since_s = progress, now_s
             elif now_s - since_s > self._patience.start_s:
-                self._condemn(process, f"no progress in {self._patience.start_s:g} s of loading")
+                self._give_up(process, f"no progress in {self._patience.start_s:g} s of loading")
             await asyncio.sleep(pause_s)
 
     def _check_memory(self, process: WorkerProcess) -> None:
         limit = self._order.memory_limit_mb
         if limit is not None and self._rss is not None and self._rss > limit * _MIB:
             used = self._rss // _MIB
-            self._condemn(process, f"used {used} MiB of memory, its limit is {limit} MiB")
+            self._give_up(process, f"used {used} MiB of memory, its limit is {limit} MiB")
 
-    def _condemn(self, process: WorkerProcess | None, reason: str) -> None:
+    def _give_up(self, partner: WorkerProcess, reason: str) -> None:
         """Stop a process that misbehaves; its life then ends for this reason."""
-        if self._ending is None and process is not None and not process.exited.done():
+        if self._ending is None and not partner.exited.done():
             self._ending = Ending(reason)
-            errand = self._loop.create_task(process.end(self._patience.term_s))
+            errand = self._loop.create_task(partner.end(self._patience.term_s))
             self._errands.add(errand)
             errand.add_done_callback(self._errands.discard)
 
     def _on_hello(self, hello: Hello) -> bool:
-        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
+        if not self._is_meant(hello):
             self._send(Refuse(reason="wrong token"))
             return False
-        version = min(PROTOCOL[1], hello.protocol[1])
-        if version < max(PROTOCOL[0], hello.protocol[0]):
+        version = common_version(hello.protocol)
+        if version is None:
             self._refuse_protocol(hello.protocol)
             return True
         self._greeted = True
@@ -303,7 +228,8 @@ class Worker:
         try:
             self._info = info_of(ready)
         except ValueError as error:
-            self._condemn(self._process, str(error))
+            if self._partner is not None:
+                self._give_up(self._partner, str(error))
             return
         self._enter(Phase.READY)
         self._logger.info(
@@ -313,34 +239,12 @@ class Worker:
             ready.load_ns / 1e9,
         )
 
-    def _on_answer(self, round_trip_s: float) -> None:
-        self._latencies.append(round_trip_s)
-        self._policy.answered(self._loop.time())
-
-    def _on_overdue(self, request: Request) -> None:
-        self._loop.call_later(self._patience.late_s, self._give_up, request, self._process)
-
-    def _give_up(self, request: Request, process: WorkerProcess | None) -> None:
-        if process is not None and self._desk.in_flight is request:
-            total_s = request.timeout_s + self._patience.late_s
-            self._condemn(process, f"gave no answer for {total_s:g} s")
-
     def _on_stage(self, words: str) -> None:
         if self._phase is Phase.BUILDING:
             self._detail = words
 
     def _send(self, message: Message) -> bool:
         return bool(self.identity) and self._services.send(self.identity, message)
-
-    def _enter(self, phase: Phase, detail: str = "") -> None:
-        changed = phase is not self._phase
-        self._phase, self._detail = phase, detail
-        if changed:
-            self._logger.debug("%s %s", phase.value, detail)
-            self._services.changed(self.state)
-
-    def _words(self) -> str:
-        return f"{self._phase.value}: {self._detail}" if self._detail else self._phase.value
 
 
 def _loading_words(message: Loading) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 import zmq
 from zmq.utils import z85
 
+from chronotick.workers.allowance import Allowance
 from chronotick.workers.allowlist import AllowList
 from chronotick.workers.keys import KeyPair
 from chronotick.workers.multipart import send_frames
@@ -23,8 +24,8 @@ DOMAIN: Final = b"chronotick-worker"
 _ENDPOINT: Final = "inproc://zeromq.zap.01"  # fixed by RFC 27
 _VERSION: Final = b"1.0"
 _REQUEST_FRAMES: Final = 9  # with one credential: the client's key
-_REMIND_S: Final = 60.0
-_MOST_REMEMBERED: Final = 256
+_TOLD_AT_ONCE: Final = 10
+_TOLD_PER_S: Final = 10 / 60
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ class Gate:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: AllowList) -> None:
         self._allowed = allowed
-        self._told_s: dict[str, float] = {}
+        self._reminded = Allowance(time.monotonic(), _TOLD_AT_ONCE, _TOLD_PER_S)
+        self._untold = 0
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind(_ENDPOINT)
@@ -80,13 +82,13 @@ class Gate:
         return ""
 
     def _tell_of(self, key: str, peer: str) -> None:
-        """Log a refusal, at most once a minute for each key: anybody can make up keys."""
-        now_s = time.monotonic()
-        if now_s - self._told_s.get(key, -_REMIND_S) < _REMIND_S:
+        """Log a refusal, at most ten a minute of all: anybody can make up keys."""
+        if not self._reminded.spend(time.monotonic()):
+            self._untold += 1
             return
-        if len(self._told_s) >= _MOST_REMEMBERED:
-            self._told_s.clear()
-        self._told_s[key] = now_s
+        untold, self._untold = self._untold, 0
+        if untold:
+            logger.warning("refused %d more, which are not told one by one", untold)
         where = f"add the line to {self._allowed.path}"
         logger.warning("refused %s; to admit it, %s: %s", peer, where, key)
 

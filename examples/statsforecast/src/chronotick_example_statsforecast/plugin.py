@@ -1,4 +1,4 @@
-"""What this plugin offers. Imported in the daemon: nothing heavy here."""
+"""What this plugin offers. Read in a process of its own, quickly: nothing heavy here."""
 
 from chronotick.plugin import Environment, ModelSpec, hookimpl
 

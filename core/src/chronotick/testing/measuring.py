@@ -8,17 +8,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
+from chronotick.config.schema import Workers
 from chronotick.plugin.contract import ContextBatch, ModelSpec
-from chronotick.testing import NotReady, Violation, batch_of, running, walk
+from chronotick.testing.checks import Subject, Violation
+from chronotick.testing.contexts import batch_of, walk
+from chronotick.testing.running import NotReady, running
 from chronotick.workers import EnvironmentProblem, WorkerError, provide
-
-if TYPE_CHECKING:
-    from chronotick.config.schema import Workers
-    from chronotick.testing import Subject
 
 _LEVELS: Final = (0.05, 0.5, 0.95)
 _PATIENCE_S: Final = 300.0
@@ -135,7 +134,7 @@ async def _measure(trial: Trial, config: Workers, question: Question) -> Measure
             checkpoint=info.checkpoint,
             random_size=trial.random_size,
             device=info.device,
-            threads=config.threads,
+            threads=config.for_model(trial.spec.name).threads,
             parameters=info.parameters,
             start_s=start_s,
             median_s=median,

@@ -1,0 +1,43 @@
+"""``models status``, of a daemon that answers what the test says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LOOP = {
+    "effective_interval_s": 0.9382,
+    "last_forecast_age_s": 0.9382,
+    "deadline_misses": 12345,
+}
+READY = {
+    "state": "ready",
+    "weight": 0.35,
+    "reason": "rms 6.7 us in 19 forecasts",
+    "latency_median_ms": 938.2,
+    "latency_p90_ms": 938.2,
+    "loops": {"short_term": LOOP, "long_term": LOOP},
+    "skill": [{"horizon_s": 4.0**n, "scores": 9, "rms_s": 1.2345e-4} for n in range(6)],
+    "advice": ["too slow for its deadline: " + "set short_term.overrides.x.timeout_seconds " * 5],
+}
+DEAD = {
+    "state": "building",
+    "weight": 0.0,
+    "reason": "no forecast",
+    "last_error": "no weights",
+    "skill": [],
+}
+
+
+def test_it_fits_a_hundred_columns(run, daemon: dict[str, Any]):
+    daemon |= {"time-moe": READY, "chronos": DEAD}
+    lines = run("models", "status").output.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[1].split("  ")[0] == "time-moe"
+
+
+def test_it_says_why_how_wrong_and_what_would_help(run, daemon: dict[str, Any]):
+    daemon |= {"time-moe": READY, "chronos": DEAD}
+    prose = " ".join(run("models", "status").output.split())
+    assert "time-moe: rms 6.7 us in 19 forecasts; rms error 123.5 us at 1 s, 123.5 us" in prose
+    assert "time-moe: too slow for its deadline: set short_term" in prose
+    assert prose.endswith("chronos: no weights")
