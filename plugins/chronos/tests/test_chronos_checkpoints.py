@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,38 +28,30 @@ def test_random_weights_are_as_many_as_the_published(spec: ModelSpec, direct: As
     }
 
 
-def spoil(source: Path, directory: Path, **changes: object) -> str:
-    """Copy a checkpoint with entries of its config changed."""
-    shutil.copytree(source, directory)
-    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    (directory / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
-    return str(directory)
-
-
-def test_weights_that_cannot_be_used_are_refused_by_name(
-    checkpoints: dict[str, Path], tmp_path: Path, direct: Ask, monkeypatch: pytest.MonkeyPatch
+def test_other_architectures_are_refused_by_name(
+    checkpoints: dict[str, Path], tmp_path: Path, direct: Ask, spoil: Callable[..., str]
 ):
-    """All in one process: the import takes seconds.
-
-    The incomplete one: a layer more in its config than in its file, which the library would fill
-    with random numbers without a word.
-    """
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     source = checkpoints["tiny-bolt"]
-    pickled = spoil(source, tmp_path / "pickled")
-    (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
     expected = {
-        "amazon/chronos-bolt-small": "does not hold amazon/chronos-bolt-small@main, and HF_HUB_OFF",
-        "nonsense": "neither a directory nor a hub id",
-        "/nonexistent/weights": "there is no directory",
-        pickled: "lacks model.safetensors",
-        spoil(source, tmp_path / "incomplete", num_layers=2): "is incomplete: ",
         spoil(source, tmp_path / "t5", architectures=["T5ForConditionalGeneration"]): (
             "t5 is T5ForConditionalGeneration: model chronos loads Chronos-Bolt"
         ),
         spoil(source, tmp_path / "unknown", architectures=None): "is of no stated architecture",
+        spoil(source, tmp_path / "wider", d_ff=128): "of another shape, e.g. ",
     }
     said = direct("refusals", checkpoints=list(expected))
-    for words, error in zip(expected.values(), said, strict=True):
+    for words, (_, error) in zip(expected.values(), said, strict=True):
         assert words in error
+
+
+def test_a_buffer_left_behind_is_no_reason_to_refuse_weights(
+    checkpoints: dict[str, Path], tmp_path: Path, direct: Ask, chronotick_model
+):
+    """A hundredth of what is stored may be unused; a whole layer may not."""
+    source = str(checkpoints["tiny-bolt"])
+    little = direct("with_a_buffer", checkpoint=source, directory=str(tmp_path / "a"), numbers=800)
+    much = direct("with_a_buffer", checkpoint=source, directory=str(tmp_path / "b"), numbers=9000)
+    assert chronotick_model("chronos", checkpoint=little).info.parameters == 84_704
+    ((kind, text),) = direct("refusals", checkpoints=[much])
+    assert kind == "ValueError"
+    assert "1 tensors too few, e.g. left.behind" in text

@@ -29,11 +29,6 @@ GENEROUS_S = 60.0
 Ask = Callable[..., list]
 
 
-@pytest.fixture(scope="session")
-def config(environments: Path) -> Workers:
-    return Workers(environments=environments, offline=True)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bolt(
     spec: ModelSpec, config: Workers, checkpoints: dict[str, Path]
@@ -114,6 +109,19 @@ async def test_bolt_answers_as_the_library_on_standardised_data(bolt: Subject, d
 
 async def test_chronos2_answers_as_the_library_on_standardised_data(chronos2: Subject, direct: Ask):
     await check_against_library(chronos2, TWENTIETHS, direct)
+
+
+async def test_steps_after_the_last_measurement_are_neither_dropped_nor_held(
+    bolt: Subject, chronos2: Subject
+):
+    """Two patches of the model's: it knows by their positions that they are there and unknown."""
+    values = walk(256)
+    early = np.concatenate([values, np.full((1, 32), np.nan)], axis=1)
+    held = np.concatenate([values, np.full((1, 32), values[0, -1])], axis=1)
+    for subject in (bolt, chronos2):
+        forecast = (await subject.ask(early)).mean
+        for other in (values, held):
+            assert np.abs(forecast - (await subject.ask(other)).mean).max() > HEARD * values.std()
 
 
 # In units of the context's spread. Random weights listen little; float32 rounds at 1e-6.

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from chronotick.config.schema import Workers
 from chronotick.plugin import ModelSpec
-from chronotick.testing import CHECKS, Check, Subject, batch_of, running, walk
+from chronotick.testing import CHECKS, Check, Subject, Violation, batch_of, running, walk
 from chronotick.workers import ForecastFailed
 
 # One loop for the module: a worker that imports torch takes seconds to start.
@@ -30,11 +30,6 @@ HEARD = 1e-4
 ROUNDING = 1e-5
 
 Ask = Callable[..., list]
-
-
-@pytest.fixture(scope="session")
-def config(environments: Path) -> Workers:
-    return Workers(environments=environments, offline=True)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -83,14 +78,34 @@ async def test_contexts_longer_than_the_models_lose_their_old_end(version25: Sub
     np.testing.assert_array_equal(long.mean, cut.mean)
 
 
-# Two series at once; missing at the start, in between and at the end; no whole patches of 32.
+# Two series at once; missing at the start and in between; no whole patches of 32.
 GAPS = np.where(np.arange(500) % 7 < 2, np.nan, walk(500, series=2))
 GAPS[0, :100] = np.nan
-GAPS[1, -5:] = np.nan
 LOCATION = np.nanmean(GAPS, axis=1, keepdims=True)
 SCALE = np.nanstd(GAPS, axis=1, keepdims=True)
 HORIZON = 300
 """Beyond one pass of the decoder."""
+
+
+@pytest.mark.parametrize("lag", [1, 30, 200])
+async def test_steps_after_the_last_measurement_are_forecast(
+    lag: int, version25: Subject, version3: Subject
+):
+    """The library takes them for repetitions of that measurement."""
+    values = walk(400, series=2)
+    early = np.concatenate([values, np.full((2, lag), np.nan)], axis=1)
+    early[1] = np.concatenate([np.full(lag, np.nan), values[1]])
+    for subject in (version25, version3):
+        there, later = await subject.ask(values, lag + 16), await subject.ask(early, 16)
+        expected = np.stack([there.quantiles[0, lag:], there.quantiles[1, :16]])
+        np.testing.assert_allclose(later.quantiles, expected, atol=1e-3 * values.std(), rtol=0)
+
+
+async def test_what_lies_too_long_after_the_last_measurement_is_refused(version25: Subject):
+    early = np.concatenate([walk(10), np.full((1, 1000), np.nan)], axis=1)
+    await version25.ask(early, 24)
+    with pytest.raises(Violation, match=r"series \[0\] end 1000 steps before .* at most 1024"):
+        await version25.ask(early, 25)
 
 
 async def test_version_25_answers_as_the_library_however_it_pads(version25: Subject, direct: Ask):

@@ -1,16 +1,12 @@
-"""Runs in the model's environment: the library asked directly, and what our loader says.
+"""Runs in the model's environment: the library asked directly.
 
-Reads questions in JSON, ``[what, {argument: value}]``, a line each, and answers each with a line.
+Its functions are called by ``answering.py`` (``plugins/tests``), arguments and answers in JSON.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -75,13 +71,6 @@ def samples(checkpoint: str, values: list, horizon: int, count: int, levels: lis
     return np.quantile(answer.samples[0, 0].numpy(), levels, axis=1).T.tolist()
 
 
-def ours(checkpoint: str, values: list, horizon: int, levels: list) -> list:
-    """The worker's class called without a wire in between: ``[series][horizon][level]``."""
-    model = Toto()
-    model.load(checkpoint, "cpu", 1)
-    return model.forecast(_batch(values), horizon, levels).quantiles.tolist()
-
-
 def state(checkpoint: str, values: list, horizon: int) -> list[bool]:
     """Whether a forecast that samples leaves torch's own random numbers alone."""
     model = Toto()
@@ -114,27 +103,14 @@ def inversion(rows: int, components: int, levels: list) -> list[list[float]]:
 
 
 def spoiled(source: str, root: str) -> list[str]:
-    """What loading says of checkpoints with a tensor less, one more, and one of another shape."""
+    """Checkpoints with a tensor less, one more, and one of another shape."""
     tensors = load_file(Path(source, "model.safetensors"))
     less = {name: tensor for name, tensor in tensors.items() if "norm2" not in name}
     more = tensors | {"model.target_variate_label": torch.zeros(32)}
     other = tensors | {"model.unembed.bias": torch.zeros(3)}
     for name, changed in (("less", less), ("more", more), ("other", other)):
         _save(changed, source, f"{root}/{name}")
-    return refusals([f"{root}/{name}" for name in ("less", "more", "other")])
-
-
-def refusals(checkpoints: list[str]) -> list[str]:
-    """What loading says of each."""
-    return [_refusal(checkpoint) for checkpoint in checkpoints]
-
-
-def _refusal(checkpoint: str) -> str:
-    try:
-        Toto().load(checkpoint, "cpu", 1)
-    except (FileNotFoundError, ValueError) as error:
-        return str(error)
-    return ""
+    return [f"{root}/{name}" for name in ("less", "more", "other")]
 
 
 def _save(tensors: dict[str, torch.Tensor], source: str, target: str) -> list:
@@ -164,27 +140,3 @@ def _batch(values: list) -> ContextBatch:
         step_s=1.0,
         trend_covariance=np.zeros((len(context), 4)),
     )
-
-
-QUESTIONS: dict[str, Callable[..., Any]] = {
-    question.__name__: question
-    for question in (
-        write,
-        probabilities,
-        certain,
-        means,
-        samples,
-        ours,
-        state,
-        inversion,
-        spoiled,
-        refusals,
-    )
-}
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    answers, sys.stdout = sys.stdout, sys.stderr  # the library prints while it loads
-    for line in sys.stdin:
-        what, question = json.loads(line)
-        print(json.dumps(QUESTIONS[what](**question)), file=answers, flush=True)

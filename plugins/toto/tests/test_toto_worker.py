@@ -26,11 +26,6 @@ Ask = Callable[..., list]
 NAN_STEPS = np.arange(300) % 7 < 2
 
 
-@pytest.fixture(scope="session")
-def config(environments: Path) -> Workers:
-    return Workers(environments=environments, offline=True)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tiny(spec: ModelSpec, config: Workers, tiny_weights: Path) -> AsyncIterator[Subject]:
     async with running(spec, config, checkpoint=str(tiny_weights)) as subject:

@@ -1,20 +1,14 @@
-"""Random checkpoints of every size, made in the real environment, and questions asked there."""
+"""Random weights, and questions asked in the model's environment."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from chronotick.plugin import ModelSpec
-from chronotick.workers import Lease, command
 from chronotick_ttm.plugin import chronotick_models
-
-DIRECT = Path(__file__).with_name("direct.py")
 
 
 @pytest.fixture(scope="session")
@@ -23,38 +17,10 @@ def spec() -> ModelSpec:
 
 
 @pytest.fixture(scope="session")
-def direct(
-    spec: ModelSpec,
-    environment_of: Callable[[ModelSpec], Lease],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[..., list]]:
-    """Ask ``direct.py`` in the model's environment: one process, as the import takes seconds."""
-    no_cache = {"HF_HOME": str(tmp_path_factory.mktemp("hub")), "HF_HUB_OFFLINE": "1"}
-    program = subprocess.Popen(
-        command(environment_of(spec), DIRECT),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | no_cache,
-    )
-
-    def ask(what: str, **question: object) -> list:
-        program.stdin.write(json.dumps([what, question]) + "\n")
-        program.stdin.flush()
-        answer = program.stdout.readline()
-        if not answer:
-            pytest.fail(f"direct.py ended with {program.wait()} when asked {what}")
-        return json.loads(answer)
-
-    yield ask
-    program.communicate()  # the end of its input ends it
+def direct(ask_inside: Callable[..., Callable[..., list]]) -> Callable[..., list]:
+    return ask_inside("ttm", Path(__file__).with_name("direct.py"))
 
 
 @pytest.fixture(scope="session")
-def checkpoints(
-    spec: ModelSpec, direct: Callable[..., list], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("checkpoints")
-    paths = {size: root / size for size in spec.random_sizes}
-    direct("write", paths={size: str(path) for size, path in paths.items()})
-    return paths
+def checkpoints(spec: ModelSpec, random_weights: Callable[..., Path]) -> dict[str, Path]:
+    return {size: random_weights("ttm", size) for size in spec.random_sizes}

@@ -1,14 +1,11 @@
-"""Runs in the model's environment: the library asked directly, and what our loader says.
+"""Runs in the model's environment: the library asked directly.
 
-Reads a function's name and arguments per line, in JSON, and answers each with a line.
+Its functions are called by ``answering.py`` (``plugins/tests``), arguments and answers in JSON.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,15 +14,6 @@ from tsfm_public.toolkit.recursive_predictor import RecursivePredictor, Recursiv
 
 from chronotick.plugin import ContextBatch
 from chronotick_ttm import worker
-from chronotick_ttm.tiny import write as write_random
-
-
-def write(paths: dict[str, str]) -> list[str]:
-    """Random checkpoints, size to directory."""
-    for size, path in paths.items():
-        Path(path).mkdir()
-        write_random(Path(path), size)
-    return list(paths)
 
 
 def library(checkpoint: str, past: list, observed: list, token: int | None = None) -> list:
@@ -58,13 +46,6 @@ def rolling(checkpoint: str, past: list, observed: list, horizon: int) -> list:
     return answer.prediction_outputs[:, :horizon, 0].tolist()
 
 
-def ours(checkpoint: str, values: list, step_s: float, horizon: int = 16) -> list:
-    """The worker's class called without a wire in between."""
-    model = worker.TinyTimeMixer()
-    model.load(checkpoint, "cpu", 1)
-    return model.forecast(_batch(values, step_s), horizon, []).mean.tolist()
-
-
 def told(checkpoint: str, values: list, covariates: list[dict[str, list]]) -> list[str]:
     """What is logged during a forecast with each of these covariates."""
     lines: list[str] = []
@@ -80,23 +61,10 @@ def told(checkpoint: str, values: list, covariates: list[dict[str, list]]) -> li
     return lines
 
 
-def refusals(checkpoints: list[str]) -> list[str]:
-    """What loading says of each."""
-    return [_refusal(checkpoint) for checkpoint in checkpoints]
-
-
 def loaded(checkpoints: list[str]) -> list[list[int]]:
     """Context, horizon and number of weights of each."""
     infos = [worker.TinyTimeMixer().load(checkpoint, "cpu", 1) for checkpoint in checkpoints]
     return [[info.max_context, info.max_horizon, info.parameters] for info in infos]
-
-
-def _refusal(checkpoint: str) -> str:
-    try:
-        worker.TinyTimeMixer().load(checkpoint, "cpu", 1)
-    except (FileNotFoundError, ValueError) as error:
-        return str(error)
-    return ""
 
 
 def _batch(values: list, step_s: float, covariates: dict[str, list] | None = None) -> ContextBatch:
@@ -108,16 +76,3 @@ def _batch(values: list, step_s: float, covariates: dict[str, list] | None = Non
         trend_covariance=np.zeros((len(context), 4)),
         covariates={name: np.array(rows) for name, rows in (covariates or {}).items()},
     )
-
-
-FUNCTIONS = {
-    function.__name__: function
-    for function in (write, library, rolling, ours, told, refusals, loaded)
-}
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
-    for line in sys.stdin:
-        what, question = json.loads(line)
-        print(json.dumps(FUNCTIONS[what](**question)), file=answers, flush=True)

@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from chronotick.config.schema import Workers
 from chronotick.plugin import ModelSpec
-from chronotick.testing import CHECKS, Check, Subject, batch_of, running, walk
+from chronotick.plugin.gaps import lines
+from chronotick.testing import CHECKS, Check, Subject, Violation, batch_of, running, walk
 from chronotick.workers import ForecastFailed
 
 # One loop for the module: a worker that imports torch takes seconds to start.
@@ -27,11 +28,6 @@ GENEROUS_S = 60.0
 TEMPERATURE = 300.0 + 0.01 * np.sin(np.arange(512) / 20)[np.newaxis]
 LOAD = np.cos(np.arange(512) / 7)[np.newaxis]
 BOTH = {"load": LOAD, "temperature": TEMPERATURE}
-
-
-@pytest.fixture(scope="session")
-def config(environments: Path) -> Workers:
-    return Workers(environments=environments, offline=True)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -98,8 +94,7 @@ async def test_wire_changes_nothing(tiny: Subject, checkpoints: dict[str, Path],
     np.testing.assert_array_equal((await tiny.ask(values)).mean, np.array(answer))
 
 
-GAPS = np.where(np.arange(400) % 7 < 2, np.nan, walk(400, series=2))
-PADDING = 512 - 400
+GAPS = np.where(np.arange(398) % 7 < 2, np.nan, walk(398, series=2))
 
 
 def standard(values: np.ndarray) -> np.ndarray:
@@ -108,17 +103,49 @@ def standard(values: np.ndarray) -> np.ndarray:
 
 
 def as_library(*channels: np.ndarray) -> dict[str, list]:
-    """Windows as the library documents them: missing values are 0 and masked."""
+    """Windows as the library masks them, with lines in gaps and zeros before all measurements."""
     stacked = np.stack([standard(channel) for channel in channels], axis=-1)
     padded = np.pad(stacked, ((0, 0), (512 - stacked.shape[1], 0), (0, 0)), constant_values=np.nan)
-    return {"past": np.nan_to_num(padded).tolist(), "observed": np.isfinite(padded).tolist()}
+    closed = np.stack([lines(padded[..., channel]) for channel in range(len(channels))], axis=-1)
+    return {"past": closed.tolist(), "observed": np.isfinite(padded).tolist()}
 
 
-async def test_gaps_and_padding_are_what_the_library_takes_for_missing(tiny: Subject, direct: Ask):
+async def test_gaps_and_padding_are_masked_for_the_library(tiny: Subject, direct: Ask):
     library = direct("library", checkpoint=tiny.info.checkpoint, **as_library(GAPS))
     ours = standard(np.concatenate([GAPS, (await tiny.ask(GAPS, 96)).mean], axis=1))
     expected = standard(np.concatenate([GAPS, restored(GAPS, library)], axis=1))
     np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("lag", "horizon"), [(30, 16), (30, 66), (130, 200)])
+async def test_steps_after_the_last_measurement_are_forecast(
+    lag: int, horizon: int, tiny: Subject, mixing: Subject
+):
+    values = walk(300)
+    early = np.concatenate([values, np.full((1, lag), np.nan)], axis=1)
+    for subject in (tiny, mixing) if lag + horizon <= 96 else (tiny,):
+        there, later = await subject.ask(values, lag + horizon), await subject.ask(early, horizon)
+        np.testing.assert_allclose(
+            later.mean, there.mean[:, lag:], atol=1e-5 * values.std(), rtol=0
+        )
+
+
+async def test_what_lies_too_long_after_the_last_measurement_is_refused(tiny: Subject):
+    early = np.concatenate([walk(10), np.full((1, 476), np.nan)], axis=1)
+    await tiny.ask(early, 100)
+    with pytest.raises(Violation, match=r"series \[0\] end 476 steps before .* at most 576"):
+        await tiny.ask(early, 101)
+
+
+async def test_lines_in_gaps_are_nearer_to_the_truth_than_zeros(tiny: Subject, direct: Ask):
+    """Where every 16th step was measured zeros would be most of the window."""
+    ramp = 1e-6 * np.arange(512.0)[np.newaxis]
+    sparse = np.where(np.arange(512) % 16 == 15, ramp, np.nan)
+    whole, lined = [(await tiny.ask(values, 96)).mean for values in (ramp, sparse)]
+    gappy = standard(sparse)[..., np.newaxis]
+    question = {"past": np.nan_to_num(gappy).tolist(), "observed": np.isfinite(gappy).tolist()}
+    zeros = restored(sparse, direct("library", checkpoint=tiny.info.checkpoint, **question))
+    assert np.abs(lined - whole).max() < 0.5 * np.abs(zeros - whole).max()
 
 
 def restored(values: np.ndarray, forecast: list) -> np.ndarray:

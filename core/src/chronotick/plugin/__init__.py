@@ -22,14 +22,13 @@ from chronotick.plugin.contract import (
     ModelInfo,
     ModelSpec,
 )
-from chronotick.plugin.hooks import ENTRY_POINT_GROUP, PROJECT, hookimpl, hookspec
+from chronotick.plugin.hooks import ENTRY_POINT_GROUP, hookimpl
 from chronotick.plugin.quantiles import at_levels
 from chronotick.plugin.registry import PluginProblem, Plugins, UnknownModel, load_plugins
 
 __all__ = [
     "CURRENT_INTERPRETER",
     "ENTRY_POINT_GROUP",
-    "PROJECT",
     "Checkpoint",
     "ContextBatch",
     "Environment",
@@ -44,6 +43,5 @@ __all__ = [
     "at_levels",
     "check_forecast",
     "hookimpl",
-    "hookspec",
     "load_plugins",
 ]

@@ -26,9 +26,9 @@ def past_covariates(
         For each series, name to ``[length]`` with mean 0 and standard deviation 1. Standardised in
         float64: a temperature that moves by microkelvins around 300 K drowns in float32.
     """
-    standard = {name: _standard(values[:, -length:]) for name, values in covariates.items()}
+    scaled = {name: standard(values[:, -length:]) for name, values in covariates.items()}
     return [
-        {name: rows[index] for name, rows in standard.items() if np.isfinite(rows[index]).any()}
+        {name: rows[index] for name, rows in scaled.items() if np.isfinite(rows[index]).any()}
         for index in range(series)
     ]
 
@@ -41,13 +41,17 @@ def alike(past: Sequence[PastCovariates]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _standard(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    standard = np.full(values.shape, np.nan, dtype=np.float32)
+def standard(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Standardise a covariate ``[series, length]``, each series by itself.
+
+    Gaps and infinities become NaN; a series may hold nothing else.
+    """
+    scaled = np.full(values.shape, np.nan, dtype=np.float32)
     there = np.isfinite(values)
     some = there.any(axis=1)
     if some.any():
         rows = np.where(there, values, np.nan)[some]
         # The median first: it makes a constant exactly 0, where the mean leaves rounding errors.
         rows -= np.nanmedian(rows, axis=1, keepdims=True)
-        standard[some] = standardise(rows, np.ones_like(rows)).values
-    return standard
+        scaled[some] = standardise(rows, np.ones_like(rows)).values
+    return scaled

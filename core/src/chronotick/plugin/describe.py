@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -23,7 +23,10 @@ from chronotick.plugin import hooks
 from chronotick.plugin.contract import ModelSpec
 from chronotick.plugin.specs import BadSpecification, check_specification
 
-HEAVY: Final = frozenset({"torch", "transformers", "pandas", "jax", "tensorflow"})
+HEAVY: Final = frozenset(
+    {"jax", "pandas", "scipy", "sklearn", "tensorflow", "torch", "transformers"}
+)
+"""What the module of an entry point may not import: the daemon does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +105,25 @@ def main(question: Mapping[str, Any]) -> None:
     before = set(sys.modules)
     try:
         good, bad = sorted_out(offered(entry), taken={})
+        answer = _answer(good, bad, _files(before))
     except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit
-        good, bad = [], [complaint(error, question["distribution"])]
-    answer = {
-        "models": [asdict(spec) for spec in good],
-        "complaints": [asdict(each) for each in bad],
-        "files": _files(before),
-    }
+        answer = _answer([], [complaint(error, question["distribution"])], {})
     with os.fdopen(answer_to, "w", encoding="utf-8") as out:
-        json.dump(answer, out)
+        out.write(answer)
         out.flush()
         os._exit(0)  # threads and exit handlers of the plugin are of no interest
+
+
+def _answer(
+    models: Sequence[ModelSpec], complaints: Sequence[Complaint], files: Mapping[str, list[int]]
+) -> str:
+    return json.dumps(
+        {
+            "models": [asdict(spec) for spec in models],
+            "complaints": [asdict(each) for each in complaints],
+            "files": files,
+        }
+    )
 
 
 def _private_output() -> int:
@@ -125,7 +136,7 @@ def _private_output() -> int:
 
 
 def _files(before: set[str]) -> dict[str, list[int]]:
-    """Modification time (ns) and size of what was imported, and of what reads it: :mod:`cache`."""
+    """Modification time (ns) and size of what was imported, and of what reads it."""
     ours, standard = str(Path(__file__).parent), sysconfig.get_path("stdlib") + "/"
     site = sysconfig.get_path("purelib") + "/"
     files = {}
@@ -135,6 +146,8 @@ def _files(before: set[str]) -> dict[str, list[int]]:
             continue
         if path.startswith(standard) and not path.startswith(site):
             continue
-        stat = Path(path).stat()
-        files[path] = [stat.st_mtime_ns, stat.st_size]
+        # What is inside an archive is as old as the archive.
+        file = next(place for place in (Path(path), *Path(path).parents) if place.exists())
+        stat = file.stat()
+        files[str(file)] = [stat.st_mtime_ns, stat.st_size]
     return files

@@ -39,20 +39,60 @@ def unbroken(values: NDArray[np.float64], patch: int = 1) -> Iterator[Unbroken]:
             measurement per series.
         patch: steps a model reads at a time; series become a multiple of it.
     """
-    measured = np.isfinite(values)
-    length = values.shape[1]
-    first = measured.argmax(axis=1)
-    last = length - 1 - measured[:, ::-1].argmax(axis=1)
-    patches = -(-(last - first + 1) // patch)
-    for end, count in sorted(set(zip(last.tolist(), patches.tolist(), strict=True))):
-        rows = np.flatnonzero((last == end) & (patches == count))
-        steps = np.arange(end + 1 - count * patch, end + 1)
-        yield Unbroken(
-            rows=rows,
-            values=np.stack([_line(values[row], steps) for row in rows]),
-            mask=np.stack([np.isin(steps, np.flatnonzero(measured[row])) for row in rows]),
-            lag=length - 1 - end,
+    for end, rows in by_end(values):
+        measured = np.isfinite(values[rows, : end + 1])
+        patches = -(-(end + 1 - measured.argmax(axis=1)) // patch)
+        for count in sorted(set(patches.tolist())):
+            alike = rows[patches == count]
+            steps = np.arange(end + 1 - count * patch, end + 1)
+            yield Unbroken(
+                rows=alike,
+                values=np.stack([_line(values[row], steps) for row in alike]),
+                mask=np.stack(
+                    [np.isin(steps, np.flatnonzero(np.isfinite(values[row]))) for row in alike]
+                ),
+                lag=values.shape[1] - 1 - end,
+            )
+
+
+def by_end(values: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Group series ``[series, length]`` by the step of their last measurement; each has one."""
+    last = values.shape[1] - 1 - np.isfinite(values)[:, ::-1].argmax(axis=1)
+    for end in sorted(set(last.tolist())):
+        yield end, np.flatnonzero(last == end)
+
+
+def steps_after(rows: NDArray[np.intp], lag: int, horizon: int, most: int) -> int:
+    """Return how many steps after their last measurement have to be forecast of some series.
+
+    Args:
+        rows: their places in the batch.
+        lag: steps from their last measurement to the end of the context.
+        horizon: steps wanted after that end.
+        most: steps the model can forecast.
+
+    Raises:
+        ValueError: it cannot forecast as many.
+    """
+    if lag + horizon > most:
+        raise ValueError(
+            f"series {rows.tolist()} end {lag} steps before their context does: with {horizon} "
+            f"more {lag + horizon} have to be forecast, and at most {most} can be"
         )
+    return lag + horizon
+
+
+def lines(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Close the gaps of series ``[series, length]`` that nothing forecasts, e.g. covariates.
+
+    Straight lines between measurements, zeros before the first one, the last one held; zeros where
+    there is none at all.
+    """
+    steps = np.arange(values.shape[1])
+    closed = np.zeros(values.shape)
+    for row in np.flatnonzero(np.isfinite(values).any(axis=1)):
+        closed[row] = _line(values[row], steps)
+    return closed
 
 
 def _line(series: NDArray[np.float64], steps: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from chronotick.plugin.contract import ModelSpec
 
 PROJECT = "chronotick"
 ENTRY_POINT_GROUP = "chronotick_model"
+"""Entry points of plugins stand in this group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from chronotick.plugin.contract import Forecast
+
+_MEDIAN: Final = 0.5
+
+
+def median_and_quantiles(
+    read: Callable[[Sequence[float]], NDArray[np.float64]], levels: Sequence[float]
+) -> Forecast:
+    """Make a forecast whose centre is the median.
+
+    Args:
+        read: returns the quantiles ``[series, horizon, level]`` at the levels it is given, in
+            seconds.
+        levels: the levels wanted.
+    """
+    wanted = read([_MEDIAN, *levels])
+    return Forecast(mean=wanted[:, :, 0], quantiles=wanted[:, :, 1:])
 
 
 def at_levels(
@@ -32,7 +51,7 @@ def at_levels(
     known = np.asarray(native_levels, dtype=np.float64)
     _check_levels(known, levels)
     rows = np.sort(native, axis=-1).reshape(-1, known.size)
-    median = _interpolate(rows, known, 0.5)
+    median = _interpolate(rows, known, _MEDIAN)
     order = np.argsort(levels)
     columns = [_one_level(rows, known, median, levels[index]) for index in order]
     # Rounding may put an interpolated value an ulp above the next one.
@@ -42,7 +61,7 @@ def at_levels(
 
 def _check_levels(known: NDArray[np.float64], levels: Sequence[float]) -> None:
     ascending = np.all(np.diff(known) > 0)
-    if not (ascending and 0 < known[0] <= 0.5 <= known[-1] < 1):  # noqa: PLR2004 - the median
+    if not (ascending and 0 < known[0] <= _MEDIAN <= known[-1] < 1):
         raise ValueError(f"native levels must ascend around 0.5 within (0, 1), not {known}")
     wrong = [level for level in levels if not 0 < level < 1]
     if wrong:

@@ -6,8 +6,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def of_size(sizes: Mapping[str, T], size: str) -> T:
+    """Return what a writer knows of a size.
+
+    Raises:
+        ValueError: it does not know it.
+    """
+    if size not in sizes:
+        raise ValueError(f"there is no size {size!r}, only {', '.join(sizes)}")
+    return sizes[size]
 
 
 def main() -> None:

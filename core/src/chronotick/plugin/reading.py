@@ -23,7 +23,9 @@ from typing import Any, Final
 from chronotick.plugin.contract import Checkpoint, Environment, ModelSpec
 from chronotick.plugin.describe import Complaint
 
-DEADLINE_S: Final = 10.0  # for the import of a module that must import nothing heavy
+# Of wall time, for an import that takes a tenth of a second: a machine that is busy, as while it
+# starts, may stall a process of low priority for long, and nothing waits for it but its models.
+DEADLINE_S: Final = 30.0
 _START: Final = (
     "import json, os, sys; os.nice(10); "  # the clock starts meanwhile
     "question = json.loads(sys.argv[1]); sys.path[:] = question['path']; "
@@ -48,8 +50,8 @@ def remembered(entry: EntryPoint) -> Offer | None:
         if any(_stamp(path) != stamp for path, stamp in answer["files"].items()):
             return None
         return _offer(answer)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+        return None  # RuntimeError: nobody's home directory is known
 
 
 def read(entry: EntryPoint, deadline_s: float = DEADLINE_S) -> Offer:
@@ -130,13 +132,13 @@ def _cache_file(entry: EntryPoint) -> Path:
 
 
 def _remember(entry: EntryPoint, answer: dict[str, Any]) -> None:
-    path = _cache_file(entry)
-    fresh = path.with_suffix(f".{os.getpid()}")
     try:
+        path = _cache_file(entry)
+        fresh = path.with_suffix(f".{os.getpid()}")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh.write_text(json.dumps(answer), encoding="utf-8")
         fresh.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody's home directory is known
         _log.info("plugin %s will be read anew at each start: %s", entry.name, error)
 
 

@@ -20,7 +20,8 @@ class PluginProblem:
 
     Attributes:
         name: of the entry point.
-        distribution, version: what was installed; empty where the metadata does not say.
+        distribution: what was installed; empty where the metadata does not say.
+        version: of it; empty likewise.
         error: what went wrong, in one line.
         hint: what to do about it.
     """
@@ -131,6 +132,18 @@ class Discovery:
             self._changed.wait_for(lambda: self._suffices(names), timeout_s)
             return _assembled(self._entries, self._offers)
 
+    def wait_for_entries(self, names: Collection[str], timeout_s: float | None = None) -> Plugins:
+        """Wait until the plugins whose entry points have these names are read.
+
+        For models that one would use if they were installed: what is not waits for nobody, whatever
+        other plugins do.
+        """
+        with self._changed:
+            if not self._have_read(names):
+                self._read_the_rest()
+            self._changed.wait_for(lambda: self._have_read(names), timeout_s)
+            return _assembled(self._entries, self._offers)
+
     def watch(self, told: Callable[[Plugins], None]) -> None:
         """Tell, in other threads, of all that comes from now on, and once what there is."""
         with self._changed:
@@ -143,6 +156,10 @@ class Discovery:
             return True
         known = {spec.name for offer in self._offers if offer for spec in offer.models}
         return names is not None and known.issuperset(names)
+
+    def _have_read(self, names: Collection[str]) -> bool:
+        offers = zip(self._entries, self._offers, strict=True)
+        return all(offer is not None for entry, offer in offers if entry.name in names)
 
     def _read_the_rest(self) -> None:
         unread, self._unread = self._unread, []

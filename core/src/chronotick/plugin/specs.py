@@ -39,9 +39,10 @@ def check_specification(spec: object, taken: Mapping[str, str]) -> None:
         )
     if spec.name in taken:
         raise BadSpecification(f"model {spec.name!r} exists already, from {taken[spec.name]}")
+    _check_kinds(spec)
+    _check_texts(spec)
     _check_place(spec, "worker", spec.worker)
     _check_random_weights(spec)
-    _check_kinds(spec)
     _check_limits(spec)
 
 
@@ -59,6 +60,8 @@ def _check_place(spec: ModelSpec, field: str, place: str) -> None:
 def _check_random_weights(spec: ModelSpec) -> None:
     if bool(spec.random_weights) != bool(spec.random_sizes):
         raise BadSpecification(f"{spec.name}: random_weights and random_sizes belong together")
+    if not isinstance(spec.random_weights, str):
+        raise BadSpecification(f"{spec.name}: random_weights must be text")
     if spec.random_weights:
         _check_place(spec, "random_weights", spec.random_weights)
 
@@ -71,8 +74,21 @@ def _check_kinds(spec: ModelSpec) -> None:
         raise BadSpecification(f"{spec.name}: environment must be an Environment or None")
     if not isinstance(spec.checkpoint, (Checkpoint, type(None))):
         raise BadSpecification(f"{spec.name}: checkpoint must be a Checkpoint or None")
-    if not all(isinstance(item, Checkpoint) for item in spec.alternatives):
+    if not _are(spec.alternatives, Checkpoint):
         raise BadSpecification(f"{spec.name}: alternatives must be Checkpoints")
+
+
+def _check_texts(spec: ModelSpec) -> None:
+    for name in ("random_sizes", "covariates", "trained_on"):
+        if not _are(getattr(spec, name), str):
+            raise BadSpecification(f"{spec.name}: {name} must be a tuple of texts")
+    if spec.environment is not None and not _are(spec.environment.preinstall, str):
+        raise BadSpecification(f"{spec.name}: preinstall of its environment: a tuple of texts")
+
+
+def _are(values: object, kind: type) -> bool:
+    """Tell whether values are a tuple or list of one kind; a text is neither."""
+    return isinstance(values, (tuple, list)) and all(isinstance(item, kind) for item in values)
 
 
 def _check_limits(spec: ModelSpec) -> None:

@@ -6,13 +6,15 @@ whether they could. Standard library only.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from chronotick.hub import (
     CONFIG,
@@ -23,7 +25,9 @@ from chronotick.hub import (
     download,
     entry,
     lacking,
+    tensor_files,
 )
+from chronotick.hub.tensors import check_tensors
 
 __all__ = [
     "CONFIG",
@@ -49,14 +53,61 @@ class Weights:
     Attributes:
         directory: that holds them.
         name: what they are: that directory, or hub id and commit.
+        mend: what to do when they turn out to be damaged; a sentence.
     """
 
     directory: Path
     name: str
+    mend: str = ""
 
     def files(self) -> list[Path]:
-        """Return the files that hold tensors."""
-        return sorted(self.directory.glob("*.safetensors"))
+        """Return the files that hold tensors: ``model.safetensors``, or the shards of its index.
+
+        What else lies there, of an optimiser or another model, is not of these weights.
+        """
+        return tensor_files(self.directory)
+
+    def config(self, file: str = CONFIG) -> dict[str, Any]:
+        """Return the settings beside the tensors.
+
+        Args:
+            file: that holds them.
+
+        Raises:
+            ValueError: they are no JSON object; with the file and what to do.
+        """
+        path = self.directory / file
+        with self.blamed(f"{path} cannot be read"):
+            settings = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise self.unusable(f"{path} holds no JSON object")
+        return settings
+
+    def check(self) -> None:
+        """Look at the headers of all files that hold tensors; no tensor is read.
+
+        Raises:
+            ValueError: a file is damaged; with the file and what to do.
+        """
+        for path in self.files():
+            with self.blamed(f"{path} is damaged"):
+                check_tensors(path)
+
+    @contextmanager
+    def blamed(self, what: str = "its settings do not make a model") -> Iterator[None]:
+        """Name these weights, and what to do, in whatever a library says while it reads them.
+
+        Raises:
+            ValueError: in place of every other exception.
+        """
+        try:
+            yield
+        except Exception as error:  # libraries raise whatever comes of what they did not expect
+            raise self.unusable(f"{what}: {type(error).__name__}: {error}") from error
+
+    def unusable(self, why: str) -> ValueError:
+        """Return the error to raise: these weights cannot be used."""
+        return ValueError(f"{self.name} cannot be used: {why}. {self.mend}".rstrip())
 
 
 def locate(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> Weights:
@@ -72,12 +123,17 @@ def locate(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) ->
     Raises:
         FileNotFoundError: they are nowhere; the message says what is missing, where it was looked
             for and what brings it.
+        ValueError: they are there, and damaged.
     """
-    return find(checkpoint, model, needed=needed) or _download(checkpoint, model, needed)
+    weights = find(checkpoint, model, needed=needed) or _download(checkpoint, model, needed)
+    weights.check()
+    return weights
 
 
 def find(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> Weights | None:
     """Find weights without a network: a directory, or what the hub's cache holds.
+
+    Whether they are whole is for :meth:`Weights.check` to say.
 
     Returns:
         ``None`` when a hub id is not, or not completely, in the cache.
@@ -88,12 +144,12 @@ def find(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> W
     path = Path(checkpoint).expanduser()
     if looks_like_path(checkpoint):
         _check_directory(path, model, needed)
-        return Weights(path, str(path))
+        return Weights(path, str(path), f"{_belongs(model)}.")
     repository, revision = split(checkpoint, model)
     snapshot = entry(repository).snapshot(revision)
     if snapshot is None or lacking(snapshot, needed):
         return None
-    return Weights(snapshot, f"{repository}@{snapshot.name}")
+    return _cached(snapshot, checkpoint, model)
 
 
 def looks_like_path(checkpoint: str) -> bool:
@@ -159,10 +215,22 @@ def _check_directory(path: Path, model: str, needed: Sequence[str]) -> None:
         raise FileNotFoundError(f"there is no directory {path}. Give one: {_option(model)}")
     names = lacking(path, needed)
     if names:
-        raise FileNotFoundError(
-            f"{path} lacks {' and '.join(names)}. It must hold what `chronotick models pull "
-            f"{model}` brings, or `chronotick models tiny {model} --out DIR` writes"
-        )
+        raise FileNotFoundError(f"{path} lacks {' and '.join(names)}. {_belongs(model)}")
+
+
+def _belongs(model: str) -> str:
+    return (
+        f"The directory must hold what `chronotick models pull {model}` brings, or "
+        f"`chronotick models tiny {model} --out DIR` writes"
+    )
+
+
+def _cached(snapshot: Path, checkpoint: str, model: str) -> Weights:
+    repository, _revision = split(checkpoint, model)
+    pull = f"chronotick models pull {model} --checkpoint {checkpoint}"
+    return Weights(
+        snapshot, f"{repository}@{snapshot.name}", f"Run, where there is a network: {pull}"
+    )
 
 
 def _download(checkpoint: str, model: str, needed: Sequence[str]) -> Weights:
@@ -176,7 +244,7 @@ def _download(checkpoint: str, model: str, needed: Sequence[str]) -> Weights:
     except HubProblem as error:
         raise FileNotFoundError(missing(checkpoint, model, str(error), needed=needed)) from error
     _check_directory(snapshot, model, needed)
-    return Weights(snapshot, f"{repository}@{snapshot.name}")
+    return _cached(snapshot, checkpoint, model)
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:

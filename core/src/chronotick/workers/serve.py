@@ -170,10 +170,11 @@ def _show_warnings_of(package: str) -> None:
     """Have the daemon log what the model's own code warns of; libraries warn of too much."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{child.NOTICE}%(message)s"))
-    logger = logging.getLogger(package)
-    logger.addHandler(handler)
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
+    for name in {package, "chronotick"}:  # what we do for the model as well
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
 
 
 def _load_failure(error: Exception) -> Failed:

@@ -16,6 +16,8 @@ from chronos.chronos2.config import Chronos2CoreConfig
 from chronos.chronos_bolt import ChronosBoltModelForForecasting
 from transformers import T5Config
 
+from chronotick.plugin.random_weights import of_size
+
 _SEED: Final = 20
 _TENTHS: Final = [tenth / 10 for tenth in range(1, 10)]
 _TWENTIETHS: Final = [0.01, *(twentieth / 20 for twentieth in range(1, 20)), 0.99]
@@ -71,9 +73,7 @@ def build(size: str) -> ChronosBoltModelForForecasting | Chronos2Model:
     """
     if size in _BOLT:
         return _bolt(_BOLT[size])
-    if size in _CHRONOS2:
-        return _chronos2(*_CHRONOS2[size])
-    raise ValueError(f"no size {size!r}: there are {', '.join([*_BOLT, *_CHRONOS2])}")
+    return _chronos2(*of_size(_CHRONOS2, size))
 
 
 def _bolt(size: dict[str, int]) -> ChronosBoltModelForForecasting:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import torch
-from chronos import BaseChronosPipeline
+from chronos import Chronos2Pipeline, ChronosBoltPipeline
+from chronos.chronos2 import Chronos2Model
+from chronos.chronos_bolt import ChronosBoltModelForForecasting
 from numpy.typing import NDArray
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo, at_levels
 from chronotick.plugin.covariates import alike, past_covariates
-from chronotick.plugin.pytorch import check_complete, parameters, prepare
+from chronotick.plugin.pytorch import check_fits, parameters, prepare
+from chronotick.plugin.quantiles import median_and_quantiles
 from chronotick.plugin.scaling import standardise
-from chronotick.plugin.weights import CONFIG, Weights, locate
+from chronotick.plugin.weights import Weights, locate
 
 _MAX_HORIZON: Final = 1024
-_MEDIAN: Final = 0.5
+_SPARE: Final = 0.01  # what was trained on may have left buffers in the file; a layer is more
 _BOLT: Final = "ChronosBoltModelForForecasting"
 _CHRONOS2: Final = "Chronos2Model"
+_LIBRARY: Final[Mapping[str, tuple[Any, Any]]] = {
+    _BOLT: (ChronosBoltModelForForecasting, ChronosBoltPipeline),
+    _CHRONOS2: (Chronos2Model, Chronos2Pipeline),
+}
 
 
 class Chronos:
@@ -36,16 +42,17 @@ class Chronos:
 
         Raises:
             FileNotFoundError: no weights, with where they were looked for.
-            ValueError: weights that are incomplete, or of another model.
+            ValueError: weights that are damaged, incomplete, or of another model.
             RuntimeError: the device is not there.
         """
         weights = locate(checkpoint, "chronos")
         architecture = _architecture(weights)
+        model, pipelines = _LIBRARY[architecture]
+        directory = str(weights.directory)
+        configured = model.config_class.from_pretrained
+        check_fits(weights, lambda: model(configured(directory)), spare=_SPARE)
         where = prepare(device, threads)
-        pipeline = BaseChronosPipeline.from_pretrained(
-            str(weights.directory), device_map=where, dtype=torch.float32
-        )
-        check_complete(pipeline.inner_model, weights.files())
+        pipeline = pipelines.from_pretrained(directory, device_map=where, dtype=torch.float32)
         self._pipeline = pipeline
         self._levels = [float(level) for level in pipeline.quantiles]
         self._takes_covariates = architecture == _CHRONOS2
@@ -70,8 +77,8 @@ class Chronos:
             standard = self._with_covariates(series, batch.covariates, horizon)
         else:
             standard = self._ask(list(torch.from_numpy(series)), horizon)
-        wanted = at_levels(context.restore(standard), self._levels, [_MEDIAN, *quantiles])
-        return Forecast(mean=wanted[:, :, 0], quantiles=wanted[:, :, 1:])
+        native = context.restore(standard)
+        return median_and_quantiles(lambda at: at_levels(native, self._levels, at), quantiles)
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -108,11 +115,11 @@ def _architecture(weights: Weights) -> str:
     Raises:
         ValueError: it is neither Bolt nor Chronos-2.
     """
-    config = json.loads((weights.directory / CONFIG).read_text(encoding="utf-8"))
-    names = config.get("architectures") or ["of no stated architecture"]
-    if names[0] not in {_BOLT, _CHRONOS2}:
+    names = weights.config().get("architectures")
+    name = names[0] if isinstance(names, list) and names else "of no stated architecture"
+    if name not in _LIBRARY:
         raise ValueError(
-            f"{weights.name} is {names[0]}: model chronos loads Chronos-Bolt ({_BOLT}) "
+            f"{weights.name} is {name}: model chronos loads Chronos-Bolt ({_BOLT}) "
             f"and Chronos-2 ({_CHRONOS2})"
         )
-    return str(names[0])
+    return str(name)

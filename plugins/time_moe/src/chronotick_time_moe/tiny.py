@@ -10,6 +10,8 @@ import torch
 from sktime.libs.timemoe import TimeMoeForPrediction
 from sktime.libs.timemoe.timemoe_config import TimeMoeConfig
 
+from chronotick.plugin.random_weights import of_size
+
 _SEED: Final = 20
 
 # What all published models share: config.json of Maple728/TimeMoE-50M.
@@ -66,6 +68,4 @@ def configuration(size: str) -> TimeMoeConfig:
     Raises:
         ValueError: there is no such size.
     """
-    if size not in _SIZES:
-        raise ValueError(f"there is no size {size!r} of Time-MoE, only {', '.join(_SIZES)}")
-    return TimeMoeConfig(**_FAMILY, **_SIZES[size], attn_implementation="eager")
+    return TimeMoeConfig(**_FAMILY, **of_size(_SIZES, size), attn_implementation="eager")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sktime.libs.timemoe import TimeMoeForPrediction
+from sktime.libs.timemoe.timemoe_config import TimeMoeConfig
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo
 from chronotick.plugin.gaps import Unbroken, unbroken
-from chronotick.plugin.pytorch import check_complete, parameters, prepare
+from chronotick.plugin.pytorch import check_fits, parameters, prepare
 from chronotick.plugin.scaling import standardise
-from chronotick.plugin.weights import CONFIG, Weights, locate
+from chronotick.plugin.weights import Weights, locate
 
 MAX_CONTEXT: Final = 512
 """Samples used of a context: every sample is a token, and cost grows faster than their number.
@@ -25,6 +24,7 @@ The published models take 4096 tokens, context and forecast together; README tel
 """
 
 _MODEL_TYPE: Final = "time_moe"
+_ATTENTION: Final = "eager"  # the only one the library has without a GPU library
 
 
 class TimeMoe:
@@ -38,19 +38,18 @@ class TimeMoe:
 
         Raises:
             FileNotFoundError: no weights, with where they were looked for.
-            ValueError: weights that are incomplete, or of another model.
+            ValueError: weights that are damaged, incomplete, or of another model.
             RuntimeError: the device is not there.
         """
         weights = locate(checkpoint, "time-moe")
-        _check_architecture(weights)
+        _check(weights)
         where = prepare(device, threads)
         model = TimeMoeForPrediction.from_pretrained(
             str(weights.directory),
             torch_dtype=torch.float32,  # published as bfloat16, which few CPUs compute with
-            attn_implementation="eager",
+            attn_implementation=_ATTENTION,
             use_safetensors=True,
         )
-        check_complete(model, weights.files())
         self._model = model.to(where).eval()
         positions = int(model.config.max_position_embeddings)
         context = min(MAX_CONTEXT, positions // 2)
@@ -95,11 +94,16 @@ class TimeMoe:
         return forecast
 
 
-def _check_architecture(weights: Weights) -> None:
-    config = json.loads(Path(weights.directory, CONFIG).read_text(encoding="utf-8"))
-    found = config.get("model_type", "unnamed")
+def _check(weights: Weights) -> None:
+    """Refuse other models, and weights that are not all of this one, before they are read."""
+    found = weights.config().get("model_type", "unnamed")
     if found != _MODEL_TYPE:
         raise ValueError(
             f"{weights.name} holds a model of type {found!r}, not {_MODEL_TYPE!r}: "
             "give weights of Time-MoE, e.g. --checkpoint time-moe=Maple728/TimeMoE-50M"
         )
+    check_fits(weights, lambda: TimeMoeForPrediction(_configuration(weights)))
+
+
+def _configuration(weights: Weights) -> TimeMoeConfig:
+    return TimeMoeConfig.from_pretrained(str(weights.directory), attn_implementation=_ATTENTION)

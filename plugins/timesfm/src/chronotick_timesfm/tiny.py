@@ -17,6 +17,7 @@ from timesfm.timesfm_2p5.timesfm_2p5_torch import TimesFM_2p5_200M_torch_module
 from timesfm.torch.normalization import RMSNorm
 from timesfm3 import TimesFM3Torch
 
+from chronotick.plugin.random_weights import of_size
 from chronotick_timesfm.version25 import build as build_25
 
 _SEED: Final = 20
@@ -43,9 +44,7 @@ def build(size: str) -> TimesFM_2p5_200M_torch | TimesFM3Torch:
     Raises:
         ValueError: there is no such size.
     """
-    if size not in _SIZES:
-        raise ValueError(f"no size {size!r}: there are {', '.join(_SIZES)}")
-    return _SIZES[size]()
+    return of_size(_SIZES, size)()
 
 
 def _published_25() -> TimesFM_2p5_200M_torch:

@@ -18,11 +18,13 @@ from timesfm import ForecastConfig, TimesFM_2p5_200M_torch
 from timesfm.timesfm_2p5.timesfm_2p5_torch import TimesFM_2p5_200M_torch_module
 
 from chronotick.plugin.covariates import PastCovariates
-from chronotick.plugin.pytorch import parameters
+from chronotick.plugin.pytorch import check_fits, parameters
 from chronotick.plugin.weights import Weights
 
 MARK: Final = "tokenizer.hidden_layer.weight"
 """A tensor that only this version has."""
+
+_SPARE: Final = 0.01  # what was trained on may have left buffers in the file; a layer is more
 
 Shapes = Mapping[str, Sequence[int]]
 Definition = Any  # TimesFM_2p5_200M_Definition: the library is not typed
@@ -39,25 +41,22 @@ class Version25:
         device: ``"cpu"`` or ``"cuda:n"``.
 
     Raises:
-        ValueError: tensors are missing.
+        ValueError: tensors are missing, too many, or of other shapes.
     """
 
     def __init__(self, weights: Weights, shapes: Shapes, device: str) -> None:
-        try:
+        with weights.blamed("its tensors do not make a model"):
             definition = define(shapes)
-        except KeyError as error:
-            raise _incomplete(weights, error.args) from error
+        check_fits(weights, lambda: build(definition).model, shapes, spare=_SPARE)
         with torch.device("meta"):  # nothing is allocated that the file brings anyway
             self._model = build(definition)
         module = self._model.model
-        missing = sorted(module.state_dict().keys() - shapes.keys())
-        if missing:
-            raise _incomplete(weights, missing)
         for file in weights.files():
             module.load_state_dict(load_file(file, device=device), strict=False, assign=True)
         module.eval().float()
         # The library would take the first GPU, and split batches over all of them.
         module.device, module.device_count = torch.device(device), 1
+        self.device = device
         self._patch = int(definition.input_patch_len)
         self.levels = [float(level) for level in definition.quantiles]
         self.max_horizon = int(definition.output_quantile_len)
@@ -70,10 +69,9 @@ class Version25:
         covariates: Sequence[PastCovariates],  # noqa: ARG002 - this version is univariate
         horizon: int,
     ) -> NDArray[np.float32]:
-        """Return ``[series, horizon, level]``.
+        """Return ``[series, horizon, level]``; every series ends with a measurement.
 
-        The library drops missing values at the start, interpolates the others linearly, and holds
-        the last value where they are at the end.
+        The library drops missing values at the start and interpolates the others linearly.
         """
         self._model.compile(self._settings(len(series), series.shape[1], horizon))
         with torch.inference_mode():
@@ -146,9 +144,3 @@ def define(shapes: Shapes) -> Definition:
 
 def _block(published: Any, inputs: int, hidden: int, outputs: int) -> Any:  # noqa: ANN401 - untyped
     return replace(published, input_dims=inputs, hidden_dims=hidden, output_dims=outputs)
-
-
-def _incomplete(weights: Weights, missing: Sequence[str]) -> ValueError:
-    return ValueError(
-        f"{weights.directory} is incomplete: {len(missing)} tensors, e.g. {missing[0]}"
-    )

@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from timesfm3 import TimesFM3Forecaster
+from timesfm3 import TimesFM3Forecaster, TimesFM3Torch
 
 from chronotick.plugin.covariates import PastCovariates, alike
-from chronotick.plugin.pytorch import check_complete, parameters
+from chronotick.plugin.pytorch import check_fits, parameters
 from chronotick.plugin.weights import CONFIG, Weights
 
 MARK: Final = "pre_transformer_resblock.hidden_layer.weight"
@@ -38,12 +38,14 @@ class Version3:
 
     Raises:
         FileNotFoundError: there is no ``config.json``, which holds the size.
-        ValueError: tensors are missing.
+        ValueError: tensors are missing, too many, or of other shapes.
     """
 
     def __init__(self, weights: Weights, device: str) -> None:
         if not (weights.directory / CONFIG).is_file():
             raise FileNotFoundError(f"{weights.directory} lacks {CONFIG}, which TimesFM 3 needs")
+        config = weights.config()
+        check_fits(weights, lambda: TimesFM3Torch(**config))
         logger.warning(
             "%s is TimesFM 3. Weights that Google publishes for it are under %s: "
             "no commercial and no production use",
@@ -54,7 +56,7 @@ class Version3:
             str(weights.directory), device=device, per_core_batch_size=_BATCH
         )
         model = self._forecaster.model
-        check_complete(model, weights.files())
+        self.device = device
         self.levels = [float(level) for level in model.quantiles]
         self.max_horizon = _MAX_HORIZON
         self.max_context = int(self._forecaster.global_context)
@@ -71,10 +73,10 @@ class Version3:
         covariates: Sequence[PastCovariates],
         horizon: int,
     ) -> NDArray[np.float32]:
-        """Return ``[series, horizon, level]``.
+        """Return ``[series, horizon, level]``; every series ends with a measurement.
 
-        The library drops missing values at the start, interpolates the others linearly, and holds
-        the last value where they are at the end; of covariates too.
+        The library drops missing values at the start and interpolates the others linearly; of
+        covariates too, whose last value it holds to the end.
 
         Raises:
             ValueError: more covariates than the model was made for.

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import save_file
 from toto.model.toto import Toto
 
+from chronotick.plugin.random_weights import of_size
+
 _SEED: Final = 20
 
 # Datadog/Toto-Open-Base-1.0 at 0411ceb. Written as below these values are that commit's config.json
@@ -48,8 +50,11 @@ def write(directory: Path, size: str) -> None:
     Args:
         directory: where to.
         size: ``tiny`` or ``open-base``.
+
+    Raises:
+        ValueError: another size.
     """
-    configuration = _CONFIGURATIONS[size]
+    configuration = of_size(_CONFIGURATIONS, size)
     torch.manual_seed(_SEED)
     # The setting names a GPU library that is not installed here; loading turns it off as well.
     model = Toto(**{**configuration, "use_memory_efficient_attention": False})

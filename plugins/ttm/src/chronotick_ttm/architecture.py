@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -34,11 +33,13 @@ def read_config(weights: Weights) -> TinyTimeMixerConfig:
     Raises:
         ValueError: another model, or one that needs what there is not; the message says what.
     """
-    stored = json.loads((weights.directory / CONFIG).read_text(encoding="utf-8"))
-    found = ", ".join(stored.get("architectures") or [stored.get("model_type", "unknown model")])
+    stored = weights.config()
+    names = stored.get("architectures") or [stored.get("model_type", "unknown model")]
+    found = ", ".join(map(str, names)) if isinstance(names, list) else str(names)
     if found != _ARCHITECTURE:
         raise ValueError(f"{weights.name} is a {found}: model ttm loads {_ARCHITECTURE} only")
-    config = TinyTimeMixerConfig.from_pretrained(str(weights.directory))
+    with weights.blamed():
+        config = TinyTimeMixerConfig.from_pretrained(str(weights.directory))
     for reason in _obstacles(config):
         raise ValueError(f"{weights.name} cannot be used: {reason}")
     config.prediction_channel_indices = [0]
@@ -60,7 +61,7 @@ def covariates_of(config: TinyTimeMixerConfig, weights: Weights) -> tuple[str, .
             f"{weights.name} mixes {config.num_input_channels} channels, and no {PREPROCESSOR} "
             "names them. Save the TimeSeriesPreprocessor it was fine-tuned with beside it"
         )
-    columns = json.loads(path.read_text(encoding="utf-8"))
+    columns = weights.config(PREPROCESSOR)
     names = tuple(dict.fromkeys(name for kind in _COLUMNS for name in columns.get(kind) or ()))
     if len(names) != config.num_input_channels:
         raise ValueError(

@@ -10,6 +10,8 @@ import torch
 from tsfm_public import TimeSeriesPreprocessor
 from tsfm_public.models.tinytimemixer import TinyTimeMixerConfig, TinyTimeMixerForPrediction
 
+from chronotick.plugin.random_weights import of_size
+
 TARGET: Final = "residual"
 COVARIATES: Final = ("temperature", "load")
 """Channels of ``tiny-covariates``, in the order in which it reads them."""
@@ -55,9 +57,12 @@ def write(directory: Path, size: str) -> None:
     Args:
         directory: where to.
         size: one of :data:`SIZES`.
+
+    Raises:
+        ValueError: there is no such size.
     """
     torch.manual_seed(_SEED)
-    model = TinyTimeMixerForPrediction(_config(SIZES[size]))
+    model = TinyTimeMixerForPrediction(_config(of_size(SIZES, size)))
     model.save_pretrained(str(directory))
     if model.config.num_input_channels > 1:
         _preprocessor().save_pretrained(str(directory))

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.plugin import ContextBatch
-from chronotick.plugin.scaling import Standardised, standardise
+from chronotick.plugin.covariates import standard
+from chronotick.plugin.gaps import Unbroken, lines
 
 # DEFAULT_FREQUENCY_MAPPING of granite-tsfm 0.3.1, by seconds. Other steps are "oov", 0.
 _RESOLUTIONS: Final[Mapping[float, int]] = {
@@ -31,42 +31,42 @@ class Windows:
     """What the model reads.
 
     Attributes:
-        past: ``[series, length, channel]``, each channel standardised, 0 where nothing is known.
-        observed: of the same shape, whether a value is known.
-        residual: the standardised residuals, for the way back.
+        past: ``[series, length, channel]``, each channel standardised.
+        observed: of the same shape, whether a value was measured.
     """
 
     past: NDArray[np.float32]
     observed: NDArray[np.bool_]
-    residual: Standardised
 
 
-def windows(batch: ContextBatch, covariates: Sequence[str], length: int) -> Windows:
-    """Take the newest ``length`` samples; missing ones, and those before the first, are masked.
+def windows(
+    group: Unbroken, covariates: Mapping[str, NDArray[np.float64]], channels: Sequence[str]
+) -> Windows:
+    """Put covariates beside residuals; what was not measured is masked, and likely all the same.
 
-    Missing values are 0, as the library asks for. It does not take them out of what its layers
-    read: on standardised channels a 0 is the channel's mean, on raw ones it would be an outlier.
+    The mask keeps it out of the window's mean and spread only: the library's layers read whatever
+    stands there. So gaps are straight lines, and before the first measurement is 0, the mean.
 
     Args:
-        batch: residuals and covariates.
-        covariates: names of the channels after the residual, in the model's order; one that the
+        group: standardised residuals, as long as the model's context.
+        covariates: of the whole batch, by name.
+        channels: names of the channels after the residual, in the model's order; one that the
             batch does not have is missing throughout.
-        length: of the model's context.
-
-    Raises:
-        ValueError: a series holds no measurement.
     """
-    residual = standardise(batch.values[:, -length:], batch.noise[:, -length:])
-    missing = np.full(batch.values.shape, np.nan)
-    others = [_standard(batch.covariates.get(name, missing)[:, -length:]) for name in covariates]
-    channels = np.stack([residual.values, *others], axis=-1)
-    observed = np.isfinite(channels)
-    before = ((0, 0), (length - channels.shape[1], 0), (0, 0))
+    missing = np.full((1 + int(group.rows.max()), group.lag + 1), np.nan)
+    others = [_newest(covariates.get(name, missing), group) for name in channels]
     return Windows(
-        past=np.pad(np.where(observed, channels, 0.0), before).astype(np.float32),
-        observed=np.pad(observed, before),
-        residual=residual,
+        past=np.stack([group.values, *map(lines, others)], axis=-1).astype(np.float32),
+        observed=np.stack([group.mask, *map(np.isfinite, others)], axis=-1),
     )
+
+
+def _newest(covariate: NDArray[np.float64], group: Unbroken) -> NDArray[np.float64]:
+    """Return a covariate of a group over the same steps, standardised, NaN where it is unknown."""
+    length = group.values.shape[1]
+    rows = covariate[group.rows, : covariate.shape[1] - group.lag][:, -length:]
+    before = np.full((len(rows), length - rows.shape[1]), np.nan)
+    return np.concatenate([before, standard(rows)], axis=1)
 
 
 def resolution(step_s: float, vocabulary: int) -> int:
@@ -78,14 +78,3 @@ def resolution(step_s: float, vocabulary: int) -> int:
     """
     token = _RESOLUTIONS.get(round(step_s, 3), 0)
     return token if token < vocabulary else 0
-
-
-def _standard(covariate: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standardise a covariate ``[series, length]``; a series of it may be wholly unknown."""
-    known = np.isfinite(covariate)
-    unknown = ~known.any(axis=1, keepdims=True)
-    values = np.where(unknown, 0.0, np.where(known, covariate, np.nan))
-    # The median first: it makes a constant exactly 0, where a mean leaves rounding errors to scale.
-    values -= np.nanmedian(values, axis=1, keepdims=True)
-    standard = standardise(values, np.ones_like(values)).values
-    return np.where(unknown, np.nan, standard)

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from tsfm_public.models.tinytimemixer import TinyTimeMixerConfig, TinyTimeMixerForPrediction
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo
-from chronotick.plugin.pytorch import check_complete, parameters, prepare
-from chronotick.plugin.weights import CONFIG, Weights, locate
+from chronotick.plugin.gaps import steps_after, unbroken
+from chronotick.plugin.pytorch import check_fits, parameters, prepare
+from chronotick.plugin.scaling import standardise
+from chronotick.plugin.weights import Weights, locate
 from chronotick_ttm.architecture import covariates_of, read_config
 from chronotick_ttm.windows import Windows, resolution, windows
 
@@ -34,7 +36,7 @@ class TinyTimeMixer:
 
         Raises:
             FileNotFoundError: no weights, with where they were looked for.
-            ValueError: weights that are incomplete, of another model, or that cannot be used.
+            ValueError: weights that are damaged, incomplete, of another model, or of no use.
             RuntimeError: the device is not there.
         """
         weights = locate(checkpoint, "ttm")
@@ -55,16 +57,23 @@ class TinyTimeMixer:
         """Forecast; see :meth:`chronotick.plugin.Model.forecast`.
 
         Raises:
-            ValueError: a series holds no measurement, or the horizon is beyond the model's.
+            ValueError: a series holds no measurement, or its last one is too long ago; or the
+                horizon is beyond the model's.
         """
         if horizon > self._max_horizon:
             raise ValueError(
                 f"{horizon} steps were asked for, these weights give {self._max_horizon}"
             )
         self._tell(batch)
-        window = windows(batch, self._covariates, self._model.config.context_length)
-        standard = self._roll(window, horizon, batch.step_s)
-        return Forecast(mean=window.residual.restore(standard))
+        length = self._model.config.context_length
+        context = standardise(batch.values[:, -length:], batch.noise[:, -length:])
+        standard = np.empty((len(batch.values), horizon))
+        # A group ends with its last measurement: what is lacking after it is forecast too.
+        for group in unbroken(context.values, length):
+            steps = steps_after(group.rows, group.lag, horizon, self._max_horizon)
+            window = windows(group, batch.covariates, self._covariates)
+            standard[group.rows] = self._roll(window, steps, batch.step_s)[:, group.lag :]
+        return Forecast(mean=context.restore(standard))
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -109,27 +118,10 @@ class TinyTimeMixer:
 
 
 def _load(weights: Weights, config: TinyTimeMixerConfig) -> TinyTimeMixerForPrediction:
-    try:
-        model, found = TinyTimeMixerForPrediction.from_pretrained(
-            str(weights.directory),
-            config=config,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except RuntimeError as error:  # tensors of other shapes
-        raise ValueError(
-            f"{weights.name}: its tensors are not those of its {CONFIG}. Both must come from the "
-            f"same save_pretrained. {error}"
-        ) from error
-    check_complete(model, weights.files())
-    unknown = found["unexpected_keys"]
-    if unknown:  # e.g. of a later generation, whose further parts would be left out
-        raise ValueError(
-            f"{weights.name} holds {len(unknown)} tensors that TinyTimeMixer r2 does not have, "
-            f"e.g. {unknown[0]}: it is another model"
-        )
-    return model
+    check_fits(weights, lambda: TinyTimeMixerForPrediction(config))
+    return TinyTimeMixerForPrediction.from_pretrained(
+        str(weights.directory), config=config, use_safetensors=True, local_files_only=True
+    )
 
 
 def _longest(config: TinyTimeMixerConfig, *, alone: bool) -> int:
