@@ -257,13 +257,11 @@ async def test_answers_are_checked_here_too_whatever_the_worker_checks(  # noqa:
 async def test_worker_that_can_be_asked_nothing_is_ended(
     until: Callable[..., Awaitable[None]],
     mute: tuple[WorkerPool, Worker],
-    wait_for_phase: Callable[..., Awaitable[None]],
 ):
     async with impostor(mute, until) as (socket, worker):
         nothing = Ready(checkpoint="", device="cpu", max_context=9, max_horizon=0)
         socket.send_multipart(wire.encode(nothing))
-        await wait_for_phase(worker, Phase.BACKOFF)
-    assert "must be 1 or more" in worker.state.last_error
+        await until(lambda: "must be 1 or more" in worker.state.last_error)
 
 
 @pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 4096, bytes(4096)])

@@ -48,6 +48,8 @@ def test_variables_are_an_allow_list():
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
         "OMP_WAIT_POLICY",
+        "MALLOC_MMAP_THRESHOLD_",
+        "MALLOC_TRIM_THRESHOLD_",
         "TOKENIZERS_PARALLELISM",
     }
     assert (chosen["OMP_NUM_THREADS"], chosen["OMP_WAIT_POLICY"]) == ("2", "PASSIVE")

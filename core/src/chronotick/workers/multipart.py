@@ -12,6 +12,8 @@ from typing import Final
 
 import zmq
 
+from chronotick.workers.wire import LARGE_FRAME_BYTES
+
 NOBLOCK: Final = int(zmq.NOBLOCK)
 
 _MORE: Final = int(zmq.SNDMORE)
@@ -19,8 +21,10 @@ _EVENTS: Final = int(zmq.EVENTS)
 _WITH_INPUT: Final = frozenset({int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)})
 
 
-def send_frames(socket: zmq.Socket[bytes], frames: Sequence[bytes], flags: int = 0) -> None:
-    """Send one message; ``flags`` is 0 or :data:`NOBLOCK`.
+def send_frames(
+    socket: zmq.Socket[bytes], frames: Sequence[bytes | memoryview], flags: int = 0
+) -> None:
+    """Send one message; ``flags`` is 0 or :data:`NOBLOCK`. Views are read until they are sent.
 
     Raises:
         zmq.ZMQError: it cannot be sent, or (``zmq.Again``) not without waiting.
@@ -28,10 +32,17 @@ def send_frames(socket: zmq.Socket[bytes], frames: Sequence[bytes], flags: int =
     send, last = socket.send, len(frames) - 1
     more = flags | _MORE
     for index, frame in enumerate(frames):
-        send(frame, more if index < last else flags)
+        send(frame, more if index < last else flags, copy=type(frame) is bytes)
 
 
-def receive_frames(socket: zmq.Socket[bytes], flags: int = 0) -> list[bytes]:
+def content(frame: zmq.Frame) -> bytes | memoryview:
+    """Return what a frame holds; a large one is not copied, and lives as long as its content."""
+    if len(frame) < LARGE_FRAME_BYTES:
+        return frame.bytes
+    return frame.buffer.toreadonly()
+
+
+def receive_frames(socket: zmq.Socket[bytes], flags: int = 0) -> list[bytes | memoryview]:
     """Receive one message, waiting for it as long as the socket's ``RCVTIMEO`` says.
 
     Args:
@@ -43,10 +54,10 @@ def receive_frames(socket: zmq.Socket[bytes], flags: int = 0) -> list[bytes]:
     """
     # A Frame knows whether another one follows; after bytes the socket must be asked.
     frame = socket.recv(flags, copy=False)
-    frames = [frame.bytes]
+    frames = [content(frame)]
     while frame.more:
         frame = socket.recv(flags, copy=False)
-        frames.append(frame.bytes)
+        frames.append(content(frame))
     return frames
 
 

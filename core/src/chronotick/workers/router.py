@@ -24,7 +24,7 @@ import zmq
 from chronotick.workers import wire
 from chronotick.workers.inbox import Inbox
 from chronotick.workers.messages import Message
-from chronotick.workers.multipart import NOBLOCK, has_input, send_frames
+from chronotick.workers.multipart import NOBLOCK, content, has_input, send_frames
 
 Receive = Callable[[str, Message], None]
 
@@ -109,7 +109,7 @@ class Router:
         if not received:
             self.dropped["too long"] += 1
             return
-        identity, *frames = [frame.bytes for frame in received]
+        identity, frames = received[0].bytes, [content(frame) for frame in received[1:]]
         try:
             name = identity.decode()
             message = wire.decode(frames)

@@ -19,6 +19,9 @@ from chronotick.workers.messages import MESSAGES, Arrays, Message
 MAX_FRAME_BYTES: Final = 64 * 2**20
 """Largest frame sent or accepted (also ``ZMQ_MAXMSGSIZE``)."""
 
+LARGE_FRAME_BYTES: Final = 64 * 2**10
+"""Frames from this size on are not copied: that would cost more than keeping track of them."""
+
 MAX_ANSWER_BYTES: Final = 4 * 2**20
 """Largest frame accepted from a server on another machine; an answer is a few kilobytes."""
 
@@ -44,14 +47,16 @@ class UnknownMessage(WireError):  # noqa: N818 - says what the frames are
     """Raised for a well-formed message with a tag not known here: ignore and count it."""
 
 
-def encode(message: Message) -> list[bytes]:
+def encode(message: Message) -> list[bytes | memoryview]:
     """Turn a message into frames (without the identity).
+
+    Frames of large arrays are views of them, for ZeroMQ to read until they are sent.
 
     Raises:
         WireError: an array has a type that is not on the wire, or is too large.
     """
     head: dict[str, Any] = {"t": message.TAG}
-    frames: list[bytes] = []
+    frames: list[bytes | memoryview] = []
     for name in _LAYOUTS[message.TAG].names:
         value = getattr(message, name)
         if name == "arrays":
@@ -60,7 +65,7 @@ def encode(message: Message) -> list[bytes]:
     return [msgpack.packb(head), *frames]
 
 
-def decode(frames: Sequence[bytes]) -> Message:
+def decode(frames: Sequence[bytes | memoryview]) -> Message:
     """Turn frames (without the identity) into a message.
 
     Arrays are read-only views of the frames: nothing is copied.
@@ -82,8 +87,9 @@ def decode(frames: Sequence[bytes]) -> Message:
     return layout.kind(**values)
 
 
-def _encode_arrays(arrays: Arrays) -> tuple[list[Any], list[bytes]]:
-    described, frames = [], []
+def _encode_arrays(arrays: Arrays) -> tuple[list[Any], list[bytes | memoryview]]:
+    described: list[Any] = []
+    frames: list[bytes | memoryview] = []
     for name, array in arrays.items():
         code = _CODES.get(array.dtype)
         sent = array if code else array.astype(array.dtype.newbyteorder("<"), copy=False)
@@ -91,11 +97,12 @@ def _encode_arrays(arrays: Arrays) -> tuple[list[Any], list[bytes]]:
         if code is None or sent.nbytes > MAX_FRAME_BYTES:
             raise WireError(f"array {name!r} cannot be sent: {sent.dtype.str}, {sent.nbytes} bytes")
         described.append((name, code, sent.shape))
-        frames.append(sent.tobytes())
+        large = sent.nbytes >= LARGE_FRAME_BYTES and sent.flags.c_contiguous
+        frames.append(sent.data.cast("B") if large else sent.tobytes())
     return described, frames
 
 
-def _decode_head(frames: Sequence[bytes]) -> dict[str, Any]:
+def _decode_head(frames: Sequence[bytes | memoryview]) -> dict[str, Any]:
     if not frames:
         raise WireError("no frames")
     if len(frames[0]) > _MAX_HEAD_BYTES:
@@ -113,7 +120,7 @@ def _no_extensions(code: int, _data: bytes) -> object:
     raise ValueError(f"msgpack extension {code} is not part of this protocol")
 
 
-def _decode_arrays(described: object, frames: Sequence[bytes]) -> Arrays:
+def _decode_arrays(described: object, frames: Sequence[bytes | memoryview]) -> Arrays:
     if not isinstance(described, list) or len(described) > _MAX_ARRAYS:
         raise WireError(f"arrays must be a list of at most {_MAX_ARRAYS}")
     if len(described) != len(frames) - 1:
@@ -129,7 +136,9 @@ def _decode_arrays(described: object, frames: Sequence[bytes]) -> Arrays:
     return arrays
 
 
-def _decode_array(name: str, code: str, shape: list[Any], frame: bytes) -> NDArray[Any]:
+def _decode_array(
+    name: str, code: str, shape: list[Any], frame: bytes | memoryview
+) -> NDArray[Any]:
     dtype = _DTYPES.get(code)
     if dtype is None or len(shape) > _MAX_DIMENSIONS:
         raise WireError(f"array {name!r} has type {code!r:.10} and shape {shape!r:.80}")
