@@ -65,7 +65,7 @@ async def test_crash_while_a_reply_of_megabytes_is_sent(
         with suppress(WorkerUnavailable):
             forecast = await worker.forecast(large, 4096, LEVELS, 30.0)
             np.testing.assert_array_equal(forecast.mean, np.ones((64, 4096)))
-        await until(lambda: worker.state.restarts > lives)
+        await until(lambda lives=lives: worker.state.restarts > lives)
     assert "SIGABRT" in worker.state.last_error
 
 
