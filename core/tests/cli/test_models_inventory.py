@@ -106,6 +106,28 @@ def test_a_running_daemon_tells_state_latency_memory_and_error(
     assert "broken, median latency 41.2 ms" in prose(run("models", "info", "carried").output)
 
 
+def test_what_the_daemon_has_loaded_needs_no_advice(run, carried, daemon: dict[str, Any]):
+    carried()
+    ready = {"state": "ready", "answers": 3, "last_error": "out of memory"}
+    daemon["carried"] = ready | {"checkpoint": "/srv/weights/tuned"}
+    daemon["ttm"] = ready | {"checkpoint": f"org/name@{'a' * 40}"}
+    output = run("models", "list").output
+    assert "in use: tuned" in row(output, "carried")
+    assert row(output, "ttm")[2:4] == ["in use", "in use"]
+    assert "carried:" not in output
+    assert "ttm:" not in output
+    info = prose(run("models", "info", "carried").output)
+    assert "weights in use: tuned" in info
+    assert "missing" not in info
+    assert "last error" not in info
+
+
+def test_a_model_that_never_answered_keeps_its_error(run, carried, daemon: dict[str, Any]):
+    carried()
+    daemon["carried"] = {"state": "ready", "answers": 0, "last_error": "TypeError: no"}
+    assert "carried: last error: TypeError: no" in run("models", "list").output
+
+
 def test_without_a_daemon_nothing_is_said_of_one(run, carried):
     carried()
     assert "latency" not in run("models", "list").output

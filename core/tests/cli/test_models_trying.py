@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chronotick.cli.choosing import checkpoint_of
 from chronotick.cli.trying import shortened
 from chronotick.testing import CHECKS
 
@@ -24,11 +25,65 @@ def test_check_names_every_demand(run):
     assert all(line.startswith("ok ") for line in lines)
 
 
-def test_check_of_a_built_in_model_runs_in_a_process_too(run):
-    assert run("models", "check", "hold").exit_code in {0, 1}
-    found = json.loads(run("models", "check", "hold", "--json").stdout)
-    assert found[0]["check"] == "load"
-    assert found[0]["passed"]
+def test_check_leaves_out_what_the_daemon_computes_itself(run):
+    result = run("models", "check", "kalman")
+    assert result.exit_code == 0
+    assert result.stdout == "kalman: computed in the daemon: not checked here\n"
+    result = run("models", "check", "kalman", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == []
+
+
+def test_weights_that_are_missing_are_told_before_anything_is_built(
+    run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for given in (), ("--checkpoint", f"ttm={tmp_path / 'gone'}"), ("--checkpoint", "neither"):
+        result = run("models", "check", "ttm", *given)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert result.stderr.startswith("chronotick: ttm: weights: ")
+        assert "chronotick models check ttm --tiny" in result.stderr
+        assert "building" not in result.stderr
+
+
+def test_weights_on_the_hub_only_are_told_of_and_tried(run, carried):
+    carried()
+    result = run("models", "check", "carried")
+    assert result.exit_code == 1
+    assert "carried: weights: the cache " in result.stderr
+    assert "carried=DIR. Trying to download them" in result.stderr
+    assert "FAILED  carried: load" in result.stdout
+
+
+@pytest.mark.parametrize("given", ["nan", "echo=nan"])
+def test_checkpoint_may_name_its_model(run, given: str):
+    result = run("models", "check", "echo", "--checkpoint", given)
+    assert "not finite" in result.stdout
+
+
+def test_checkpoint_of_one_model_is_not_that_of_others(run):
+    result = run(
+        "models", "bench", "hold", "echo", "--checkpoint", "echo=raise", "--repeat", "3", "--json"
+    )
+    assert [item["model"] for item in json.loads(result.stdout)["models"]] == ["hold"]
+    assert "chronotick: echo: " in result.stderr
+
+
+def test_a_directory_may_have_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "size=1").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert checkpoint_of("size=1", ["echo"]) == {"echo": "size=1"}
+    assert checkpoint_of("./a=b", ["echo"]) == {"echo": "./a=b"}
+    assert checkpoint_of(None, ["echo"]) == {}
+
+
+def test_sizes_of_all_models_are_checked_before_any_is_measured(run):
+    smallest = run("models", "tiny", "ttm", "--list").stdout.split()[0]
+    result = run("models", "bench", "ttm", "echo", "--size", smallest)
+    assert result.exit_code == 2
+    assert result.stderr == "chronotick: echo: its plugin writes no random weights\n"
 
 
 def test_check_that_fails_says_why_and_ends_with_code_1(run):
@@ -113,7 +168,9 @@ def test_what_is_tried_is_what_this_machine_computes(run, monkeypatch: pytest.Mo
         (["bench", "echo", "--size", "tiny"], "writes no random weights"),
         (["bench"], "Missing argument"),
         (["tiny", "echo"], "Missing option '--out'"),
-        (["tiny", "echo", "--out", "OUT"], "writes no random weights"),
+        (["tiny", "kalman", "--out", "OUT"], "chronotick: kalman: its plugin writes no random"),
+        (["check", "echo", "--checkpoint", "ttm=x"], "'ttm=x': expected echo=WEIGHTS"),
+        (["check", "echo", "--checkpoint", "echo="], "expected echo=WEIGHTS"),
     ],
 )
 def test_what_cannot_be_meant(run, tmp_path: Path, arguments: list[str], words: str):
@@ -133,6 +190,16 @@ def test_tiny_leaves_what_is_there_alone(run, tmp_path: Path):
     assert (
         "not a directory" in run("models", "tiny", "echo", "--out", str(tmp_path / "file")).stderr
     )
+
+
+def test_an_environment_that_cannot_be_built_costs_no_results(run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CHRONOTICK_WORKERS__BUILD", "false")
+    smallest = run("models", "tiny", "ttm", "--list").stdout.split()[0]
+    result = run("models", "bench", "ttm", "--size", smallest, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["models"] == []
+    assert "chronotick: ttm: " in result.stderr
+    assert run("models", "check", "ttm", "--tiny").stderr.startswith("chronotick: ttm: ")
 
 
 @pytest.mark.environment
@@ -159,7 +226,7 @@ class TestChronos:
         assert written.exit_code == 0
         assert f"chronotick run --models chronos --checkpoint chronos={out}" in written.output
         missing = run("models", "check", "chronos")
-        assert "HF_HUB_OFFLINE forbids a download. Run, where there is a netw" in missing.output
+        assert "Run, where there is a network: chronotick models pull chronos" in missing.output
         assert run("models", "pull", "chronos", "--from", str(out)).exit_code == 0
         checked = run("models", "check", "chronos")
         assert checked.exit_code == 0, checked.output

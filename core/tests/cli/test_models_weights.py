@@ -112,6 +112,27 @@ def test_other_weights_by_their_name(run, carried, hub: FakeHub):
     assert entry("org/other").snapshot(None) is not None
 
 
+def test_a_directory_in_place_of_other_weights_names_the_whole_command(
+    run, carried, published: str, stick: Path
+):
+    carried()
+    run("models", "pull", "carried")
+    (stick / "model.safetensors").write_bytes(tensors_file({"b": 70_000}))
+    result = run("models", "pull", "carried", "--from", str(stick))
+    assert result.exit_code == 1
+    command = "chronotick models remove carried --checkpoint org/name@v1"
+    assert f"Remove them first: {command}\n" in result.stderr
+    assert run(*command.split()[1:], "--yes").exit_code == 0
+    assert run("models", "pull", "carried", "--from", str(stick)).exit_code == 0
+
+
+def test_pull_takes_the_name_of_the_model_too(run, carried, hub: FakeHub):
+    carried()
+    hub.publish("org/other", FILES)
+    assert run("models", "pull", "carried", "--checkpoint", "carried=org/other").exit_code == 0
+    assert entry("org/other").snapshot(None) is not None
+
+
 def test_at_a_terminal_it_asks(carried, published: str, tmp_path: Path):
     carried()
     assert at_a_terminal("n\n", tmp_path) == 1

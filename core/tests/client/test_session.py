@@ -156,6 +156,8 @@ def test_a_daemon_that_never_has_time_is_ended(clock: ChronoTick, switches: list
     with pytest.raises(DaemonStartError, match=r"no time to offer within 0\.5 s") as caught:
         clock.start(timeout=0.5)
     assert caught.value.exit_code is None
+    assert "does any NTP server answer? See the log, or pass config_path" in str(caught.value)
+    assert "; log: " in str(caught.value)
 
 
 def test_a_daemon_that_ignores_sigterm_is_killed(

@@ -74,6 +74,29 @@ def test_what_is_shown_can_be_loaded_again(path: Path, tmp_path: Path):
         ("workers: {overrides: {toto: {threads: true}}}", "true/false does not belong here"),
         ("workers: {niceness: -5}", "accepted: whole number from 0 to 19"),
         ("workers: {max_duty: 0}", "workers.max_duty"),
+        (
+            "workers: {overrides: {ttm: {memory_limit_mb: 10}}}",
+            "got 10; accepted: whole number at least 64 (MiB) or null",
+        ),
+        (
+            "workers: {overrides: {ttm: {cpu_affinity: [0, a]}}}",
+            "workers.overrides.ttm.cpu_affinity[1]",
+        ),
+        ("workers: {overrides: {ttm: 5}}", "got 5; accepted: a section with: device, threads"),
+        (
+            "workers: {overrides: {ttm: {thread: 2}}}",
+            "unknown key. Did you mean workers.overrides.ttm.threads?",
+        ),
+        (
+            "long_term: {overrides: {ttm: {inference_intervall: 2}}}",
+            "unknown key. Did you mean long_term.overrides.ttm.inference_interval?",
+        ),
+        (
+            "workers: {remote: {ttm: {adress: 'tcp://host:7411'}}}",
+            "unknown key. Did you mean workers.remote.ttm.address?",
+        ),
+        ("workers: {remote: {ttm: }}", "workers.remote.ttm.address"),
+        ("workers: {remote: {ttm: {address: 5}}}", "got 5; accepted: tcp://HOST:PORT"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(path: Path, text: str, words: str):
@@ -82,3 +105,18 @@ def test_what_is_wrong_is_told_with_its_place(path: Path, text: str, words: str)
         loaded(path)
     assert words in str(caught.value)
     assert f"({path}:1)" in str(caught.value)
+
+
+def test_a_mistake_in_a_models_terms_stands_at_its_own_line(path: Path):
+    path.write_text("workers:\n  overrides:\n    ttm:\n      threads: 1\n      niceness: 99\n")
+    with pytest.raises(ConfigError) as caught:
+        loaded(path)
+    assert str(caught.value).endswith(
+        f"({path}:5): got 99; accepted: whole number from 0 to 19 or null"
+    )
+
+
+def test_a_ready_made_configuration_is_found_by_its_name_in_the_variable_too():
+    found = load(None, {"CHRONOTICK_CONFIG": "cpu_only_ttm"}, {}).path
+    assert found is not None
+    assert found.name == "cpu_only_ttm.yaml"

@@ -181,6 +181,19 @@ class TestUnusableFiles:
         with pytest.raises(ConfigError, match=r"does not exist. Write one: chronotick config init"):
             load(tmp_path / "none.yaml", {}, {})
 
+    def test_a_misspelt_name_of_a_ready_made_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ConfigError) as caught:
+            load(Path("cpu_only_tm"), {}, {})
+        assert str(caught.value).startswith(
+            "configuration: cpu_only_tm: there is no file and no ready-made configuration of that "
+            "name. Did you mean cpu_only_ttm? Ready-made: cpu_only_chronos, cpu_only_ttm, "
+        )
+        with pytest.raises(ConfigError, match=r"of that name\. Ready-made: cpu"):
+            load(None, {"CHRONOTICK_CONFIG": "zzzzzz"}, {})
+
     def test_a_directory(self, tmp_path: Path):
         with pytest.raises(ConfigError, match="is a directory, not a file"):
             load(tmp_path, {}, {})

@@ -69,7 +69,12 @@ def test_the_model_of_the_tutorial_passes_the_checks(
 ):
     """The package is generated and its worker replaced, as the page tells its readers to do."""
     folder = generate(NewPlugin(name="damped", title="A slope that dies away"), tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    code, test = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    name = "test_what_is_special_to_this_model"
+    (tests,) = (folder / "tests").glob("test_*.py")
+    assert f"def {name}(model)" in tests.read_text()  # what the page has replaced
+    namespace = {"np": np}
+    exec(test, namespace)  # noqa: S102 - the page's own code
     worker = folder / "src" / "chronotick_damped" / "worker.py"
     assert "class Damped" in worker.read_text()  # what the generated specification names
     worker.write_text(code)
@@ -80,6 +85,7 @@ def test_the_model_of_the_tutorial_passes_the_checks(
     lay_out(site, "chronotick-damped", files)
     monkeypatch.syspath_prepend(str(site))
     with loaded(spec, chronotick_workers) as model:
+        namespace[name](model)
         for check in CHECKS:
             model.check(check)
 

@@ -154,11 +154,17 @@ async def test_refused_worker_leaves(daemon: Daemon):
     assert "refused by the daemon: wrong token" in daemon.process.output.text()
 
 
-async def test_failed_load_is_reported_before_leaving(daemon: Daemon):
+@pytest.mark.parametrize(
+    ("model", "checkpoint"),
+    [
+        ("absent_module:X", ""),
+        ("chronotick.plugin.echo:Echo", "missing-weights"),
+        ("chronotick.plugin.echo:Echo", "no-such-switch"),  # ValueError: unusable weights
+    ],
+)
+async def test_failed_load_is_reported_before_leaving(daemon: Daemon, model: str, checkpoint: str):
     daemon.receive()
-    daemon.send(
-        Welcome(protocol=1, model="absent_module:X", checkpoint="", device="cpu", threads=1)
-    )
+    daemon.send(Welcome(protocol=1, model=model, checkpoint=checkpoint, device="cpu", threads=1))
     while isinstance(message := daemon.receive(), Loading):
         pass
     assert (message.id, message.kind, message.retryable) == (0, "load", False)

@@ -19,6 +19,7 @@ from chronotick.workers.allowlist import AllowList
 from chronotick.workers.doorway import MAX_FRAME_BYTES
 from chronotick.workers.front import Front
 from chronotick.workers.messages import (
+    LOAD_REQUEST,
     Attach,
     Bye,
     Cancel,
@@ -192,12 +193,15 @@ async def test_version_that_was_not_offered_is_refused(serve: Serve, connect):
     assert front.clocks == []
 
 
-async def test_unknown_model_is_refused_with_those_served(serve: Serve, connect):
+async def test_unknown_model_is_refused_with_those_served(serve: Serve, connect, caplog):
     with connect(await serve()) as clock:
-        clock.send(Attach(protocol=(1, 1), model="ttm", token="t"))  # noqa: S106 - no secret
-        refusal = await clock.receive(Refuse)
+        for _ in range(3):
+            clock.send(Attach(protocol=(1, 1), model="ttm", token="t"))  # noqa: S106 - no secret
+            refusal = await clock.receive(Refuse)
     assert refusal.reason == "model ttm is not served here; served are: echo"
     assert refusal.hint.endswith("chronotick worker serve --model ttm")
+    told = [record for record in caplog.records if "refused clock" in record.getMessage()]
+    assert len(told) == 1  # clocks ask again and again
 
 
 async def test_more_clocks_than_allowed_are_refused_until_one_leaves(serve: Serve, connect, until):
@@ -292,10 +296,11 @@ async def test_a_model_that_dies_is_told_and_comes_back(serve: Serve, connect):
         clock.send(forecast(1))
         await clock.receive(Result)
         clock.send(forecast(2))
-        failed = await clock.receive(Failed)
+        while (failed := await clock.receive(Failed)).id == LOAD_REQUEST:
+            pass  # the state is told, too
         assert (failed.id, failed.kind) == (2, "unavailable")
         assert "SIGABRT" in failed.message
-        await clock.receive(Loading)
+        await clock.receive(Failed, Loading)
         await clock.receive(Ready)
         clock.send(forecast(3))
         assert (await clock.receive(Result)).id == 3
@@ -319,9 +324,9 @@ async def test_a_key_taken_off_the_list_ends_the_session(serve: Serve, connect, 
         await clock.attach()
         admit(None)
         front.recheck()
-        assert "not on the list any more" in (await clock.receive(Refuse)).reason
+        assert "not on the server's list any more" in (await clock.receive(Refuse)).reason
         clock.send(Attach(protocol=(1, 1), model="echo", token="t"))  # noqa: S106 - no secret
-        assert "not on the list any more" in (await clock.receive(Refuse)).reason
+        assert "not on the server's list any more" in (await clock.receive(Refuse)).reason
     assert front.clocks == []
 
 

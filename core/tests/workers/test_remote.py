@@ -166,7 +166,7 @@ async def test_key_not_on_the_list_is_told_and_let_in_once_it_is(  # noqa: PLR09
     await wait_for_phase(worker, Phase.READY)
     admit(None)
     server.process.send_signal(signal.SIGHUP)
-    await reason_of(worker, "not on the list any more")
+    await reason_of(worker, "not on the server's list any more")
     await reason_of(worker, "refused this machine's key")
 
 
@@ -187,7 +187,26 @@ async def test_unknown_model_is_told_with_those_served(
     remote = {"ttm": {"address": server.address}}
     pool = make_pool(PATIENT, EAGER, remote=remote, keys=clock_machine.keys)
     worker = pool.add(replace(echo, name="ttm"))
-    assert "served are: echo" in await reason_of(worker, "model ttm is not served here")
+    reason = await reason_of(worker, "model ttm is not served here")
+    assert "served are: echo. Add it on the server: chronotick worker serve --model ttm" in reason
+
+
+async def test_model_that_fails_on_the_server_is_told(
+    serve, dial: Dial, wait_for_phase: WaitForPhase, caplog: pytest.LogCaptureFixture
+):
+    server = await serve("--checkpoint", "echo=missing-weights")
+    worker = dial(server.address)
+    await wait_for_phase(worker, Phase.BROKEN)
+    words = "on the server: FileNotFoundError: echo: no weights, as asked for"
+    assert (worker.state.last_error, worker.state.detail) == (words, words)
+    heard_s = worker._heard_s
+    await asyncio.wait_for(_heard_again(worker, heard_s), 30.0)
+    assert [r.getMessage() for r in caplog.records].count(words) == 1
+
+
+async def _heard_again(worker: Worker, heard_s: float) -> None:
+    while worker._heard_s == heard_s:  # noqa: ASYNC110 - nothing tells of a beat
+        await asyncio.sleep(0.05)
 
 
 async def test_killed_server_is_noticed_and_found_again(
@@ -407,7 +426,18 @@ async def test_what_ends_a_connection_is_told_in_plain_words(
     liar: Liar, fooled: Worker, reason_of, message: Message, words: str
 ):
     liar.send(message)
-    assert len(await reason_of(fooled, words)) < 500
+    assert len(await reason_of(fooled, words)) < 1000
+
+
+async def test_failures_to_load_are_told_whole_but_do_not_fill_the_log(
+    liar: Liar, fooled: Worker, reason_of, caplog: pytest.LogCaptureFixture
+):
+    for number in range(50):
+        liar.send(Failed(id=0, kind="load", message=f"{number}: {'/path' * 100} run: this"))
+    assert (await reason_of(fooled, "on the server: 49")).endswith("run: this")
+    assert fooled.state.phase is Phase.BACKOFF
+    told = [record for record in caplog.records if "on the server" in record.getMessage()]
+    assert 1 <= len(told) <= 11
 
 
 @pytest.mark.parametrize("protocol", [(0, 0), (2, 9)])

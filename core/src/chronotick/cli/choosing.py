@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="WEIGHTS",
-    help="Hub id (org/name[@revision]) or directory; default: as configured, else the model's own.",
+    help="Hub id (org/name[@revision]) or directory, of the one model if it begins with MODEL=; "
+    "default: as configured, else the model's own.",
 )
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="Where it computes: auto, cpu or cuda[:N]."
@@ -37,6 +40,22 @@ def plugins_with(*names: str) -> Plugins:
     except UnknownModel as error:
         fail(error, BAD_CONFIGURATION)
     return plugins
+
+
+def checkpoint_of(given: str | None, models: Sequence[str]) -> dict[str, str]:
+    """Read ``--checkpoint`` for some models: for all of them, or ``MODEL=WEIGHTS`` for one."""
+    model, named, weights = (given or "").partition("=")
+    if not named or not re.fullmatch(r"[\w-]+", model) or Path(given or "").is_dir():
+        return dict.fromkeys(models, given) if given else {}
+    if model not in models or not weights:
+        allowed = " or ".join(f"{name}=WEIGHTS" for name in models)
+        raise click.BadParameter(f"{given!r}: expected {allowed}", param_hint="--checkpoint")
+    return {model: weights}
+
+
+def in_daemon(spec: ModelSpec, origin: str) -> bool:
+    """Tell the models that the daemon computes itself: its own, without an environment."""
+    return spec.environment is None and origin.startswith("chronotick ")
 
 
 def as_worker(spec: ModelSpec) -> ModelSpec:

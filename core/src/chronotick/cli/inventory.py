@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronotick.cli.asking import socket_option
-from chronotick.cli.choosing import daemon_report, plugins_with
+from chronotick.cli.choosing import daemon_report, in_daemon, plugins_with
 from chronotick.cli.output import json_option, print_json, seconds, table, wrapped
 from chronotick.cli.settings import config_option, load_settings
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chronotick.workers.inventory import InstalledModel
 
 _MEGABYTE = 1e6
+_NAME_WIDTH = 12  # with which the table fits 100 columns
 
 
 @click.command("list")
@@ -99,7 +100,7 @@ def _text(path: Path | None) -> str | None:
 
 def _table(found: list[InstalledModel], report: dict[str, Any] | None) -> str:
     header = ["model", "runs", "environment", "weights", "licence"]
-    rows = [_row(item) for item in found]
+    rows = [_row(item, (report or {}).get(item.spec.name)) for item in found]
     if report is not None:
         header[4:4] = ["state", "latency", "memory"]
         for row in rows:
@@ -107,18 +108,40 @@ def _table(found: list[InstalledModel], report: dict[str, Any] | None) -> str:
     return table(rows, header)
 
 
-def _row(item: InstalledModel) -> list[str]:
-    environment = "-" if item.environment.state in {"own", "remote"} else item.environment.state
+def _row(item: InstalledModel, entry: dict[str, Any] | None) -> list[str]:
+    state: str = item.environment.state
+    environment = "-" if state in {"own", "remote"} else state
+    if item.environment.problem and _is_ready(entry):
+        environment = "in use"
+    weights = _loaded(item, entry) or _weights(item)
     licence = item.weights.licence or item.spec.licence
-    return [item.spec.name, _runs(item), environment, _weights(item), licence]
+    return [item.spec.name, _runs(item), environment, weights, licence]
+
+
+def _is_ready(entry: dict[str, Any] | None) -> bool:
+    return entry is not None and entry["state"] == "ready"
+
+
+def _loaded(item: InstalledModel, entry: dict[str, Any] | None) -> str:
+    """What the daemon computes with, if other weights than those looked up here."""
+    loaded = (entry or {}).get("checkpoint") if _is_ready(entry) else None
+    if not loaded or loaded == item.weights.name or item.weights.state in {"none", "remote"}:
+        return ""
+    name = Path(loaded).name
+    return f"in use: {name}" if len(name) <= _NAME_WIDTH else "in use"
+
+
+def _last_error(entry: dict[str, Any] | None) -> str:
+    """Of a model that answers it is past."""
+    if entry is None or (_is_ready(entry) and entry.get("answers")):
+        return ""
+    return entry.get("last_error") or ""
 
 
 def _runs(item: InstalledModel) -> str:
     if item.server:
         return "remote"
-    if item.spec.environment is None and item.origin.startswith("chronotick "):
-        return "in daemon"
-    return "process"
+    return "in daemon" if in_daemon(item.spec, item.origin) else "process"
 
 
 def _weights(item: InstalledModel) -> str:
@@ -157,14 +180,14 @@ def _notes(item: InstalledModel, entry: dict[str, Any] | None) -> Iterator[str]:
     name = item.spec.name
     if item.server:
         yield f"{name}: computed by {item.server}, with weights of its choice (workers.remote)"
-    if item.environment.problem:
+    if item.environment.problem and not _is_ready(entry):
         yield f"{name}: environment: {item.environment.problem}"
-    if item.weights.problem:
+    if item.weights.problem and not _is_ready(entry):
         yield f"{name}: weights: {item.weights.problem}"
     if is_non_commercial(item.weights.licence):
         yield f"{name}: weights: {_licence(item.weights.licence)}"
-    if entry and entry.get("last_error"):
-        yield f"{name}: last error: {entry['last_error']}"
+    if _last_error(entry):
+        yield f"{name}: last error: {_last_error(entry)}"
 
 
 def _licence(licence: str) -> str:
@@ -188,7 +211,7 @@ def _facts(item: InstalledModel, entry: dict[str, Any] | None) -> list[tuple[str
         ("trained on", ", ".join(spec.trained_on)),
         ("default weights", _checkpoint(spec.checkpoint) if spec.checkpoint else "none needed"),
         *(("alternative", _checkpoint(other)) for other in spec.alternatives),
-        ("weights", _weights_line(item)),
+        ("weights", _loaded(item, entry) or _weights_line(item)),
         ("imported from", weights.imported_from),
         ("random sizes", ", ".join(spec.random_sizes)),
         ("environment", _environment_line(item)),
@@ -198,7 +221,7 @@ def _facts(item: InstalledModel, entry: dict[str, Any] | None) -> list[tuple[str
             f"{recipe}.lock in {spec.environment.package}" if spec.environment and recipe else "",
         ),
         ("python", environment.python),
-        ("mend", environment.problem),
+        ("mend", "" if _is_ready(entry) else environment.problem),
         *_daemon_facts(entry),
     ]
 
@@ -235,5 +258,5 @@ def _daemon_facts(entry: dict[str, Any] | None) -> list[tuple[str, str]]:
     return [
         ("state", f"{state}, median latency {latency}, memory {memory}"),
         ("loaded", entry.get("checkpoint") or ""),
-        ("last error", entry.get("last_error") or ""),
+        ("last error", _last_error(entry)),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -16,8 +17,10 @@ import click
 from chronotick.cli.choosing import (
     announce_building,
     as_worker,
+    checkpoint_of,
     checkpoint_option,
     device_option,
+    in_daemon,
     plugins_with,
     quieten_workers,
 )
@@ -60,19 +63,29 @@ def check(
 ) -> None:
     """Check that MODEL does what is asked of every model, in its own environment and process.
 
-    Exit code 1 if it does not.
+    Exit code 1 if it does not. Models that the daemon computes itself are not checked.
     """
     from chronotick.testing.outcomes import outcomes
 
     if tiny and checkpoint:
         raise click.UsageError("give either --tiny or --checkpoint")
-    config = load_settings(config_path).config
-    spec = plugins_with(model).find(model)
+    config, plugins = load_settings(config_path).config, plugins_with(model)
+    spec = plugins.find(model)
+    named = checkpoint_of(checkpoint, [model]).get(model, "")
+    if tiny:
+        _check_size(spec, "")
+    elif in_daemon(spec, plugins.origins.get(model, "")):
+        click.echo(f"{model}: computed in the daemon: not checked here", err=as_json)
+        if as_json:
+            print_json([])
+        return
+    else:
+        _check_weights(spec, config, named)
     quieten_workers()
     announce_building(spec, config, device)
     failed, found = False, []
-    with _weights(spec, config, "" if tiny else None) as made:
-        chosen = made or checkpoint or ""
+    with _or_end(model), _weights(spec, config, "" if tiny else None) as made:
+        chosen = made or named
         for outcome in outcomes(as_worker(spec), config.workers, checkpoint=chosen, device=device):
             failed |= not outcome.passed
             found.append(asdict(outcome) | {"passed": outcome.passed})
@@ -124,6 +137,10 @@ def bench(
         raise click.UsageError("give either --size or --checkpoint")
     config = _with_threads(load_settings(config_path).config, threads)
     plugins = plugins_with(*models)
+    named = checkpoint_of(checkpoint, models)
+    if size is not None:  # of all before the first is measured: nothing measured is lost
+        for name in models:
+            _check_size(plugins.find(name), size)
     question = Question(context=context, horizon=horizon, batch=batch, repeat=repeat)
     quieten_workers()
     results: list[Measured] = []
@@ -135,7 +152,7 @@ def bench(
             with _weights(spec, config, size) as made:
                 trial = Trial(
                     spec=as_worker(spec),
-                    checkpoint=made or checkpoint or "",
+                    checkpoint=made or named.get(name, ""),
                     device=device,
                     random_size=(size or spec.random_sizes[0]) if made else "",
                 )
@@ -185,9 +202,11 @@ def tiny(
     if out is None:
         raise click.UsageError("Missing option '--out'")
     _check_target(out, force=force)
+    _check_size(spec, size)
     config = load_settings(config_path).config
     announce_building(spec, config, "cpu")
-    directory = _write(spec, out.absolute(), config, size)
+    with _or_end(model):
+        directory = _write(spec, out.absolute(), config, size)
     use = f"chronotick run --models {model} --checkpoint {model}={directory}"
     if as_json:
         chosen = size or spec.random_sizes[0]
@@ -217,17 +236,60 @@ def _weights(spec: ModelSpec, config: Config, size: str | None) -> Iterator[str]
 
 
 def _write(spec: ModelSpec, directory: Path, config: Config, size: str) -> Path:
-    """Write random weights, or end with the reason."""
+    """Write random weights.
+
+    Raises:
+        NotReady: they could not be written.
+    """
+    from chronotick.testing import NotReady
     from chronotick.testing.checkpoints import NoRandomWeights, random_checkpoint
     from chronotick.workers.errors import EnvironmentProblem
 
     try:
         return random_checkpoint(spec, directory, config.workers, size)
+    except (NoRandomWeights, EnvironmentProblem) as error:
+        raise NotReady(str(error)) from error
+
+
+@contextmanager
+def _or_end(model: str) -> Iterator[None]:
+    """End with the reason where a model cannot be made ready."""
+    from chronotick.testing import NotReady
+
+    try:
+        yield
+    except NotReady as error:
+        fail(f"{model}: {error}")
+
+
+def _check_size(spec: ModelSpec, size: str) -> None:
+    from chronotick.testing.checkpoints import NoRandomWeights, size_of
+
+    try:
+        size_of(spec, size)
     except NoRandomWeights as error:
-        known = not spec.random_sizes or (size and size not in spec.random_sizes)
-        fail(error, BAD_CONFIGURATION if known else FAILED)
-    except EnvironmentProblem as error:
-        fail(f"{spec.name}: {error}")
+        fail(error, BAD_CONFIGURATION)
+
+
+def _check_weights(spec: ModelSpec, config: Config, named: str) -> None:
+    """Say before an environment is built that weights are missing; ends if nothing brings them."""
+    from chronotick.plugin.weights import find, is_offline, missing
+
+    if spec.checkpoint is None:
+        return
+    name, usual = spec.name, spec.checkpoint.identifier
+    chosen = named or config.workers.checkpoints.get(name) or usual
+    tiny = f"; or check with random weights: chronotick models check {name} --tiny"
+    tiny = tiny if spec.random_sizes else ""
+    try:
+        if find(chosen, name):
+            return
+        problem = missing(chosen, name, usual=chosen == usual)
+    except FileNotFoundError as error:
+        fail(f"{name}: weights: {str(error).rstrip('.')}{tiny}")
+    if config.workers.offline or is_offline(os.environ):
+        fail(f"{name}: weights: {problem}{tiny}")
+    click.echo(f"{name}: weights: {problem}{tiny}. Trying to download them", err=True)
 
 
 def _with_threads(config: Config, threads: int | None) -> Config:

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronotick.cli.asking import socket_option
-from chronotick.cli.choosing import checkpoint_option, daemon_report, plugins_with
+from chronotick.cli.choosing import (
+    checkpoint_of,
+    checkpoint_option,
+    daemon_report,
+    plugins_with,
+)
 from chronotick.cli.inventory import megabytes
 from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
 from chronotick.cli.settings import config_option, load_settings
@@ -133,7 +138,11 @@ def _wanted(model: str, checkpoint: str | None, config: Config) -> Wanted:
 
     spec = plugins_with(model).find(model)
     default = spec.checkpoint.identifier if spec.checkpoint else ""
-    chosen = checkpoint or config.workers.checkpoints.get(model) or default
+    chosen = (
+        checkpoint_of(checkpoint, [model]).get(model)
+        or config.workers.checkpoints.get(model)
+        or default
+    )
     if spec.checkpoint is None:
         fail(f"{model} has no weights", BAD_CONFIGURATION)
     if looks_like_path(chosen):
@@ -167,10 +176,13 @@ def _there(wanted: Wanted) -> Path | None:
 
 
 def _import(wanted: Wanted, source: Path, *, as_json: bool) -> None:
-    from chronotick.hub import HubProblem, import_directory
+    from chronotick.hub import HubProblem, OtherWeights, import_directory
 
+    name = wanted.spec.name
     try:
         done = import_directory(source, wanted.repository, wanted.revision)
+    except OtherWeights as error:
+        fail(f"{name}: {error}: chronotick models remove {name} --checkpoint {wanted.checkpoint}")
     except HubProblem as error:
         fail(f"{wanted.spec.name}: {error}")
     for name in done.left_out:

@@ -96,7 +96,10 @@ def _wait(
             problem = f"the daemon ended with code {code}; log: {log}"
             raise DaemonStartError(problem, code, _tail(log))
         if time.monotonic() > deadline:
-            problem = f"the daemon had no time to offer within {timeout_s:g} s; log: {log}"
+            problem = (
+                f"the daemon had no time to offer within {timeout_s:g} s: does any NTP server "
+                f"answer? See the log, or pass config_path with other servers; log: {log}"
+            )
             raise DaemonStartError(problem, None, _tail(log))
         time.sleep(POLL_S)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from chronotick.config.environment import OTHERS, SHORT
 from chronotick.config.keys import Key, Outline, outline
 from chronotick.config.retired import RETIRED
+from chronotick.config.shipped import shipped
 from chronotick.config.text import template
 from chronotick.config.yaml12 import dump
 
@@ -37,8 +38,10 @@ Later ones win:
 4. command-line options.
 
 A list is replaced as a whole; `workers.checkpoints` is merged name by name. Unknown keys and keys
-given twice are errors. Paths may contain `~` and `$VARIABLES`. Ready files for common situations
-are in the repository's `configs/` folder.
+given twice are errors. Paths may contain `~` and `$VARIABLES`.
+
+In place of a file, `--config` and `$CHRONOTICK_CONFIG` take the name of a ready-made configuration
+(the repository's `configs/` folder, installed with ChronoTick):
 """
 
 _NAMING = """\
@@ -51,7 +54,14 @@ to the long one:
 
 def configuration() -> str:
     """``docs/configuration.md``: every key, every variable, every key that is gone."""
-    parts = [_INTRODUCTION, _variables(), "## Keys\n", *_sections(outline(), ()), _retired()]
+    ready = ", ".join(f"`{name}`" for name in shipped())
+    parts = [
+        f"{_INTRODUCTION}{ready}.\n",
+        _variables(),
+        "## Keys\n",
+        *_sections(outline(), ()),
+        _retired(),
+    ]
     return "\n".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,12 +24,12 @@ def find(
     (``~/.config`` without that variable), ``/etc/chronotick/config.yaml``. The first two must
     exist when they are given; reading them says so if they do not.
 
-    ``path`` may also be the name of a configuration that comes with ChronoTick: ``cpu_only_ttm``.
+    These two may also name a configuration that comes with ChronoTick: ``cpu_only_ttm``.
     """
+    if path is None and environ.get("CHRONOTICK_CONFIG"):
+        path = Path(environ["CHRONOTICK_CONFIG"])
     if path is not None:
         return path if os.path.lexists(path) else shipped().get(str(path), path)
-    if environ.get("CHRONOTICK_CONFIG"):
-        return Path(environ["CHRONOTICK_CONFIG"])
     return next((f for f in (*_user_file(environ), system_file) if os.path.lexists(f)), None)
 
 
@@ -88,8 +89,17 @@ def _text(path: Path) -> str:
         raise ConfigError([Problem(message, "", Origin("file", str(path), line))]) from error
 
 
+def _ready_made(name: str) -> str:
+    near = difflib.get_close_matches(name, shipped(), n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    return f"{meant}Ready-made: {', '.join(shipped())}"
+
+
 def _unreadable(path: Path, error: OSError) -> Problem:
     origin = Origin("file", str(path))
+    if isinstance(error, FileNotFoundError) and str(path) == path.stem:  # meant as a name, perhaps
+        message = "there is no file and no ready-made configuration of that name"
+        return Problem(message, "", origin, advice=_ready_made(path.stem))
     if isinstance(error, FileNotFoundError):
         return Problem("does not exist", "", origin, advice="Write one: chronotick config init")
     if isinstance(error, IsADirectoryError):

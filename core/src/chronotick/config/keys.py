@@ -30,6 +30,7 @@ class Key:
         accepted: what values it takes, with the unit.
         default: its default, as it would be written in a file; ``None`` where that is the default.
         nested: its value is a mapping whose entries are set one by one (``workers.checkpoints``).
+        entry: what each of those entries contains, where they are sections (``workers.remote``).
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Key:
     accepted: str
     default: Any
     nested: bool
+    entry: Outline | None = None
 
     @property
     def dotted(self) -> str:
@@ -92,22 +94,35 @@ def _section(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: Pa
             target = definitions[child["$ref"].rpartition("/")[2]]
             children[name] = _section(target, definitions, here)
         else:
-            children[name] = _key(child, here)
+            children[name] = _key(child, definitions, here)
     return Outline(schema.get("description", ""), children)
 
 
-def _key(schema: Mapping[str, Any], path: Path) -> Key:
-    unit = f" ({schema['unit']})" if "unit" in schema else ""
+def _key(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: Path) -> Key:
+    entry = _entry(schema, definitions, path)
+    names = ", ".join(entry.children) if entry else ""
     return Key(
         path=path,
         description=schema["description"],
-        accepted=_accepted(schema) + unit,
+        accepted=f"mapping of names to sections with: {names}" if entry else _accepted(schema),
         default=schema.get("shown_default", schema.get("default")),
         nested=schema.get("type") == "object",
+        entry=entry,
     )
 
 
+def _entry(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: Path) -> Outline | None:
+    reference = schema.get("additionalProperties", {}).get("$ref")
+    if reference is None:
+        return None
+    return _section(definitions[reference.rpartition("/")[2]], definitions, (*path, "NAME"))
+
+
 def _accepted(schema: Mapping[str, Any]) -> str:
+    return _values(schema) + (f" ({schema['unit']})" if "unit" in schema else "")
+
+
+def _values(schema: Mapping[str, Any]) -> str:
     if "accepted" in schema:
         return str(schema["accepted"])
     if "enum" in schema:

@@ -60,15 +60,38 @@ class Layer:
             self._entries(key, value, locate)
             return
         self.values[key.path] = value
+        self._items(key.path, value, locate)
+
+    def _items(self, path: Path, value: object, locate: Locate) -> None:
         if isinstance(value, list):
-            items: list[Steps] = [(*key.path, index) for index in range(len(value))]
+            items: list[Steps] = [(*path, index) for index in range(len(value))]
             self.origins |= {item: locate(item) for item in items}
 
     def _entries(self, key: Key, entries: Mapping[str, object], locate: Locate) -> None:
-        for name, entry in entries.items():
+        for name, value in entries.items():
             here = (*key.path, str(name))
-            self.values[here] = entry
             self.origins[here] = locate(here)
+            if key.entry is None:
+                self.values[here] = value
+            elif isinstance(value, Mapping) or value is None:
+                self.values[here] = self._entry(value or {}, key.entry, here, locate)
+            else:
+                self.problems.append(_not_a_section(here, value, key.entry, locate(here)))
+
+    def _entry(
+        self, tree: Mapping[str, object], section: Outline, path: Path, locate: Locate
+    ) -> dict[str, object]:
+        """What is known of an entry: unlike a section's keys it is replaced as a whole."""
+        known: dict[str, object] = {}
+        for name, value in tree.items():
+            here = (*path, str(name))
+            self.origins[here] = locate(here)
+            if str(name) in section.children:
+                known[str(name)] = value
+                self._items(here, value, locate)
+            else:
+                self.problems.append(unknown_key(here, section, locate(here)))
+        return known
 
 
 def unknown_key(path: Path, section: Outline, origin: Origin) -> Problem:

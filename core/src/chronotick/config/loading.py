@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from chronotick.config import environment, file
 from chronotick.config.errors import DEFAULT, OPTION, ConfigError, Origin, Problem
-from chronotick.config.keys import keys
+from chronotick.config.keys import Key, keys
 from chronotick.config.layer import Layer, Steps, nested
 from chronotick.config.schema import Config
 from chronotick.config.yaml12 import quoted
@@ -132,13 +132,24 @@ def _tree(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
 
 def _problem(detail: ErrorDetails, origins: Mapping[Steps, Origin]) -> Problem:
     steps: Steps = detail["loc"]
-    key = next((k for k in keys() if k.path == steps[: len(k.path)]), None)
+    key = _key_at(steps)
     said = detail.get("ctx", {}).get("error")
     message = str(said) if said is not None else ""
-    if key is not None:
+    if detail["type"] == "missing":
+        message = "must be given"
+    elif key is not None:
         message = f"got {quoted(detail['input'])}" + (f": {message}" if message else "")
     origin = _nearest(origins, steps)
     return Problem(message or detail["msg"], _dotted(steps), origin, key.accepted if key else "")
+
+
+def _key_at(steps: Steps) -> Key | None:
+    key = next((k for k in keys() if k.path == steps[: len(k.path)]), None)
+    inside = steps[len(key.path) + 1 :] if key else ()
+    if key and key.entry and inside:
+        inner = key.entry.children.get(str(inside[0]))
+        return inner if isinstance(inner, Key) else key
+    return key
 
 
 def _nearest(origins: Mapping[Steps, Origin], steps: Steps) -> Origin:

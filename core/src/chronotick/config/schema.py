@@ -88,10 +88,6 @@ class Section(BaseModel):
 _AnySection = TypeVar("_AnySection", bound=Section)
 
 
-def _mapping_of(section: type[Section]) -> JsonDict:
-    return {"accepted": f"mapping of names to sections with: {', '.join(section.model_fields)}"}
-
-
 class Ntp(Section):
     """Which servers are asked, and which answers count."""
 
@@ -226,7 +222,6 @@ class Predictor(Section):
     )
     overrides: dict[str, ModelTerms] = Field(
         default={},
-        json_schema_extra=_mapping_of(ModelTerms),
         description="What holds for single models of this loop instead, by name: "
         "`{toto: {inference_interval: 60, timeout_seconds: 20}}`.",
     )
@@ -345,7 +340,7 @@ class Remote(Section):
     """A server of models on another machine (`chronotick worker serve`)."""
 
     address: Annotated[str, AfterValidator(_tcp_address)] = Field(
-        description="Where it listens: tcp://HOST:PORT."
+        json_schema_extra={"accepted": "tcp://HOST:PORT"}, description="Where it listens."
     )
     server_key: FilePath | None = Field(
         None, description="File of its public key; null: HOST.pub in the directory of keys."
@@ -385,7 +380,6 @@ class Workers(Section):
     )
     memory_limit_mb: MemoryLimit | None = Field(
         None,
-        json_schema_extra=_unit("MiB"),
         description="Resident memory at which a worker is restarted. null: no limit.",
     )
     start_timeout_seconds: Seconds = Field(
@@ -397,14 +391,12 @@ class Workers(Section):
     )
     overrides: dict[str, WorkerTerms] = Field(
         default={},
-        json_schema_extra=_mapping_of(WorkerTerms),
         description="What holds for the workers of single models instead, by name: "
         "`{toto: {threads: 2, cpu_affinity: [1], memory_limit_mb: 3000, device: cpu}}`.",
     )
 
     remote: dict[str, Remote] = Field(
         default={},
-        json_schema_extra=_mapping_of(Remote),
         description="Models served by another machine, by name: "
         "`{ttm: {address: 'tcp://gpu-host:7411', server_key: FILE}}`. Without `server_key` the "
         "server's public key is in `HOST.pub` in the directory `keys`.",

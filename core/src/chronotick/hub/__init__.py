@@ -10,7 +10,7 @@ from chronotick.hub.cache import Entry, cache_directory, entry
 from chronotick.hub.client import Hub, Release, RemoteFile
 from chronotick.hub.content import CONFIG, TENSORS, lacking, size_bytes, tensor_files, wanted
 from chronotick.hub.download import Progress, damaged, download
-from chronotick.hub.errors import HubProblem, HubUnreachable, NoCache, UnusableWeights
+from chronotick.hub.errors import HubProblem, HubUnreachable, NoCache, OtherWeights, UnusableWeights
 from chronotick.hub.importing import Imported, import_directory
 from chronotick.hub.removal import Removal, removal
 
@@ -23,6 +23,7 @@ __all__ = [
     "HubUnreachable",
     "Imported",
     "NoCache",
+    "OtherWeights",
     "Progress",
     "Release",
     "RemoteFile",

@@ -11,6 +11,10 @@ class HubUnreachable(HubProblem):
     """Raised when the hub does not answer, or the connection breaks again and again."""
 
 
+class OtherWeights(HubProblem):
+    """Raised when the place of weights is taken by others, which have to be removed first."""
+
+
 class NoCache(HubProblem, FileNotFoundError):  # noqa: N818 - as the others here
     """Raised when the hub's cache has no place: the user has no home directory."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from chronotick.hub.cache import COMMIT, Entry, entry
 from chronotick.hub.content import CONFIG, lacking, pickles, wanted
 from chronotick.hub.download import no_room
-from chronotick.hub.errors import HubProblem, UnusableWeights
+from chronotick.hub.errors import OtherWeights, UnusableWeights
 from chronotick.hub.tensors import check_tensors
 
 
@@ -62,7 +62,8 @@ def import_directory(
 
     Raises:
         UnusableWeights: files are missing, damaged, or pickles; nothing was changed.
-        HubProblem: other weights are there already, or they cannot be written.
+        OtherWeights: others are there already.
+        HubProblem: they cannot be written.
     """
     place = entry(repository, cache)
     try:
@@ -125,7 +126,7 @@ def _already(
     """Return the weights that are there, if they are the same ones.
 
     Raises:
-        HubProblem: they are others.
+        OtherWeights: they are others.
     """
     there = place.snapshot(revision)
     if there is None or lacking(there, needed):
@@ -133,9 +134,8 @@ def _already(
     tensors = [path for path in files if path.suffix == ".safetensors"]
     if all(_same(path, there / path.name) for path in tensors):
         return there
-    raise HubProblem(
-        f"other weights of {place.repository} are in {there} already. Remove them first: "
-        "chronotick models remove"
+    raise OtherWeights(
+        f"other weights of {place.repository} are in {there} already. Remove them first"
     )
 
 

@@ -184,6 +184,8 @@ class Model(Protocol):
         Raises:
             FileNotFoundError: the weights are neither there nor cached nor to be had; the message
                 says where it looked.
+            ValueError: they are damaged, incomplete or of another architecture. Like missing ones
+                they are tried again after minutes only; any other error is, soon.
         """
 
     def forecast(self, batch: ContextBatch, horizon: int, quantiles: Sequence[float]) -> Forecast:

@@ -14,6 +14,20 @@ class NoRandomWeights(ValueError):  # noqa: N818 - says what there is not
     """Raised when a plugin writes no random weights, or not of that size, or failed to."""
 
 
+def size_of(spec: ModelSpec, size: str = "") -> str:
+    """Return the size that is meant: this one, or the smallest.
+
+    Raises:
+        NoRandomWeights: the plugin does not write it.
+    """
+    if not spec.random_sizes:
+        raise NoRandomWeights(f"{spec.name}: its plugin writes no random weights")
+    if size and size not in spec.random_sizes:
+        sizes = ", ".join(spec.random_sizes)
+        raise NoRandomWeights(f"{spec.name}: no size {size!r}; the sizes it writes: {sizes}")
+    return size or spec.random_sizes[0]
+
+
 def random_checkpoint(spec: ModelSpec, directory: Path, config: Workers, size: str = "") -> Path:
     """Write random weights with the plugin's own function, in the model's environment.
 
@@ -30,11 +44,7 @@ def random_checkpoint(spec: ModelSpec, directory: Path, config: Workers, size: s
         NoRandomWeights: the plugin has no such function or size, or it failed.
         EnvironmentProblem: the model's environment could not be built.
     """
-    chosen = size or next(iter(spec.random_sizes), "")
-    if chosen not in spec.random_sizes:
-        sizes = ", ".join(spec.random_sizes)
-        has = f"the sizes it writes: {sizes}" if sizes else "its plugin writes no random weights"
-        raise NoRandomWeights(f"{spec.name}: no size {size!r}; {has}")
+    chosen = size_of(spec, size)
     lease = provide(spec, config.environments, "cpu", allowed=config.build, offline=config.offline)
     try:
         line = command(

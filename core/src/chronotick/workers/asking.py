@@ -6,7 +6,15 @@ import time
 
 from chronotick.workers.errors import DeadlineMissed, ForecastFailed, WorkerError
 from chronotick.workers.interface import AnyWorker
-from chronotick.workers.messages import Failed, Loading, Message, Ready, Result, result_of
+from chronotick.workers.messages import (
+    LOAD_REQUEST,
+    Failed,
+    Loading,
+    Message,
+    Ready,
+    Result,
+    result_of,
+)
 from chronotick.workers.sessions import checked_batch
 from chronotick.workers.state import Phase
 from chronotick.workers.turns import Job
@@ -41,9 +49,12 @@ async def ask(worker: AnyWorker, job: Job, now_s: float) -> Result | Failed:
 def told(worker: AnyWorker) -> Message:
     """The state of a worker as its clocks are told."""
     state = worker.state
+    if state.phase in (Phase.BACKOFF, Phase.BROKEN):
+        retryable = state.phase is Phase.BACKOFF
+        return Failed(id=LOAD_REQUEST, kind="load", message=state.last_error, retryable=retryable)
     if state.phase is not Phase.READY or state.info is None:
-        words = state.last_error if state.phase in (Phase.BACKOFF, Phase.BROKEN) else state.detail
-        return Loading(stage=f"{state.phase.value}: {words}" if words else state.phase.value)
+        words = f"{state.phase.value}: {state.detail}" if state.detail else state.phase.value
+        return Loading(stage=words)
     return Ready(
         checkpoint=state.info.checkpoint,
         device=state.info.device,

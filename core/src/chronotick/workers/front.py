@@ -39,7 +39,8 @@ from chronotick.workers.turns import Job, Turns
 _LONGEST_DEADLINE_S: Final = 3600.0
 _GREETING_S: Final = 10.0
 _LONGEST_NAME: Final = 64
-_EXPELLED: Final = Refuse(reason="its key is not on the list any more")
+_MOST_REFUSALS_KEPT: Final = 1000
+_EXPELLED: Final = Refuse(reason="this clock's key is not on the server's list any more")
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Front:
         self._beat_s, self._poll_s = beat_s, poll_s
         self._loop = asyncio.get_running_loop()
         self._sessions: dict[bytes, Session] = {}
+        self._refused: dict[tuple[str, str], str] = {}
         self._doorway = Doorway(listen, pair, allowed, self._receive)
         self._send = self._doorway.send
         self._turns = {name: Turns(self._serve) for name in workers}
@@ -140,9 +142,10 @@ class Front:
         name = self._allowed.name_of(key)
         refusal = self._refusal(key, message)
         if refusal is not None:
-            logger.warning("refused %s: %s", name, refusal.reason)
+            self._tell_of_refusal(name, (key, message.model[:_LONGEST_NAME]), refusal.reason)
             self._send(client, refusal)
             return
+        self._refused.pop((key, message.model), None)
         if message.clock:
             name += f" ({plain(message.clock[:_LONGEST_NAME])})"
         self._sessions[client] = Session(client, key, name, message.model, self._loop.time())
@@ -156,6 +159,15 @@ class Front:
                 platform=platform.platform(),
             ),
         )
+
+    def _tell_of_refusal(self, name: str, asked: tuple[str, str], reason: str) -> None:
+        """Log it, unless the same was refused for the same reason the last time."""
+        if self._refused.get(asked) == reason:
+            return
+        if len(self._refused) >= _MOST_REFUSALS_KEPT:
+            self._refused.clear()
+        self._refused[asked] = reason
+        logger.warning("refused %s: %s", name, reason)
 
     def _refusal(self, key: str, attach: Attach) -> Refuse | None:
         """Why a clock cannot be served, if so."""

@@ -14,6 +14,7 @@ import zmq
 from chronotick.config.schema import Workers
 from chronotick.config.tcp import parse_address
 from chronotick.workers.addresses import resolve
+from chronotick.workers.allowance import Allowance
 from chronotick.workers.counterpart import Counterpart
 from chronotick.workers.keys import KeyProblem, read_pair, read_public
 from chronotick.workers.link import Link, Route
@@ -41,6 +42,8 @@ from chronotick.workers.terms import Patience
 
 _GOODBYE_MS: Final = 200
 _NEVER: Final = 2**31
+_TOLD_AT_ONCE: Final = 10
+_TOLD_PER_S: Final = 10 / 60  # a server that lies must not fill the log
 
 
 class RemoteWorker(Counterpart[Link]):
@@ -69,6 +72,7 @@ class RemoteWorker(Counterpart[Link]):
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._heard_s = 0.0
         self._attempts = count()
+        self._reminded = Allowance(self._loop.time(), _TOLD_AT_ONCE, _TOLD_PER_S)
 
     @property
     def state(self) -> WorkerState:
@@ -96,7 +100,8 @@ class RemoteWorker(Counterpart[Link]):
         self._heard_s = self._loop.time()
         match message:
             case Refuse():
-                self._end(f"the server refuses: {plain(f'{message.reason} {message.hint}')}")
+                words = ". ".join(filter(None, (message.reason, message.hint)))
+                self._end(f"the server refuses: {plain(words)}")
             case Hello() if not self._greeted:
                 return self._on_hello(message)
             case _ if not self._greeted:
@@ -106,6 +111,8 @@ class RemoteWorker(Counterpart[Link]):
             case Failed() if message.id != LOAD_REQUEST:
                 words, traceback = plain(message.message), plain_lines(message.traceback)
                 self._desk.receive(replace(message, message=words, traceback=traceback))
+            case Failed():
+                self._on_failed_load(message)
             case Loading():
                 self._enter(Phase.LOADING, plain(message.stage))
             case Ready():
@@ -218,6 +225,14 @@ class RemoteWorker(Counterpart[Link]):
             self._logger.info("ready: %s at %s", where, self._route.address)
         self._enter(Phase.READY)
         return True
+
+    def _on_failed_load(self, failed: Failed) -> None:
+        """Note that the server's own worker failed; the server goes on to try, and will tell."""
+        reason = f"on the server: {plain(failed.message)}"
+        if reason != self._last_error and self._reminded.spend(self._loop.time()):
+            self._logger.warning("%s", reason)
+        self._last_error = reason
+        self._enter(Phase.BACKOFF if failed.retryable else Phase.BROKEN, reason)
 
     def _give_up(self, partner: Link, reason: str) -> None:
         partner.end(f"{self._route.address} {reason}")

@@ -178,8 +178,8 @@ def _show_warnings_of(package: str) -> None:
 
 
 def _load_failure(error: Exception) -> Failed:
-    # A missing file or module will be missing in a second as well.
-    retryable = not isinstance(error, (FileNotFoundError, ImportError))
+    # What is missing, damaged or of another architecture will be so in a second as well.
+    retryable = not isinstance(error, (FileNotFoundError, ImportError, ValueError))
     return _failure(LOAD_REQUEST, "load", error, retryable=retryable)
 
 

@@ -185,7 +185,8 @@ class Worker(Counterpart[WorkerProcess]):
         limit = self._order.memory_limit_mb
         if limit is not None and self._rss is not None and self._rss > limit * _MIB:
             used = self._rss // _MIB
-            self._give_up(process, f"used {used} MiB of memory, its limit is {limit} MiB")
+            words = f"its limit is {limit} MiB (workers.memory_limit_mb)"
+            self._give_up(process, f"used {used} MiB of memory, {words}")
 
     def _give_up(self, partner: WorkerProcess, reason: str) -> None:
         """Stop a process that misbehaves; its life then ends for this reason."""
