@@ -16,7 +16,6 @@ from chronotick.fusion.fuse import BASELINE
 from chronotick.models import InProcessModel
 from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelInfo, ModelSpec
 from chronotick.plugin.registry import Plugins, UnknownModel
-from chronotick.workers.recipes import device_kind
 from chronotick.workers.state import Phase
 
 if TYPE_CHECKING:
@@ -241,7 +240,11 @@ def _unknown(name: str, plugins: Plugins) -> str:
 
 def _without_gpu(device: str) -> str:
     """Say that a model computes on the CPU though a GPU was configured; empty where it does not."""
-    if not device.startswith("cuda") or device_kind(device) == "cuda":
+    if not device.startswith("cuda"):
+        return ""
+    from chronotick.workers.recipes import device_kind  # not before it is needed: it is large
+
+    if device_kind(device) == "cuda":
         return ""
     return f"device {device} is configured, but there is no NVIDIA driver here: it uses the CPU"
 
