@@ -71,7 +71,7 @@ def context_window(
         if age >= length:
             break
         newest_raw_ns = max(newest_raw_ns, measurement.raw_ns)
-        residual = (measurement.offset_ns - trend.offset_at(measurement.raw_ns)) * 1e-9
+        residual = (measurement.offset_ns - trend.tangent_at(measurement.raw_ns)) * 1e-9
         w = 1.0 / noise_s**2
         weight[length - 1 - age] += w
         weighted[length - 1 - age] += w * residual

@@ -35,7 +35,11 @@ class ClockState:
     wander_psd: float
 
     def offset_at(self, raw_ns: int) -> int:
-        """UTC - RAW in ns at ``raw_ns``, along the tangent."""
+        """UTC - RAW in ns at ``raw_ns``, as the estimator expects it."""
+        return self.tangent_at(raw_ns)
+
+    def tangent_at(self, raw_ns: int) -> int:
+        """UTC - RAW in ns at ``raw_ns`` if the frequency stayed what it is."""
         return self.offset_ns + round(self.frequency * (raw_ns - self.raw_ns))
 
     def variance_at(self, raw_ns: int) -> float:

@@ -62,7 +62,7 @@ class PathForecast:
 
     def offset_at(self, raw_ns: int) -> int:
         """UTC - RAW in ns on the path, linear between its points."""
-        return self.trend.offset_at(raw_ns) + round(self._at(self.residual, raw_ns) * 1e9)
+        return self.trend.tangent_at(raw_ns) + round(self._at(self.residual, raw_ns) * 1e9)
 
     def claimed_sigma_at(self, raw_ns: int) -> float:
         """Return the model's own standard uncertainty in s; NaN where it gives none."""
