@@ -6,23 +6,22 @@ from chronotick.clock.context import ContextWindow, Sample, context_window
 from chronotick.clock.covariates import Covariates
 from chronotick.clock.estimator import Estimator, Innovation
 from chronotick.clock.host import HostClocks, read_clocks, suspended_baseline_ns
-from chronotick.clock.kalman import KalmanFilter
-from chronotick.clock.noise import DelayNoise
+from chronotick.clock.options import BankOptions, bank_options
 from chronotick.clock.state import ClockState
 
 __all__ = [
+    "BankOptions",
     "ClockState",
     "ContextWindow",
     "Covariates",
-    "DelayNoise",
     "Estimator",
     "HardBound",
     "HostClocks",
     "Innovation",
     "Interval",
     "KalmanBank",
-    "KalmanFilter",
     "Sample",
+    "bank_options",
     "context_window",
     "read_clocks",
     "suspended_baseline_ns",

@@ -49,8 +49,8 @@ class Estimator(Protocol):
     def noise_s(self, measurement: Measurement) -> float:
         """Return the standard uncertainty in s this estimator gives to a measurement."""
 
-    def bias_s(self, source: str) -> float:
-        """Return the estimated constant error in s of a source; 0 for one never seen."""
+    def expected_error_s(self, measurement: Measurement) -> float:
+        """Return what is believed to be wrong with a measurement in s: measured minus true."""
 
     def drop(self, source: str) -> None:
         """Forget a source that is gone; what it taught about the clock stays."""

@@ -1,71 +1,118 @@
-"""Measurement noise from delay: a packet that queued is wrong by up to half of its queueing.
+"""The noise of measurements, learnt from each source: where in its possible range an error lies.
 
-On the way of a packet, queueing shows twice: as *excess* delay over the path's minimum, and as an
-offset error of at most half of it, on the side of the queue. A measurement's variance is therefore
-``(kappa * excess)² + epsilon²``. kappa = 0.29 is the standard deviation of an error uniform in
-±excess/2, i.e. symmetric queueing.
+A queue of total length e puts an offset wrong by u e with u between -1/2 (all of it on the way
+back) and 1/2 (all on the way there). Two like queues of one server each make u uniform (standard
+deviation 0.29 e); more servers in a row make a hump, unlike queues tilt it, bursts raise its ends.
+Its density is a histogram, learnt online from the posterior probability that a measurement's error
+lay in each bin (recursive expectation-maximisation for a mixture: Titterington, "Recursive
+parameter estimation using incomplete data", JRSS B 46, 1984). To a filter each bin is a normal
+component.
+
+Where delays are unknown the bins are widths instead: errors are a mixture of normals from a
+microsecond to a hundredth of a second, which is what heavy tails look like.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from chronotick.ntp.measurement import Measurement
+import numpy as np
+from numpy.typing import NDArray
 
-KAPPA = 0.29
-WINDOW = 64  # samples over which the minimum delay is taken: a longer route ages out of it
-FLOOR_S = 5e-7  # no exchange is better than this: kernel stamps were seen to err by 0.5 us
-PRIOR_EXCESS = 0.25  # mean queueing assumed before any was seen, as a fraction of the delay
-PRIOR_SAMPLES = 3.0  # what that assumption is worth
-CAUTION = 2.0  # the least of n delays may be that many times its expectation above the minimum
-BIAS_FRACTION = 0.02  # asymmetry of a route, one sigma, as a fraction of its minimum delay
-BIAS_FLOOR_S = 1e-6  # asymmetry of time stamping
+from chronotick.clock.packing import packed, unpacked
+
+BINS = 16
+PRIOR_SAMPLES = 100.0  # what the density assumed at first is worth
+LEAST_SAMPLES = 1e-3  # that a bin keeps, however long nothing fell into it: nothing is impossible
+MEMORY = 5000.0  # samples after which old ones have lost 63 % of their weight
+SOFTNESS = 0.02  # of the excess: how sharp the ends of the range are taken to be
+WIDTHS_S = np.geomspace(1e-6, 1e-2, BINS)
+
+Vector = NDArray[np.float64]
+
+_PLACES = (np.arange(BINS) + 0.5) / BINS - 0.5  # of the bins, in excesses
+_PLACE_VARIANCE = (0.5 / BINS) ** 2 + SOFTNESS**2
 
 
-class DelayNoise:
-    """Minimum delay and queueing of one source."""
+@dataclass(frozen=True, slots=True)
+class Components:
+    """A measurement's error as a mixture of normals, ``[K, BINS]`` each.
 
-    def __init__(self) -> None:
-        self._delays: deque[float] = deque(maxlen=WINDOW)
+    Attributes:
+        shares: their probabilities.
+        means: in s.
+        variances: in s².
+    """
+
+    shares: Vector
+    means: Vector
+    variances: Vector
 
     @property
-    def minimum_s(self) -> float:
-        """Shortest delay of the window in s; 0 before the first."""
-        return min(self._delays, default=0.0)
+    def mean_s(self) -> Vector:
+        """Mean error ``[K]`` in s."""
+        mean: Vector = np.einsum("kj,kj->k", self.shares, self.means)
+        return mean
 
     @property
-    def bias_sigma_s(self) -> float:
-        """Prior standard deviation in s of the constant error that asymmetry makes."""
-        return max(BIAS_FRACTION * self.minimum_s, BIAS_FLOOR_S)
+    def variance(self) -> Vector:
+        """Its variance ``[K]`` in s²."""
+        squares: Vector = np.einsum("kj,kj->k", self.shares, self.variances + self.means**2)
+        return squares - self.mean_s**2
 
-    def add(self, measurement: Measurement) -> None:
-        """Take a measurement's delay into account."""
-        self._delays.append(measurement.delay_ns * 1e-9)
 
-    def variance(self, measurement: Measurement) -> float:
-        """Variance in s² of a measurement's offset, its route's constant bias left out.
+class NoiseDensity:
+    """The density of one source's errors, one for each of K filters.
 
-        The minimum of n delays exceeds the true minimum by about the mean excess over n; a
-        multiple of that is added to every excess, so that a first sample is not taken for a
-        perfect one.
+    Args:
+        count: K.
+        delay_known: whether the source's delays are known.
+        learns: whether it is learnt.
+    """
+
+    def __init__(self, count: int, *, delay_known: bool, learns: bool = True) -> None:
+        self._delay_known = delay_known
+        self._learns = learns
+        self._samples = np.full((count, BINS), PRIOR_SAMPLES / BINS)
+
+    def components(self, excess_s: Vector, floor: Vector) -> Components:
+        """What the density says of a measurement.
+
+        Args:
+            excess_s: ``[K]`` how far each filter takes its delay to be above the true minimum.
+            floor: ``[K]`` variance in s² that no measurement is better than.
         """
-        count = max(len(self._delays), 1)
-        delay = measurement.delay_ns * 1e-9
-        minimum = self.minimum_s or delay
-        seen = max(sum(self._delays) - count * minimum, 0.0)
-        mean_excess = (PRIOR_SAMPLES * PRIOR_EXCESS * minimum + seen) / (PRIOR_SAMPLES + count)
-        excess = max(delay - minimum, 0.0) + CAUTION * mean_excess / count
-        epsilon = max(measurement.precision_ns * 1e-9, FLOOR_S)
-        return (KAPPA * excess) ** 2 + epsilon**2
+        shares = self._samples / self._samples.sum(axis=1, keepdims=True)
+        if not self._delay_known:
+            variances = np.maximum(WIDTHS_S**2, floor[:, np.newaxis])
+            return Components(shares, np.zeros_like(shares), variances)
+        means = excess_s[:, np.newaxis] * _PLACES
+        variances = np.broadcast_to(
+            (excess_s**2 * _PLACE_VARIANCE + floor)[:, np.newaxis], means.shape
+        )
+        return Components(shares, means, variances)
 
-    def snapshot(self) -> list[float]:
-        """Delays of the window in s, oldest first."""
-        return list(self._delays)
+    def learn(self, probabilities: Vector, believed: NDArray[np.bool_]) -> None:
+        """Take the probabilities ``[K, BINS]`` of where an error lay, where it is believed."""
+        if self._learns:
+            keep = np.where(believed, 1.0 - 1.0 / MEMORY, 1.0)[:, np.newaxis]
+            samples = self._samples * keep + probabilities * believed[:, np.newaxis]
+            self._samples = np.maximum(samples, LEAST_SAMPLES)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {"delay_known": self._delay_known, "samples": packed(self._samples)}
 
     @classmethod
-    def restored(cls, delays: Iterable[float]) -> DelayNoise:
-        """Return the noise of a source whose window of delays is known."""
-        noise = cls()
-        noise._delays.extend(float(delay) for delay in delays)
-        return noise
+    def restored(cls, snapshot: dict[str, Any], count: int, *, learns: bool) -> NoiseDensity:
+        """Return what was saved.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is damaged, or of another bank.
+        """
+        density = cls(count, delay_known=bool(snapshot["delay_known"]), learns=learns)
+        density._samples = unpacked(snapshot["samples"], (count, BINS))
+        if not (density._samples > 0).all():
+            raise ValueError("the samples of a density are not positive")
+        return density

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from chronotick.clock.course import Course
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockState:
     """Offset and frequency of true time against CLOCK_MONOTONIC_RAW, with their covariance.
 
-    The oscillator model is the two-state one of Zucca and Tavella ("The clock model and its
-    relationship with the Allan and related variances", IEEE Trans. UFFC 52, 2005): white and
-    random-walk frequency noise.
+    What later instants look like is the course's to say. Without one it is the two-state model of
+    Zucca and Tavella ("The clock model and its relationship with the Allan and related variances",
+    IEEE Trans. UFFC 52, 2005): white and random-walk frequency noise.
 
     Attributes:
         raw_ns: the instant all values hold for.
@@ -23,6 +25,10 @@ class ClockState:
         var_frequency: variance of the frequency.
         white_psd: white FM: offset variance gained per second, s.
         wander_psd: random-walk FM: frequency variance gained per second, 1/s.
+        var_route: the part of ``var_offset`` that no measurement can tell (constant errors of the
+            routes), s².
+        base_ns: what the course's offsets count from.
+        course: how the clock is expected to go on.
     """
 
     raw_ns: int
@@ -33,10 +39,15 @@ class ClockState:
     var_frequency: float
     white_psd: float
     wander_psd: float
+    var_route: float = 0.0
+    base_ns: int = 0
+    course: Course | None = field(default=None, compare=False, repr=False)
 
     def offset_at(self, raw_ns: int) -> int:
         """UTC - RAW in ns at ``raw_ns``, as the estimator expects it."""
-        return self.tangent_at(raw_ns)
+        if self.course is None:
+            return self.tangent_at(raw_ns)
+        return self.base_ns + round(self.course.offset_s(raw_ns) * 1e9)
 
     def tangent_at(self, raw_ns: int) -> int:
         """UTC - RAW in ns at ``raw_ns`` if the frequency stayed what it is."""
@@ -45,8 +56,11 @@ class ClockState:
     def variance_at(self, raw_ns: int) -> float:
         """Variance of the offset in s² at ``raw_ns``.
 
-        It grows away from the state's own instant in both directions.
+        It grows in both directions, away from the state's own instant or, where there is a course,
+        from that of the newest measurement; it is never less than there.
         """
+        if self.course is not None:
+            return self.course.variance(raw_ns)
         age = (raw_ns - self.raw_ns) * 1e-9
         gained = self.white_psd * abs(age) + self.wander_psd * abs(age) ** 3 / 3
         return max(
