@@ -41,11 +41,16 @@ def test_all_five_forecast_are_scored_and_have_a_weight(
     daemon.wait_for(Status.SYNCHRONISED)
     daemon.wait_until(lambda: all(model["state"] == "ready" for model in _zoo(daemon)), 240)
     daemon.wait_until(lambda: all(model["skill"] for model in _zoo(daemon)), 240)
-    daemon.wait_until(lambda: all(model["weight"] > 0 for model in _zoo(daemon)), 120)
+    daemon.wait_until(lambda: all(_has_its_weight(model) for model in _zoo(daemon)), 120)
     assert all(model["restarts"] == 0 for model in _zoo(daemon))
     assert len({model["where"] for model in _zoo(daemon)}) == len(ZOO)
     assert daemon.status is Status.SYNCHRONISED
     assert psutil.Process(daemon.process.pid).memory_info().rss <= MOST_RESIDENT_BYTES
+
+
+def _has_its_weight(model: dict) -> bool:
+    """Some, or none because it was measured to be worse: these models' weights are random."""
+    return model["weight"] > 0 or "us against kalman's" in model["reason"]
 
 
 def _zoo(daemon) -> list[dict]:

@@ -41,3 +41,11 @@ def test_it_says_why_how_wrong_and_what_would_help(run, daemon: dict[str, Any]):
     assert "time-moe: rms 6.7 us in 19 forecasts; rms error 123.5 us at 1 s, 123.5 us" in prose
     assert "time-moe: too slow for its deadline: set short_term" in prose
     assert prose.endswith("chronos: no weights")
+
+
+def test_it_says_how_wide_intervals_are_and_where_they_come_from(run, daemon: dict[str, Any]):
+    row = {"horizon_s": 64.0, "scores": 9, "rms_s": 1e-5, "half_80_s": 1.3e-5, "half_95_s": 2e-5}
+    told = "its own scored residuals (it states none)"
+    daemon |= {"ttm": {**READY, "skill": [row], "sigma_from": told}}
+    prose = " ".join(run("models", "status").output.split())
+    assert f"95 % within 20 us at 64 s, from {told}" in prose

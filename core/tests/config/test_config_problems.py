@@ -44,7 +44,7 @@ def test_all_problems_of_all_layers_are_told_at_once(problems: Callable[..., dic
         "workers.threads": "workers.threads (CHRONOTICK_WORKERS__THREADS): got 0;"
         " accepted: whole number from 1 to 64",
         "fusion.method": "fusion.method (command line): got 'magic';"
-        " accepted: inverse_variance, inverse_variance_weighting, best, none",
+        " accepted: inverse_variance, inverse_variance_weighting, expert, best, none",
     }
 
 

@@ -263,6 +263,7 @@ async def test_a_mistake_of_ours_costs_one_turn_and_is_reported(
 
         with monkeypatch.context() as patched:
             patched.setattr(keeper, "window", wrong)
+            patched.setattr(keeper, "forecast", wrong)  # the baseline needs no window
             local = it.zoo.local(it.config.short_term)[0]
             pages = [each.ledger.page("short_term") for each in (model, local)]
             await until(lambda: all("by this test" in page.mistake for page in pages))

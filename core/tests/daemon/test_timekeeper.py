@@ -64,9 +64,10 @@ def test_models_are_scored_by_later_measurements_and_gain_weight():
         k.forecast(as_path("line", "short_term", window, forecast, latency))
     target = k.target(found[-1].raw_ns + 10 * SECOND, {"0", "1"})
     assert target is not None
-    assert {row["model"] for row in k.skill.table()} == {"line"}
+    assert {row["model"] for row in k.skill.table()} == {"kalman", "line"}
     weights = {m.model: m.weight for m in target.fused.members}
-    assert 0.0 < weights["line"] < 1.0
+    assert 0.0 <= weights["line"] < 1.0
+    assert "us against kalman's" in {m.model: m.reason for m in target.fused.members}["line"]
 
 
 def test_a_lying_source_is_taken_out_again():
@@ -206,3 +207,50 @@ def test_forecasts_issued_while_warming_up_are_not_held_against_a_model():
         forecast, latency = line.forecast(as_batch(window, 512), 16, LEVELS)
         k.forecast(as_path("line", "short_term", window, forecast, latency))
     assert k.skill.table() == []
+
+
+def test_coverage_by_horizon_goes_on_after_a_restart():
+    k, twin = keeper(), keeper()
+    _, found = measurements(3600)
+    for m in found:
+        k.measure(m)
+    twin.restore(k.snapshot())
+    assert twin.coverage.table() == k.coverage.table() != []
+
+
+def test_an_estimate_saved_before_there_was_coverage_is_damaged_not_a_crash():
+    k = keeper()
+    _, found = measurements(200)
+    for m in found:
+        k.measure(m)
+    saved = k.snapshot()
+    del saved["coverage"]
+    with pytest.raises(ValueError, match="damaged"):
+        keeper().restore(saved)
+
+
+def test_the_stated_sigma_never_shrinks_until_the_next_measurement():
+    k = keeper()
+    _, found = measurements(1800)
+    for m in found:
+        k.measure(m)
+    sigmas = []
+    for age_s in (1, 5, 30, 100, 1000, 5000):
+        target = k.target(found[-1].raw_ns + age_s * SECOND, {"0", "1"})
+        assert target is not None
+        sigmas.append(target.sigma_ns)
+    assert sigmas == sorted(sigmas)
+    assert sigmas[-1] > 3 * sigmas[0]
+
+
+def test_an_outlier_judges_nobody():
+    k = keeper()
+    _, found = measurements(1800)
+    for m in found:
+        k.measure(m)
+    before = k.skill.table()
+    wild = {**_fields(found[-1]), "raw_ns": found[-1].raw_ns + 16 * SECOND}
+    wild["offset_ns"] += 50_000_000
+    innovation, _ = k.measure(Measurement(**wild))
+    assert innovation.outlier
+    assert k.skill.table() == before

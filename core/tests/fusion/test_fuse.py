@@ -1,188 +1,202 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from chronotick.clock import ClockState
-from chronotick.fusion import Fusion, Scorer, Skill
+from chronotick.fusion import Fused, Fusion, Scale, Skill, fused_variance
 from chronotick.models import PathForecast
-from chronotick.ntp.measurement import Measurement
 
 SECOND = 1_000_000_000
 BASE = 1_700_000_000 * SECOND
 
 
-def state(raw_s: float = 100.0) -> ClockState:
-    return ClockState(
-        raw_ns=round(raw_s * SECOND),
-        offset_ns=BASE,
-        frequency=0.0,
-        var_offset=1e-12,
-        cov=0.0,
-        var_frequency=1e-16,
-        white_psd=0.0,
-        wander_psd=0.0,
-    )
+@pytest.fixture
+def fuse(state_at):
+    def at(
+        fusion: Fusion, *paths: PathForecast, raw_s: float = 116.0, scale: Scale | None = None
+    ) -> Fused:
+        by_model = {path.model: path for path in paths}
+        return fusion.fuse(state_at(), scale or Scale(), round(raw_s * SECOND), by_model)
+
+    return at
 
 
-def path(model: str, beyond_s: float, raw_s: float = 100.0, steps: int = 16) -> PathForecast:
-    return PathForecast(
-        model=model,
-        predictor="short_term",
-        trend=state(raw_s),
-        known_raw_ns=round(raw_s * SECOND),
-        step_ns=4 * SECOND,
-        residual=np.concatenate([[0.0], np.full(steps, beyond_s)]),
-        claimed_sigma=np.full(steps + 1, np.nan),
-        latency_s=0.0,
-    )
-
-
-def proven(rms_s: dict[str, float]) -> Skill:
-    skill = Skill(min_scores=4)
-    for model, rms in rms_s.items():
-        for horizon in (1.0, 4.0, 16.0, 64.0):
-            for _ in range(20):
-                skill.add(model, horizon, rms, 1e-16)
-    return skill
-
-
-def fuse(fusion: Fusion, *paths: PathForecast, raw_s: float = 116.0):
-    return fusion.fuse(state(), 1.0, round(raw_s * SECOND), {p.model: p for p in paths})
-
-
-def weights(fused) -> dict[str, float]:
+def weights(fused: Fused) -> dict[str, float]:
     return {m.model: m.weight for m in fused.members}
 
 
-def test_unproven_models_have_no_weight_and_say_why():
-    fused = fuse(Fusion("inverse_variance", Skill(4)), path("new", 5e-3))
+def test_unproven_models_have_no_weight_and_say_why(skill, fuse, path_of):
+    fused = fuse(Fusion("inverse_variance", skill), path_of("new", 5e-3))
     assert weights(fused) == {"kalman": 1.0, "new": 0.0}
     assert fused.offset_ns == BASE
     assert "not proven at 16 s: 0 scored forecasts" in fused.members[1].reason
 
 
-def test_weight_follows_measured_error_not_claims():
+def test_weight_follows_measured_error_not_claims(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"good": errors_of(1e-6, 1), "bad": errors_of(1e-3, 2)}, count=100)
     fused = fuse(
-        Fusion("inverse_variance", proven({"good": 1e-7, "bad": 1e-3})),
-        path("good", 1e-5),
-        path("bad", 1e-2),
+        Fusion("inverse_variance", skill),
+        path_of("good", 1e-5),
+        path_of("bad", 1e-4, claimed_s=1e-9),
     )
     shares = weights(fused)
-    assert shares["bad"] < 1e-5
-    assert shares["good"] > shares["kalman"] > 0
-    assert BASE < fused.offset_ns < BASE + 10_000 + 50
+    assert shares["bad"] == 0.0
+    assert shares["good"] > 0.8
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert BASE + 8000 < fused.offset_ns < BASE + 10_001
 
 
-def test_fused_sigma_is_that_of_the_best_member_not_less():
+@pytest.mark.parametrize("method", ["inverse_variance", "expert", "best", "none"])
+def test_fused_sigma_is_never_below_the_best_members(teach, errors_of, fuse, path_of, method):
+    skill = Skill(4, experts=True)
+    teach(skill, {m: errors_of(3e-6, n) for n, m in enumerate("abc")}, count=200)
+    fused = fuse(Fusion(method, skill), *(path_of(m, 0.0) for m in "abc"))
+    assert fused.sigma_s >= min(m.sigma_s for m in fused.members) * (1 - 1e-9)
+
+
+def test_members_that_disagree_make_the_result_less_certain(skill, teach, errors_of, fuse, path_of):
+    """Two members 1 ms apart were once fused to a sigma of 10 us."""
+    teach(skill, {"a": errors_of(10e-6)}, count=600)
+    fusion = Fusion("inverse_variance", skill)
+    near, apart = fuse(fusion, path_of("a", 1e-6)), fuse(fusion, path_of("a", 30e-6))
+    share = weights(apart)["a"]
+    assert 0.3 < share < 0.7
+    assert apart.sigma_s > 1.3 * near.sigma_s
+
+
+def test_where_sigma_comes_from_is_stated(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"point": errors_of(3e-6, 1), "other": errors_of(4e-6, 2)}, count=200)
     fused = fuse(
-        Fusion("inverse_variance", proven({"a": 2e-6, "b": 2e-6, "c": 2e-6})),
-        *(path(m, 0.0) for m in "abc"),
+        Fusion("inverse_variance", skill),
+        path_of("point", 0.0),
+        path_of("other", 0.0, claimed_s=1e-3),
     )
-    assert fused.sigma_s == min(m.sigma_s for m in fused.members)
+    told = {m.model: m.sigma_from for m in fused.members}
+    assert told == {
+        "kalman": "the estimator, calibrated",
+        "point": "its own scored residuals (it states none)",
+        "other": "its own scored residuals",
+    }
+    assert 1e-6 < fused.members[1].sigma_s < 10e-6
+    assert 1e-6 < fused.members[2].sigma_s < 10e-6
 
 
-def test_method_none_serves_the_baseline_alone():
-    fused = fuse(Fusion("none", proven({"good": 1e-9})), path("good", 1e-3))
+def test_constant_errors_of_routes_are_never_scaled_down(skill, state_at):
+    fused = Fusion("none", skill).fuse(
+        state_at(route_s=1e-3), Scale(innovations=0.5, horizon=0.4), 101 * SECOND, {}
+    )
+    assert 1e-3 < fused.sigma_s < 1.0001e-3
+
+
+def test_the_calibration_scales_the_rest(skill, fuse):
+    fusion = Fusion("none", skill)
+    plain, doubled = fuse(fusion), fuse(fusion, scale=Scale(innovations=2.0, horizon=1.5))
+    assert doubled.sigma_s == pytest.approx(3 * plain.sigma_s)
+
+
+def test_method_none_serves_the_baseline_alone(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"good": errors_of(1e-6)})
+    fused = fuse(Fusion("none", skill), path_of("good", 1e-5))
     assert fused.offset_ns == BASE
     assert weights(fused)["good"] == 0.0
 
 
-def test_method_best_takes_one():
-    fused = fuse(
-        Fusion("best", proven({"good": 1e-9, "bad": 1e-3})), path("good", 1e-6), path("bad", 1.0)
-    )
+def test_method_best_takes_one(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"good": errors_of(1e-6, 1), "bad": errors_of(1e-4, 2)}, count=100)
+    fused = fuse(Fusion("best", skill), path_of("good", 1e-6), path_of("bad", 1e-4))
     assert weights(fused) == {"kalman": 0.0, "good": 1.0, "bad": 0.0}
 
 
-def test_an_expired_forecast_counts_no_longer():
-    fused = fuse(
-        Fusion("inverse_variance", proven({"good": 1e-9})), path("good", 1e-3, steps=2), raw_s=130.0
-    )
+def test_an_expired_forecast_counts_no_longer(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"good": errors_of(1e-6)})
+    fused = fuse(Fusion("inverse_variance", skill), path_of("good", 1e-5, steps=2), raw_s=130.0)
     assert weights(fused) == {"kalman": 1.0, "good": 0.0}
     assert "ended 22 s ago" in fused.members[1].reason
 
 
-def test_weights_move_smoothly():
-    fusion = Fusion("inverse_variance", skill := Skill(4))
-    fuse(fusion, path("good", 0.0), raw_s=101)
-    for horizon in (1.0, 4.0, 16.0):
-        for _ in range(10):
-            skill.add("good", horizon, 1e-9, 1e-18)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_forecast_that_is_not_finite_is_left_out(skill, fuse, path_of, value):
+    fused = fuse(Fusion("inverse_variance", skill), path_of("good", value))
+    assert weights(fused) == {"kalman": 1.0, "good": 0.0}
+    assert fused.offset_ns == BASE
+    assert fused.members[1].reason == "its forecast is not finite"
+
+
+def test_an_absurd_forecast_is_set_aside_at_once(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"good": errors_of(1e-6)}, count=200)
+    fused = fuse(Fusion("inverse_variance", skill), path_of("good", 1.0))
+    assert weights(fused)["good"] == 0.0
+    assert fused.offset_ns == BASE
+    assert "set aside: +1e+06 us from kalman, usually" in fused.members[1].reason
+
+
+def test_a_wild_forecast_is_followed_no_further_than_it_was_judged(
+    skill, teach, errors_of, fuse, path_of
+):
+    teach(skill, {"good": errors_of(1e-6)}, count=200)
+    fused = fuse(Fusion("inverse_variance", skill), path_of("good", 80e-6))
+    assert BASE + 15_000 < fused.offset_ns < BASE + 50_000
+
+
+def test_a_demoted_model_says_why(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"bad": errors_of(50e-6)}, count=200)
+    fused = fuse(Fusion("inverse_variance", skill), path_of("bad", 1e-5))
+    assert weights(fused)["bad"] == 0.0
+    assert fused.members[1].reason.startswith("demoted: rms ")
+
+
+def test_weights_move_smoothly(skill, teach, errors_of, fuse, path_of):
+    fusion = Fusion("inverse_variance", skill)
+    fuse(fusion, path_of("good", 0.0), raw_s=101)
+    teach(skill, {"good": errors_of(1e-6)}, count=100)
+    fusion.learnt()
     shares = [
-        weights(fuse(fusion, path("good", 0.0), raw_s=s))["good"] for s in (101, 102, 103, 111)
+        weights(fuse(fusion, path_of("good", 0.0), raw_s=s))["good"] for s in (101, 102, 103, 111)
     ]
     assert shares[0] == 0.0
     assert shares == sorted(shares)
     assert 0 < shares[1] < 0.2
 
 
-def measurement(raw_s: float, beyond_ns: int) -> Measurement:
-    return Measurement(
-        source="a",
-        raw_ns=round(raw_s * SECOND),
-        offset_ns=BASE + beyond_ns,
-        delay_ns=1000,
-        precision_ns=0,
-        root_delay_ns=0,
-        root_dispersion_ns=0,
-        stratum=1,
-    )
+def test_looking_ahead_moves_no_weight(skill, teach, errors_of, path_of, state_at):
+    fusion = Fusion("inverse_variance", skill)
+    fusion.fuse(state_at(), Scale(), 101 * SECOND, {"good": path_of("good", 0.0)})
+    teach(skill, {"good": errors_of(1e-6)}, count=100)
+    fusion.learnt()
+    paths = {"good": path_of("good", 1e-5)}
+    assert fusion.ahead(state_at(), 111 * SECOND, paths) == BASE
 
 
-def test_a_forecast_is_judged_by_later_measurements_only():
-    scorer = Scorer()
-    scorer.add(path("m", 1e-6, raw_s=100))
-    assert scorer.judge(measurement(99, 0), 1e-12, 0.0) == []
-    (score,) = scorer.judge(measurement(116, 5000), 1e-12, 0.0)
-    assert score.horizon_s == pytest.approx(16.0)
-    assert score.error_s == pytest.approx(4e-6)
+def test_ages_that_are_never_judged_have_the_weight_of_the_shortest_that_is(
+    skill, teach, errors_of, fuse, path_of
+):
+    """With a poll of 64 s nothing is known of 10 s: a forecast that knows all begins alike."""
+    teach(skill, {"good": errors_of(1e-6)}, count=100, horizons=(64.0,))
+    fusion = Fusion("inverse_variance", skill)
+    assert weights(fuse(fusion, path_of("good", 0.0), raw_s=110.0))["good"] > 0.8
 
 
-def test_the_sources_bias_is_not_held_against_the_forecast():
-    scorer = Scorer()
-    scorer.add(path("m", 0.0))
-    (score,) = scorer.judge(measurement(116, 5000), 1e-12, 5e-6)
-    assert score.error_s == pytest.approx(0.0, abs=1e-12)
+def test_a_forecast_older_than_the_newest_measurement_has_little_weight_right_after_it(
+    skill, teach, errors_of, fuse, path_of
+):
+    teach(skill, {"good": errors_of(1e-6)}, count=100, horizons=(64.0,))
+    fused = fuse(Fusion("inverse_variance", skill), path_of("good", 0.0, raw_s=80.0), raw_s=102.0)
+    assert weights(fused)["good"] < 0.1
 
 
-def test_each_horizon_is_judged_once_by_the_forecast_nearest_to_it():
-    scorer = Scorer()
-    for issued in range(40, 116, 4):
-        scorer.add(path("m", 0.0, raw_s=issued))
-    scores = scorer.judge(measurement(116, 0), 1e-12, 0.0)
-    assert sorted(round(s.horizon_s) for s in scores) == [4, 16, 64]
+def test_no_weight_where_a_judged_horizon_speaks_against_it(skill, teach, errors_of, fuse, path_of):
+    """Weights of 1024 s once stood in for those of 64 s, where the model had just been dropped."""
+    teach(skill, {"m": errors_of(1e-6)}, count=100, horizons=(256.0,))
+    teach(skill, {}, count=100, horizons=(16.0, 64.0))
+    fused = fuse(Fusion("inverse_variance", skill), path_of("m", 0.0), raw_s=132.0)
+    assert weights(fused)["m"] == 0.0
 
 
-def test_forecasts_of_a_disrupted_clock_are_not_judged():
-    scorer = Scorer()
-    scorer.add(path("m", 0.0))
-    scorer.forget()
-    assert scorer.judge(measurement(116, 0), 1e-12, 0.0) == []
-
-
-def test_looking_ahead_moves_no_weight():
-    fusion = Fusion("inverse_variance", skill := Skill(4))
-    fuse(fusion, path("good", 0.0), raw_s=101)
-    for _ in range(10):
-        skill.add("good", 1.0, 1e-9, 1e-18)
-    ahead = fusion.ahead(state(), 1.0, 102 * SECOND, {"good": path("good", 0.0)})
-    assert weights(ahead)["good"] == 0.0
-
-
-def test_members_that_disagree_make_the_result_less_certain():
-    """Two members 1 ms apart were once fused to a sigma of 10 us."""
-    skill = proven({"a": 1e-6})
-    near = fuse(Fusion("inverse_variance", skill), path("a", 1e-6))
-    apart = fuse(Fusion("inverse_variance", skill), path("a", 1e-3))
-    share = weights(apart)["a"]
-    assert 0.1 < share < 0.9
-    assert apart.sigma_s == pytest.approx(1e-3 * (share * (1 - share)) ** 0.5, rel=0.05)
-    assert near.sigma_s < 3e-6
-
-
-def test_the_baseline_is_judged_by_its_measured_error_too():
-    fused = fuse(
-        Fusion("inverse_variance", proven({"kalman": 1e-3, "good": 1e-7})), path("good", 0.0)
-    )
-    assert weights(fused)["good"] > 0.99
+def test_variance_of_the_fused_path():
+    assert fused_variance(4.0, {}, {}, {}) == 4.0
+    assert fused_variance(4.0, {"a": 0.5}, {"a": 0.0}, {"a": 0.25}) == 1.0
+    assert fused_variance(4.0, {"a": 0.5}, {"a": 2.0}, {"a": 0.25}) == pytest.approx(2.0)
+    assert fused_variance(4.0, {"a": 0.01}, {"a": 0.0}, {"a": 0.25}) == 4.0  # too light to speak
+    assert np.isfinite(fused_variance(0.0, {"a": 1.0}, {"a": 1.0}, {"a": 1.0}))

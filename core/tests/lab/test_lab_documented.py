@@ -6,10 +6,12 @@ from typing import get_args
 import pytest
 
 import chronotick.lab
-from chronotick.lab.environment import Cycle, Load
+from chronotick.lab.environment import Cycle, Load, Step
 from chronotick.lab.network import Bursts, Leg, Outage, PathModel, Queue, RouteChange
 from chronotick.lab.oscillator import OSCILLATORS, OscillatorModel
 from chronotick.lab.path_presets import PATHS
+from chronotick.lab.polling import Polling
+from chronotick.lab.simulation import Simulation
 from chronotick.lab.world import Fault, Lie, ServerModel
 
 PAGE = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
@@ -17,7 +19,9 @@ DESCRIPTIONS = (Bursts, Cycle, Leg, Lie, Load, Outage, PathModel, OscillatorMode
 IN_PROSE = {"forward", "backward", "queue", "bursts"}
 
 
-@pytest.mark.parametrize("description", [*DESCRIPTIONS, RouteChange, ServerModel])
+@pytest.mark.parametrize(
+    "description", [*DESCRIPTIONS, Polling, RouteChange, ServerModel, Simulation, Step]
+)
 def test_every_parameter_is_on_the_page(description: type):
     missing = [name for name in description.model_fields if name not in PAGE]
     assert not set(missing) - IN_PROSE

@@ -76,6 +76,11 @@ def test_nothing_arrives_during_an_outage():
     assert [used.transit(t) is None for t in (9.9, 10.0, 19.9, 20.0)] == [False, True, True, False]
 
 
+def test_an_outage_that_ends_before_it_begins_is_refused():
+    with pytest.raises(ValueError, match=r"until_s \(9\) must be after from_s \(10\)"):
+        Outage(from_s=10.0, until_s=9.0)
+
+
 @pytest.mark.parametrize(
     ("preset", "median_excess_ms", "p90_excess_ms"),
     [("dc", 0.033, 0.076), ("wan", 2.54, 5.11), ("wans", 2.50, 5.11), ("wifi", 2.2, 15.0)],

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronotick.lab.environment import Cycle
+from chronotick.lab.environment import Cycle, Step
 from chronotick.lab.oscillator import BLOCK_STEPS, OSCILLATORS, Oscillator, OscillatorModel
 
 NS = 1_000_000_000
@@ -69,6 +69,14 @@ def test_the_phase_of_a_cycle_is_the_integral_of_its_frequency():
     phase_s = np.array([oscillator.phase_s(t * NS) for t in range(1201)])
     assert np.ptp(phase_s) == pytest.approx(0.5e-6 * 1200 / np.pi, rel=1e-3)
     assert phase_s[-1] == pytest.approx(phase_s[0], abs=1e-11)
+
+
+def test_steps_of_phase_and_frequency_last():
+    steps = (Step(at_s=100.0, phase_s=2e-3), Step(at_s=50.0, frequency=1e-6))
+    oscillator = Oscillator(OscillatorModel(frequency=1e-5, steps=steps), seed=1)
+    phase_s = [oscillator.phase_s(t * NS) - 1e-5 * t for t in (49, 50, 60, 99, 100, 200)]
+    assert phase_s == pytest.approx([0.0, 0.0, 1e-5, 49e-6, 2.05e-3, 2.15e-3], abs=1e-15)
+    assert oscillator.truth(100 * NS) - oscillator.truth(100 * NS - 1) == 2_000_001
 
 
 def test_a_coarser_grid_has_the_same_statistics():

@@ -5,10 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from chronotick.ntp.drift import UNKNOWN, Drift, estimate_drift
+from chronotick.ntp.drift import UNKNOWN, Drift, common_drift, slope
 from chronotick.ntp.measurement import Measurement
 
 MakeSample = Callable[..., Measurement]
+
+
+def estimate_drift(sources: list[list[Measurement]]) -> Drift:
+    return common_drift(slope(samples) for samples in sources)
 
 
 @pytest.fixture

@@ -85,7 +85,9 @@ async def test_a_pool_gives_as_many_sources_as_are_wanted(
     four: list[TimeServer], until: Until
 ) -> None:
     async with running(Names(*four), wanted=3) as server:
-        await until(lambda: sum(source.reach > 0 for source in server.sources.values()) == 3)
+        await until(
+            lambda: sum(source.answers.reach > 0 for source in server.sources.values()) == 3
+        )
         assert set(server.sources) == ids(*four[:3])
 
 
@@ -107,7 +109,7 @@ async def test_a_silent_server_without_an_alternative_goes_on_being_asked(
     async with running(names, wanted=1) as server:
         await until(lambda: names.asked >= 3)
         four[0].answer = honest_answer
-        await until(lambda: server.sources[str(four[0].endpoint)].reach > 0)
+        await until(lambda: server.sources[str(four[0].endpoint)].answers.reach > 0)
 
 
 async def test_a_server_that_moved_is_found_again(four: list[TimeServer], until: Until) -> None:
@@ -188,4 +190,6 @@ async def test_every_family_is_asked(start_server: StartServer, until: Until) ->
     names = Names()
     names.endpoints = [Endpoint(socket.AF_INET6, (host, port, 0, 0))]
     async with running(names, wanted=1) as server:
-        await until(lambda: server.sources[f"[::1]:{port}"].reach > 0 if server.sources else False)
+        await until(
+            lambda: server.sources[f"[::1]:{port}"].answers.reach > 0 if server.sources else False
+        )

@@ -12,6 +12,7 @@ from chronotick.ntp.address import Endpoint
 from chronotick.ntp.drift import Drift
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import Packet
+from chronotick.ntp.plausible import Meeting
 from chronotick.ntp.poll import PollLimits
 from chronotick.ntp.selection import Reason
 from chronotick.ntp.source import Source, SourceSettings
@@ -55,7 +56,7 @@ def make_source(endpoint: Endpoint, recorder: Recorder, *, burst: bool = False) 
 
 
 def reason(source: Source) -> Reason | None:
-    return source.candidate(Drift(), raw_now_ns()).unusable
+    return source.answers.candidate(Meeting(Drift(), raw_ns := raw_now_ns(), raw_ns)).unusable
 
 
 def kiss(honest: Honest, code: str) -> Callable[[Packet], list[bytes]]:
@@ -83,10 +84,10 @@ async def test_the_reach_register_remembers_eight_exchanges(
     await ask_times(source, 1)
     server.answer = honest_answer
     await ask_times(source, 1)
-    assert source.reach == 0b1101
+    assert source.answers.reach == 0b1101
     await ask_times(source, 8)
-    assert source.reach == 0b1111_1111
-    assert len(source.samples) == 8
+    assert source.answers.reach == 0b1111_1111
+    assert len(source.answers.samples) == 8
     assert reason(source) is None
 
 
@@ -115,7 +116,7 @@ async def test_rate_slows_polling_down_for_good(
     assert report.poll_s == 0.04
     assert report.drops == {"kiss": 1}
     assert "RATE" in report.last_error
-    source.burst(forget=False)
+    source.burst()
     assert source.report(Reason.UNREACHABLE, Drift()).poll_s == 0.04
 
 
@@ -159,7 +160,7 @@ async def test_a_replayed_reply_is_counted_as_such(
     source = make_source(server.endpoint, recorder)
     await ask_times(source, 3)
     assert source.drops == {"duplicate": 2}
-    assert source.reach == 0b111
+    assert source.answers.reach == 0b111
 
 
 async def test_polling_bursts_and_then_keeps_the_interval(
@@ -175,7 +176,7 @@ async def test_polling_bursts_and_then_keeps_the_interval(
         await task
 
 
-async def test_a_burst_interrupts_a_long_pause_and_can_forget(
+async def test_a_burst_interrupts_a_long_pause_after_forgetting(
     start_server: StartServer, recorder: Recorder, until: Until
 ) -> None:
     server = await start_server()
@@ -184,8 +185,9 @@ async def test_a_burst_interrupts_a_long_pause_and_can_forget(
     source.configure(dataclasses.replace(SETTINGS, poll=lazy))
     task = asyncio.create_task(source.run())
     await until(lambda: len(recorder.calls) >= 1)
-    source.burst(forget=True)
-    assert source.samples == []
+    source.answers.forget()
+    source.burst()
+    assert source.answers.samples == []
     assert reason(source) is Reason.NOT_MEASURED
     await until(lambda: len(recorder.calls) >= 3)
     task.cancel()

@@ -9,6 +9,8 @@ import click
 
 from chronotick.cli.output import NO_DAEMON, fail, json_option, print_json, seconds, table
 
+HOLDOVER_S = 64.0  # horizons from which on coverage is told one by one
+
 socket_option = click.option(
     "--socket",
     "socket_path",
@@ -51,7 +53,7 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
             f"system      {seconds(clock['system_minus_utc_s'], signed=True)} from served time",
             f"frequency   {clock['frequency_ppm']:+.4f} ppm (CLOCK_MONOTONIC_RAW to UTC)",
             f"measured    {clock['measurements']} times, last {seconds(age)} ago",
-            f"coverage    {clock['coverage']:.1%} of 95 % intervals",
+            f"coverage    {clock['coverage']:.1%} of 95 % intervals{_by_horizon(clock)}",
         ]
     believed = ", ".join(answer["sources_believed"]) or "none"
     weights = ", ".join(f"{name} {w:.2f}" for name, w in answer["weights"].items()) or "none"
@@ -66,7 +68,15 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
         f"daemon      {answer['version']}, pid {answer['pid']}, {answer['daemon_memory_mb']} MiB",
         f"up          {answer['daemon_uptime']:.0f} s",
     ]
+    lines += [f"weightless  {name}: {why}" for name, why in answer.get("demoted", {}).items()]
     return lines + [f"problem     {problem}" for problem in answer["problems"]]
+
+
+def _by_horizon(clock: dict[str, Any]) -> str:
+    """Coverage of forecasts a minute old and older, as far as it was measured."""
+    rows = [row for row in clock.get("coverage_by_horizon", ()) if row["horizon_s"] >= HOLDOVER_S]
+    told = ", ".join(f"{row['coverage']:.1%} {seconds(row['horizon_s'])} ahead" for row in rows)
+    return f"; {told}" if told else ""
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""``chronotick lab``: simulated worlds."""
+"""``chronotick lab``: simulated worlds, and what the daemon makes of recordings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from chronotick.cli.numbers import (
     SERVERS,
 )
 from chronotick.cli.output import fail, interruptible, json_option, print_json
+from chronotick.cli.replaying import replay
+from chronotick.cli.simulating import simulate
 
 if TYPE_CHECKING:
     from chronotick.lab.world import World
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def lab() -> None:
-    """Simulated clocks, networks and time servers with known truth."""
+    """Simulated worlds with known truth, and the daemon's code over recordings of any."""
+
+
+lab.add_command(simulate)
+lab.add_command(replay)
 
 
 @lab.command()

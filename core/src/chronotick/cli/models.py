@@ -67,7 +67,15 @@ def _why(entry: dict[str, Any]) -> str:
     if entry["state"] != "ready":
         why = entry.get("last_error") or entry.get("detail") or why
     skill = ", ".join(f"{seconds(s['rms_s'])} at {s['horizon_s']:g} s" for s in entry["skill"])
-    return "; ".join(filter(None, (why, skill and f"rms error {skill}")))
+    return "; ".join(filter(None, (why, skill and f"rms error {skill}", _intervals(entry))))
+
+
+def _intervals(entry: dict[str, Any]) -> str:
+    """How wide its 95 % intervals are, and where they come from."""
+    wide = [s for s in entry["skill"] if "half_95_s" in s]
+    told = ", ".join(f"{seconds(s['half_95_s'])} at {s['horizon_s']:g} s" for s in wide)
+    source = entry.get("sigma_from")
+    return f"95 % within {told}, from {source}" if told and source else ""
 
 
 def _milliseconds(value: float | None) -> str:

@@ -105,7 +105,7 @@ def _recommended(discovery: Discovery) -> Path | None:
 
 
 def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str, object]:
-    models = _comma_list(options["models"])
+    models = comma_list(options["models"])
     return {
         "short_term.models": models,
         "long_term.models": models,
@@ -146,7 +146,8 @@ def _remotes(given: tuple[str, ...], server_key: Path | None) -> dict[str, dict[
     return remotes
 
 
-def _comma_list(text: str | None) -> list[str] | None:
+def comma_list(text: str | None) -> list[str] | None:
+    """Read names separated by commas; ``None`` of nothing."""
     if text is None:
         return None
     return [part.strip() for part in text.split(",") if part.strip()]

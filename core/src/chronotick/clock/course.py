@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.clock.dynamics import COSINE, FREQUENCY, OFFSET, Dynamics
+from chronotick.clock.dynamics import COSINE, FREQUENCY, OFFSET, Dynamics, Step
 from chronotick.clock.mixture import spread
 from chronotick.clock.route import RouteEffect, no_routes
 
@@ -26,7 +26,7 @@ class Moments:
 
 
 class Course:
-    """An immutable snapshot of M filters and their weights.
+    """A snapshot of M filters and their weights.
 
     Args:
         raw_ns: the instant.
@@ -56,11 +56,11 @@ class Course:
         own = self._mean(covariances[:, OFFSET, OFFSET]) + spread(weights, states[:, OFFSET])
         self.routes = routes or no_routes(own)
         self._var_shift = self.routes.variance - own
+        self._last: tuple[float, Step] | None = None
 
     def offset_s(self, raw_ns: int) -> float:
         """Expected offset in s at an instant."""
-        step = self._dynamics.step(self._states, self._age_s(raw_ns))
-        return self._mean(step.offsets()) + self.routes.shift_s
+        return self._mean(self._step(self._age_s(raw_ns)).offsets()) + self.routes.shift_s
 
     def variance(self, raw_ns: int) -> float:
         """Variance of the offset in s² at an instant; never less than at the course's own."""
@@ -69,7 +69,7 @@ class Course:
     def moments(self, raw_ns: int) -> Moments:
         """Offset and frequency at an instant."""
         age_s = self._age_s(raw_ns)
-        step = self._dynamics.step(self._states, age_s)
+        step = self._step(age_s)
         matrix, then = step.transition(), step.carried()
         own = matrix @ self._covariances @ matrix.transpose(0, 2, 1) + self._dynamics.gained(age_s)
         frequencies = then[:, FREQUENCY] + then[:, COSINE]
@@ -87,11 +87,17 @@ class Course:
         )
 
     def _variance(self, age_s: float) -> float:
-        step = self._dynamics.step(self._states, age_s)
+        step = self._step(age_s)
         row = step.offset_row()
         own = np.einsum("mi,mij,mj->m", row, self._covariances, row)
         own += self._dynamics.offset_gained(age_s)
         return self._mixed(step.offsets(), own)
+
+    def _step(self, age_s: float) -> Step:
+        """The filters' step to an instant: where the offset is asked for, its variance follows."""
+        if self._last is None or self._last[0] != age_s:
+            self._last = age_s, self._dynamics.step(self._states, age_s)
+        return self._last[1]
 
     def _mixed(self, offsets: Vector, own: Vector) -> float:
         """Variance of the offset, given each filter's mean and variance."""

@@ -48,9 +48,10 @@ class Drift:
     def gained(self, span_s: float) -> Vector:
         """Covariance ``[K, 3, 3]`` of offset, frequency and drift that the noise adds."""
         left, y, x = self.response(span_s)
-        yy, xx = self._integrated_squares(span_s, y, x)
+        yy = self._integrated_y(span_s, y, x)
         gained = np.empty((len(y), 3, 3))
-        gained[:, 0, 0], gained[:, 1, 1], gained[:, 2, 2] = xx, yy, y * (1.0 + left) / 2
+        gained[:, 0, 0] = self._integrated_x(span_s, x)
+        gained[:, 1, 1], gained[:, 2, 2] = yy, y * (1.0 + left) / 2
         gained[:, 0, 1] = gained[:, 1, 0] = x * x / 2
         gained[:, 0, 2] = gained[:, 2, 0] = x * y - yy
         gained[:, 1, 2] = gained[:, 2, 1] = y * y / 2
@@ -59,20 +60,20 @@ class Drift:
 
     def offset_gained(self, span_s: float) -> Vector:
         """Variance ``[K]`` of the offset that the noise adds, in s²."""
-        _, y, x = self.response(span_s)
-        _, xx = self._integrated_squares(span_s, y, x)
-        gained: Vector = 2 * self.variance * self.forgets * xx
+        x = self.response(span_s)[2]
+        gained: Vector = 2 * self.variance * self.forgets * self._integrated_x(span_s, x)
         return gained
 
-    def _integrated_squares(self, t: float, y: Vector, x: Vector) -> tuple[Vector, Vector]:
-        """Integrals of y² and x²; as series where their terms would cancel."""
-        a = self.forgets
-        s = a * t
-        x_integral = (t * t / 2 - x) / a
-        ramp = (t**3 / 3 - t * x + x_integral) / a  # the integral of t x
-        yy = (x - y * y / 2) / a
-        xx = (ramp - x * x / 2) / a
-        yy_series = t**3 * (1 / 3 - s * (1 / 4 - s * (7 / 60 - s / 24)))
-        xx_series = t**5 * (1 / 20 - s * (1 / 36 - s * (5 / 504 - s / 360)))
-        short = s < SERIES_BELOW
-        return np.where(short, yy_series, yy), np.where(short, xx_series, xx)
+    def _integrated_y(self, t: float, y: Vector, x: Vector) -> Vector:
+        """Integral of y²; as a series where its terms would cancel."""
+        s = self.forgets * t
+        series = t**3 * (1 / 3 - s * (1 / 4 - s * (7 / 60 - s / 24)))
+        return np.where(s < SERIES_BELOW, series, (x - y * y / 2) / self.forgets)
+
+    def _integrated_x(self, t: float, x: Vector) -> Vector:
+        """Integral of x²; as a series where its terms would cancel."""
+        s = self.forgets * t
+        x_integral = (t * t / 2 - x) / self.forgets
+        ramp = (t**3 / 3 - t * x + x_integral) / self.forgets  # the integral of t x
+        series = t**5 * (1 / 20 - s * (1 / 36 - s * (5 / 504 - s / 360)))
+        return np.where(s < SERIES_BELOW, series, (ramp - x * x / 2) / self.forgets)

@@ -35,16 +35,28 @@ class Turn:
     """What a step does to the quadratures, and by them to the offset; each is complex, ``[K]``.
 
     Attributes:
+        span_s: the step.
+        omega: ``[K]`` W.
+        rate: m.
         phasor: E, by which z is multiplied.
         integral: g, by which it is multiplied to give what the offset gains.
-        phasor_by_u: derivative of E with respect to u.
-        integral_by_u: derivative of g.
     """
 
+    span_s: float
+    omega: Vector
+    rate: Phasor
     phasor: Phasor
     integral: Phasor
-    phasor_by_u: Phasor
-    integral_by_u: Phasor
+
+    @property
+    def phasor_by_u(self) -> Phasor:
+        """Derivative of E with respect to u; that of the rate is i W."""
+        return -1j * self.omega * self.span_s * self.phasor
+
+    @property
+    def integral_by_u(self) -> Phasor:
+        """Derivative of g."""
+        return 1j * self.omega / self.rate * (self.span_s * self.phasor - self.integral)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,16 +86,10 @@ class Resonance:
             span_s: the step.
         """
         omega = self.omega * np.exp(np.clip(log_omega, -MAX_LOG_OMEGA, MAX_LOG_OMEGA))
-        rate = self.forgets + 1j * omega
-        by_u = 1j * omega  # derivative of the rate
+        rate: Phasor = self.forgets + 1j * omega
         phasor: Phasor = np.exp(-rate * span_s)
         integral: Phasor = (1.0 - phasor) / rate
-        return Turn(
-            phasor=phasor,
-            integral=integral,
-            phasor_by_u=-by_u * span_s * phasor,
-            integral_by_u=by_u / rate * (span_s * phasor - integral),
-        )
+        return Turn(span_s, omega, rate, phasor, integral)
 
     def gained(self, span_s: float) -> Vector:
         """Covariance ``[K, 3, 3]`` of offset and quadratures that the noise adds, for u = 0."""

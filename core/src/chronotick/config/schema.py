@@ -65,7 +65,7 @@ Niceness = Annotated[int, Field(ge=0, le=19)]
 MemoryLimit = Annotated[int, Field(ge=64, json_schema_extra=_unit("MiB"))]
 Duty = Annotated[float, Field(gt=0, le=64, json_schema_extra=_unit("cores"))]
 Trigger = Literal["both", "interval", "measurement"]
-FUSION_METHODS = Literal["inverse_variance", "inverse_variance_weighting", "best", "none"]
+FUSION_METHODS = Literal["inverse_variance", "inverse_variance_weighting", "expert", "best", "none"]
 
 
 class Section(BaseModel):
@@ -171,12 +171,47 @@ class Clock(Section):
         description="How far an unmeasured oscillator may be from its nominal frequency.",
     )
     wander: list[Annotated[float, Field(gt=0)]] = Field(
-        default=[5e-10, 2e-9, 8e-9, 3.2e-8],
+        default=[5e-10, 1e-9, 2.5e-9, 6e-9, 1.5e-8, 5e-8, 1.5e-7],
         min_length=1,
         max_length=16,
         json_schema_extra=_unit("1/sqrt(s)"),
-        description="Random-walk frequency noise of the oscillator: one filter runs with each, and "
-        "they are mixed by how well each has predicted lately.",
+        description="Random-walk frequency noise of the oscillator: one hypothesis of the bank of "
+        "filters with each. All hypotheses are mixed by how well each has predicted lately.",
+    )
+    drift_constants: list[Seconds] = Field(
+        default=[200.0, 600.0, 5000.0, 20_000.0],
+        max_length=16,
+        description="Time constants with which a drift of the frequency is forgotten (heat that "
+        "spreads): one hypothesis with each.",
+    )
+    periods: list[Annotated[float, Field(ge=60)]] = Field(
+        default=[700.0, 1150.0, 1900.0, 3100.0],
+        max_length=16,
+        json_schema_extra=_unit("s"),
+        description="Periods that the frequency may have (air conditioning): two hypotheses with "
+        "each. Periods in between are found by themselves.",
+    )
+    route_asymmetry: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.02,
+        json_schema_extra=_unit("of the delay"),
+        description="How wrong a server's offset typically is because the way there and the way "
+        "back differ. No measurement tells what all servers have in common of it.",
+    )
+    delay_slope: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.2,
+        json_schema_extra=_unit("of the excess delay"),
+        description="How far a server's error may follow its queueing, one sigma; the real slope "
+        "of each server is estimated.",
+    )
+    learn_noise: bool = Field(
+        default=True,
+        description="Learn from each server where within its excess delay errors lie. False: "
+        "anywhere, equally likely.",
+    )
+    outlier_sigmas: Annotated[float, Field(gt=1)] = Field(
+        5.0,
+        json_schema_extra=_unit("sigma"),
+        description="Normalised innovation from which a measurement is not believed outright.",
     )
 
 
@@ -263,8 +298,9 @@ class Fusion(Section):
     enabled: bool = Field(default=True, description="False: the estimator alone, as method `none`.")
     method: FUSION_METHODS = Field(
         "inverse_variance",
-        description="`inverse_variance` (also spelled `inverse_variance_weighting`): weights by "
-        "measured squared error at each horizon; `best`: the best model alone; `none`: kalman.",
+        description="`inverse_variance` (also `inverse_variance_weighting`): weights by the "
+        "inverse of the measured error covariance at each horizon; `expert`: online aggregation by "
+        "regret; `best`: the best model alone; `none`: kalman.",
     )
     min_scores: int = Field(
         8, ge=1, description="Scored forecasts at a horizon before a model gets weight there."

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from chronotick.clock import HostClocks, Innovation
 from chronotick.config.schema import ClockMeasurement
-from chronotick.daemon.memory import Memory, Standing
+from chronotick.daemon.memory import Recollection, Standing
 from chronotick.daemon.publisher import Description, Plan
 from chronotick.daemon.status import Facts, StateMachine
 from chronotick.daemon.timekeeper import Target, Timekeeper
-from chronotick.fusion.fuse import BASELINE
+from chronotick.fusion import BASELINE
 from chronotick.ntp import Measurement, Reason, Selection, SourceReport
 from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import READY, SERVING
@@ -47,7 +47,7 @@ class Clockwork:
 
     Args:
         timekeeper: estimate, bound, scores and fusion.
-        memory: where measurements and scores are written down.
+        memory: where measurements and scores are written down, if anywhere.
         state: the state machine.
         measurement: servers and timing; replaced when the configuration is reloaded.
         raw_ns: RAW time at the start.
@@ -57,7 +57,7 @@ class Clockwork:
     def __init__(
         self,
         timekeeper: Timekeeper,
-        memory: Memory,
+        memory: Recollection,
         state: StateMachine,
         measurement: ClockMeasurement,
         *,

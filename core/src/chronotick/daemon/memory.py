@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from chronotick.config.schema import History as HistoryConfig
 from chronotick.daemon.status import Transition, words
@@ -63,6 +63,25 @@ class Standing:
             status=Status(saved["status"]),
             believed=frozenset(map(str, saved["believed"])),
         )
+
+
+class Recollection(Protocol):
+    """What a clockwork writes down, and goes on from: :class:`Memory`, or nothing at all."""
+
+    def resume(self, raw_ns: int, now: Standing) -> frozenset[str] | None:
+        """Take up what was saved; return the sources believed then if the clock goes on."""
+
+    def measured(self, measurement: Measurement, *, selected: bool) -> int:
+        """Write a measurement down and return its number."""
+
+    def scored(self, measurement_id: int, scores: Iterable[Score]) -> None:
+        """Write down forecasts together with how they turned out."""
+
+    def save_if_due(self, raw_ns: int, standing: Standing) -> None:
+        """Save the state every few seconds."""
+
+    def save(self, raw_ns: int, standing: Standing) -> None:
+        """Save what a restart goes on with."""
 
 
 class Memory:

@@ -3,22 +3,24 @@
 In-process models answer at once. Each model in a worker is followed by a task of its own, at its
 own pace: a slow one delays nobody and is simply asked less often. An answer to a question from
 before a disruption is dropped.
+
+All time is that of the event loop. A replay runs these very loops on one whose time is virtual.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from chronotick.clock import ContextWindow, Covariates
+from chronotick.clock import ClockState, ContextWindow, Covariates
 from chronotick.config.schema import Predictor
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.trigger import Trigger
 from chronotick.daemon.zoo import LocalModel, RemoteModel
-from chronotick.models import LEVELS, ModelFailedError, as_batch, as_path
+from chronotick.models import LEVELS, Baseline, ModelFailedError, as_batch, as_path
 from chronotick.plugin.contract import Forecast, ModelSpec
 from chronotick.workers.errors import DeadlineMissed, ForecastFailed, WorkerError
 from chronotick.workers.state import Phase
@@ -61,6 +63,7 @@ class PredictionLoop:
         self._local = local
         self._remote = remote
         self._triggers: list[Trigger] = []
+        self._state: tuple[tuple[int, int], ClockState] | None = None
 
     def measured(self) -> None:
         """Forecast anew soon: there is a new measurement."""
@@ -84,12 +87,18 @@ class PredictionLoop:
 
     def forecast(self, models: Sequence[LocalModel], terms: Predictor) -> None:
         """Ask models that run here, now."""
-        window = self._timekeeper.window(terms, self._read_raw_ns())
-        if window is None:
-            return
+        raw_ns = self._read_raw_ns()
+
+        @functools.cache  # one context for all of them, none where nobody wants one
+        def window() -> ContextWindow | None:
+            return self._timekeeper.window(terms, raw_ns)
+
         for model in models:
             with self._spared(model):
-                self._ask_here(model, terms, window)
+                if isinstance(model.model, Baseline):
+                    self._expect(model, terms, raw_ns)
+                elif (context := window()) is not None:
+                    self._ask_here(model, terms, context)
                 model.ledger.page(self._name).mistake = ""
 
     def _terms(self, spec: ModelSpec) -> Predictor:
@@ -155,6 +164,31 @@ class PredictionLoop:
                 return
             else:
                 await asyncio.sleep(READY_POLL_S)
+
+    def _expect(self, local: LocalModel, terms: Predictor, raw_ns: int) -> None:
+        """Take the estimator's own expectation: curved where a context's trend is straight."""
+        baseline, state = local.model, self._newest_state()
+        assert isinstance(baseline, Baseline)  # noqa: S101 - whoever calls has looked
+        if state is None:
+            return
+        page = local.ledger.page(self._name)
+        page.asked_s.append(_now_s())
+        step_ns = round(terms.step * 1e9)
+        path = baseline.expectation(self._name, state, raw_ns, step_ns, terms.horizon_steps)
+        self._timekeeper.forecast(path)
+        page.latencies_s.append(path.latency_s)
+        page.taken_s = _now_s()
+
+    def _newest_state(self) -> ClockState | None:
+        """The estimator's state at the newest measurement, looked at once for each."""
+        keeper, newest_raw_ns = self._timekeeper, self._timekeeper.newest_raw_ns
+        if newest_raw_ns is None:
+            return None
+        version = keeper.generation, keeper.accepted
+        if self._state is None or self._state[0] != version:
+            state = keeper.state(newest_raw_ns)
+            self._state = None if state is None else (version, state)
+        return None if self._state is None else self._state[1]
 
     def _ask_here(self, local: LocalModel, terms: Predictor, window: ContextWindow) -> None:
         model, page = local.model, local.ledger.page(self._name)
@@ -233,4 +267,4 @@ class PredictionLoop:
 
 
 def _now_s() -> float:
-    return time.monotonic()  # the event loop's clock, and there without one
+    return asyncio.get_running_loop().time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -54,6 +55,7 @@ class Reporter:
             "clock": self._clock(),
             "sources_believed": list(daemon.monitor.selected().survivors),
             "weights": self._weights(),
+            "demoted": dict(daemon.clockwork.timekeeper.skill.demoted),
             "models": self._models_summary(),
             "success_rate": self._success_rate(),
             "avg_inference_time_ms": self._mean_latency_ms(),
@@ -95,6 +97,8 @@ class Reporter:
             member = members.get(name)
             entry["weight"] = member.weight if member else 0.0
             entry["reason"] = member.reason if member else "no forecast yet"
+            entry["sigma_s"] = _finite(member.sigma_s) if member else None
+            entry["sigma_from"] = member.sigma_from if member else None
             entry["skill"] = skill.get(name, [])
         return report
 
@@ -111,6 +115,7 @@ class Reporter:
             "measurements": record.measurements,
             "last_measurement_age_s": (raw_ns - newest) * 1e-9 if newest is not None else None,
             "coverage": calibration.coverage,
+            "coverage_by_horizon": self._daemon.clockwork.timekeeper.coverage.table(),
             "confidence": calibration.confidence,
             "sigma_factor": calibration.factor,
             "epoch": record.epoch,
@@ -148,6 +153,10 @@ class Reporter:
         late += [f"model {name}: {told}" for name, told in daemon.zoo.remarks.items()]
         history = daemon.memory.report()["problem"]
         return [*daemon.memory.messages, *([history] if history else []), *plugins, *models, *late]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _time(record: Record, raw_ns: int) -> dict[str, Any]:

@@ -64,10 +64,15 @@ class Steering:
     def steer(self, raw_ns: int, utc_ns: int, rate: float) -> Served:
         """Return served time for an estimate: UTC and rate at a RAW instant."""
         before = self._served
-        if before is None or abs(utc_ns - before.utc_at(raw_ns)) > self._step_threshold_ns:
+        if before is None:
             served = self._step(raw_ns, utc_ns, rate)
         else:
-            served = self._slew(before, raw_ns, utc_ns, rate)
+            standing, fraction = before.continued(raw_ns, self._fraction)
+            if abs(utc_ns - standing) > self._step_threshold_ns:
+                served = self._step(raw_ns, utc_ns, rate)
+            else:
+                self._fraction = fraction
+                served = self._slew(before, raw_ns, standing, utc_ns - standing, rate)
         self._served = served
         return served
 
@@ -79,12 +84,12 @@ class Steering:
         self._fraction = 0.0
         return Served(raw_ns, utc_ns, rate, 0, stepped=True)
 
-    def _slew(self, before: Served, raw_ns: int, utc_ns: int, rate: float) -> Served:
-        standing, self._fraction = before.continued(raw_ns, self._fraction)
-        residual_ns = utc_ns - standing
+    def _slew(
+        self, before: Served, raw_ns: int, standing_ns: int, residual_ns: int, rate: float
+    ) -> Served:
         period_s = (raw_ns - before.raw_ns) * 1e-9
         constant_s = max(TIME_CONSTANT_S, PERIODS_PER_TIME_CONSTANT * period_s)
         wanted = residual_ns * 1e-9 / constant_s
         wanted = max(-self._max_slew, min(self._max_slew, wanted))
         change = max(-MAX_RATE_CHANGE, min(MAX_RATE_CHANGE, rate + wanted - before.rate))
-        return Served(raw_ns, standing, before.rate + change, residual_ns)
+        return Served(raw_ns, standing_ns, before.rate + change, residual_ns)

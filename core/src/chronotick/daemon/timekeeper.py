@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,23 @@ from chronotick.clock import (
     Innovation,
     KalmanBank,
     Sample,
+    bank_options,
     context_window,
 )
 from chronotick.config.schema import Config, Predictor
-from chronotick.fusion import Calibration, Fused, Fusion, Score, Scorer, Skill
+from chronotick.fusion import (
+    Calibration,
+    Coverage,
+    Fused,
+    Fusion,
+    Judgement,
+    Scale,
+    Score,
+    Scorer,
+    Skill,
+    fused_variance,
+    speaker,
+)
 from chronotick.models.forecast import PathForecast
 from chronotick.ntp.measurement import Measurement
 from chronotick.shm.layout import Flags
@@ -63,19 +76,31 @@ class Target:
 
 
 class Timekeeper:
-    """Estimator, bound, scores and fusion of one clock."""
+    """Estimator, bound, scores and fusion of one clock.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        config: the configuration.
+        new_estimator: makes its estimators; the bank of the configuration if ``None``.
+    """
+
+    def __init__(
+        self, config: Config, new_estimator: Callable[[], Estimator] | None = None
+    ) -> None:
         self._config = config
-        method = config.fusion.method if config.fusion.enabled else "none"
-        self.skill = Skill(config.fusion.min_scores)
+        self._new_estimator = new_estimator or self._bank
+        method = config.fusion.method.removesuffix("_weighting")
+        method = method if config.fusion.enabled else "none"
+        self.skill = Skill(config.fusion.min_scores, experts=method == "expert")
         self.calibration = Calibration()
+        self.coverage = Coverage()
         self.bound = HardBound(
             config.clock.max_drift_ppm * 1e-6, config.clock.max_frequency_error_ppm * 1e-6
         )
-        self._fusion = Fusion(method.removesuffix("_weighting"), self.skill)
+        self._fusion = Fusion(method, self.skill)
         self._scorer = Scorer()
         self._estimator = self._new_estimator()
+        self._newest_state: ClockState | None = None  # at the newest measurement
+        self._widest_ns = 0  # sigma since the newest measurement: it never shrinks with age
         self._samples: deque[Sample] = deque(maxlen=REMEMBERED)
         self._newest: dict[str, Measurement] = {}  # of each source in the estimate
         self._paths: dict[str, dict[str, PathForecast]] = {}
@@ -95,21 +120,20 @@ class Timekeeper:
 
     def measure(self, measurement: Measurement) -> tuple[Innovation, list[Score]]:
         """Take a measurement of a believed source: score forecasts by it, then learn from it."""
-        noise_variance = self._estimator.noise_s(measurement) ** 2
-        bias_s = self._estimator.bias_s(measurement.source)
-        scores = self._scorer.judge(measurement, noise_variance, bias_s)
-        for score in scores:
-            self.skill.add(score.path.model, score.horizon_s, score.error_s, score.noise_variance)
+        judgements = self._judge(measurement)
         innovation = self._estimator.update(measurement)
+        if not innovation.outlier:  # what is not believed judges nobody
+            self._learn(measurement.raw_ns, judgements)
         if self.accepted:
             self.calibration.add(innovation)
         self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
         self._keep(measurement)
         self._drop_gone(measurement.raw_ns)
+        self._move_on()
         self.accepted += 1
         if innovation.reacquired:
             self._drop_forecasts()
-        return innovation, scores
+        return innovation, [score for judgement in judgements for score in judgement.scores]
 
     def disbelieve(self, sources: Collection[str]) -> None:
         """Rebuild the estimate without the measurements of sources that turned out to lie."""
@@ -119,6 +143,7 @@ class Timekeeper:
         self._estimator = self._new_estimator()
         for measurement, _ in kept[-REPLAYED:]:
             self._estimator.update(measurement)
+        self._move_on()
         self._drop_forecasts()
 
     def remember(self, measurements: Iterable[Measurement]) -> None:
@@ -132,6 +157,7 @@ class Timekeeper:
         self.bound.forget()
         self._samples.clear()
         self._newest.clear()
+        self._move_on()
         self._drop_forecasts()
 
     def forecast(self, path: PathForecast) -> None:
@@ -163,22 +189,20 @@ class Timekeeper:
             raw_ns: the instant.
             sources: the believed sources, whose intervals make the hard bound.
         """
-        newest_raw_ns = self._estimator.newest_raw_ns
-        limits = self.bound.at(raw_ns, sources)
-        if newest_raw_ns is None or limits is None:
-            return None
         # Fused from the state at the newest measurement: its age is the baseline's horizon.
-        state = self._estimator.state(newest_raw_ns)
-        assert state is not None  # noqa: S101 - there is a newest measurement
-        factor, soon_ns = self.calibration.factor, raw_ns + LOOK_AHEAD_NS
-        now = self._fusion.fuse(state, factor, raw_ns, self._speakers(raw_ns))
-        soon = self._fusion.ahead(state, factor, soon_ns, self._speakers(soon_ns))
+        state, limits = self._newest_state, self.bound.at(raw_ns, sources)
+        if state is None or limits is None:
+            return None
+        scale, soon_ns = self._scale(state, raw_ns), raw_ns + LOOK_AHEAD_NS
+        now = self._fusion.fuse(state, scale, raw_ns, self._speakers(raw_ns))
+        soon_offset_ns = self._fusion.ahead(state, soon_ns, self._speakers(soon_ns))
+        self._widest_ns = max(self._widest_ns, round(now.sigma_s * 1e9))
         return Target(
             raw_ns=raw_ns,
             offset_ns=now.offset_ns,
-            rate=(soon.offset_ns - now.offset_ns) / LOOK_AHEAD_NS,
-            sigma_ns=round(now.sigma_s * 1e9),
-            sigma_rate=self._sigma_growth(state),
+            rate=(soon_offset_ns - now.offset_ns) / LOOK_AHEAD_NS,
+            sigma_ns=self._widest_ns,
+            sigma_rate=self._sigma_growth(state) * scale.innovations * scale.horizon,
             low_ns=limits.low_ns,
             high_ns=limits.high_ns,
             low_rate=limits.low_rate,
@@ -203,6 +227,7 @@ class Timekeeper:
             "estimator": self._estimator.snapshot(),
             "bound": self.bound.snapshot(),
             "calibration": self.calibration.snapshot(),
+            "coverage": self.coverage.snapshot(),
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -211,14 +236,49 @@ class Timekeeper:
         Raises:
             ValueError: it is damaged or of another version.
         """
-        estimator, calibration = self._new_estimator(), Calibration()
+        estimator, calibration, coverage = self._new_estimator(), Calibration(), Coverage()
         try:
             estimator.restore(snapshot["estimator"])
             calibration.restore(snapshot["calibration"])
+            coverage.restore(snapshot["coverage"])
             self.bound.restore(snapshot["bound"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"the saved state is damaged: {error!r}") from error
-        self._estimator, self.calibration = estimator, calibration
+        self._estimator, self.calibration, self.coverage = estimator, calibration, coverage
+        self._move_on()
+
+    def _judge(self, measurement: Measurement) -> list[Judgement]:
+        """End the era before a measurement, and judge what was forecast by the measurement."""
+        state = self._newest_state
+        if self.judging and state is not None:
+            weights = {index: self._fusion.weights_at(index) for index in self._scorer.due(state)}
+            self._scorer.close(state, weights, self.calibration.factor)
+        noise_variance = self._estimator.noise_s(measurement) ** 2
+        expected_error_s = self._estimator.expected_error_s(measurement)
+        return self._scorer.judge(measurement, noise_variance, expected_error_s)
+
+    def _learn(self, raw_ns: int, judgements: Iterable[Judgement]) -> None:
+        for each in judgements:
+            horizon_s, gaps = each.horizon_s, self.skill.tamed(each.gaps, each.index)
+            weights = {model: w for model, w in each.era.weights.items() if model in gaps}
+            ratios = {model: self.skill.ratio(model, horizon_s) or 1.0 for model in weights}
+            fused_s = sum(weight * gaps[model] for model, weight in weights.items())
+            variance = fused_variance(each.expected, weights, gaps, ratios)
+            error_s, noise = each.residual_s - fused_s, each.noise_variance
+            self.coverage.add(raw_ns, each.index, error_s, variance, noise)
+            judged = self.skill.judge(raw_ns, horizon_s, each.residual_s, noise, each.expected)
+            self.skill.take(judged, each.gaps)
+        self._fusion.learnt()
+
+    def _move_on(self) -> None:
+        """Look at the clock anew: the estimate has changed."""
+        newest_raw_ns = self._estimator.newest_raw_ns
+        at = None if newest_raw_ns is None else self._estimator.state(newest_raw_ns)
+        self._newest_state, self._widest_ns = at, 0
+
+    def _scale(self, state: ClockState, raw_ns: int) -> Scale:
+        age_s = (raw_ns - state.raw_ns) * 1e-9
+        return Scale(innovations=self.calibration.factor, horizon=self.coverage.factor(age_s))
 
     def _keep(self, measurement: Measurement) -> None:
         self._samples.append((measurement, self._estimator.noise_s(measurement)))
@@ -232,9 +292,8 @@ class Timekeeper:
             self._estimator.drop(source)
             self.bound.drop(source)
 
-    def _new_estimator(self) -> Estimator:
-        clock = self._config.clock
-        return KalmanBank(clock.wander, clock.max_frequency_error_ppm * 1e-6)
+    def _bank(self) -> Estimator:
+        return KalmanBank(bank_options(self._config.clock))
 
     def _sigma_growth(self, state: ClockState) -> float:
         """How fast the uncertainty of an extrapolated line grows (s/s).
@@ -243,20 +302,13 @@ class Timekeeper:
         the fused sigma over a second says less: it is flat where measured errors are.
         """
         variance = state.var_frequency + state.wander_psd * GROWTH_SPAN_S / 3
-        return math.sqrt(variance) * self.calibration.factor
+        return math.sqrt(variance)
 
     def _speakers(self, raw_ns: int) -> dict[str, PathForecast]:
-        return {model: _speaker(by_loop, raw_ns) for model, by_loop in self._paths.items()}
+        by_model = self._paths.items()
+        return {model: speaker(by_loop.values(), raw_ns) for model, by_loop in by_model}
 
     def _drop_forecasts(self) -> None:
         self.generation += 1
         self._paths.clear()
         self._scorer.forget()
-
-
-def _speaker(by_loop: dict[str, PathForecast], raw_ns: int) -> PathForecast:
-    """The short-term forecast while it reaches, else the one that reaches furthest."""
-    covering = [path for path in by_loop.values() if path.covers(raw_ns)]
-    if covering:
-        return min(covering, key=lambda path: path.step_ns)
-    return max(by_loop.values(), key=lambda path: path.issued_raw_ns + path.reach_ns)

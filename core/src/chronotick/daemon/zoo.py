@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from chronotick.config.schema import Config, Predictor
 from chronotick.daemon.ledger import Ledger
 from chronotick.daemon.pace import Pace
-from chronotick.fusion.fuse import BASELINE
-from chronotick.models import InProcessModel
+from chronotick.fusion import BASELINE
+from chronotick.models import Baseline, InProcessModel
 from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelInfo, ModelSpec
 from chronotick.plugin.registry import Plugins, UnknownModel
 from chronotick.workers.state import Phase
@@ -169,7 +169,8 @@ class Zoo:
 
     def _start(self, spec: ModelSpec, config: Config) -> None:
         if spec.environment is None and self._plugins.origins.get(spec.name, "").startswith(OWN):
-            self._local[spec.name] = LocalModel(InProcessModel(spec))
+            kind = Baseline if spec.name == BASELINE else InProcessModel
+            self._local[spec.name] = LocalModel(kind(spec))
             return
         if spec.environment is None:
             # Others' code might hang, and here nothing could end it.

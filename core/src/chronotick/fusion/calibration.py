@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from chronotick.clock.estimator import Innovation
+from chronotick.fusion.coverage import NOMINAL, NOMINAL_SIGMAS
 
-NOMINAL = 0.95
-NOMINAL_SIGMAS = 1.96
-MEMORY = 500.0  # innovations after which old ones have lost 63 % of their weight
-PRIOR = 10.0  # innovations that the estimator's own word is worth
-CAP = 25.0  # a normalised square beyond the filter's gate (5 sigma) says no more than this
+MEMORY: Final = 500.0  # innovations after which old ones have lost 63 % of their weight
+PRIOR: Final = 10.0  # innovations that the estimator's own word is worth
+CAP: Final = 25.0  # a normalised square beyond the filter's gate (5 sigma) says no more than this
+TRUSTED: Final = 100.0  # innovations before a factor below 1 is begun to be believed
+NARROWEST: Final = 0.7  # the least factor, however much evidence there is
 
 
 class Calibration:
     """Compares innovations with their predicted variance and counts their coverage.
 
-    The factor multiplies the estimator's standard uncertainty. It never goes below one, and it is
-    wider while there is little evidence (a tolerance factor for few samples).
+    The factor multiplies the estimator's standard uncertainty, constant errors of routes left out:
+    innovations cannot see those. It is wider while there is little evidence (a tolerance factor for
+    few samples), and below one only where much evidence says so.
     """
 
     def __init__(self) -> None:
@@ -39,7 +41,9 @@ class Calibration:
         """What the estimator's standard uncertainty is multiplied by."""
         mean_square = (PRIOR + self._square) / (PRIOR + self._count)
         few = 1.0 + 4.0 / (1.0 + self._count)
-        return max(1.0, math.sqrt(mean_square * few))
+        believed = min(max(self._count / TRUSTED - 1.0, 0.0), 1.0)
+        least = 1.0 - (1.0 - NARROWEST) * believed
+        return max(least, math.sqrt(mean_square * few))
 
     @property
     def coverage(self) -> float:
@@ -65,4 +69,6 @@ class Calibration:
             count, square, inside = (float(snapshot[k]) for k in ("count", "square", "inside"))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the saved calibration is damaged: {error!r}") from error
+        if not all(math.isfinite(value) and value >= 0 for value in (count, square, inside)):
+            raise ValueError("the saved calibration is damaged: its numbers do not fit")
         self._count, self._square, self._inside = count, square, inside

@@ -1,130 +1,389 @@
-"""What each model's errors have been on this host, by horizon."""
+"""What each model has been worth on this host, by horizon, kept across restarts."""
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-HORIZONS_S = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0)
-MEMORY = 200.0  # scores after which old ones have lost 63 % of their weight
+from chronotick.fusion.baseline import OwnError
+from chronotick.fusion.evidence import FEW_BLOCKS, Evidence, Judged
+from chronotick.fusion.expert import Experts
+from chronotick.fusion.horizons import HORIZONS_S, horizon_index, place_of
+from chronotick.fusion.residuals import Residuals, Shape
 
+BASELINE: Final = "kalman"
+CLEARLY: Final = 3.0  # standard errors by which a model is worse beyond doubt
+SURELY: Final = 1.0  # standard errors by which a model is surely better
+MATTERS: Final = 0.2  # of the baseline's mean square error: less of a difference is none
+LEAST_RATIO: Final = 0.04  # no model is taken for more than five times better than the baseline
+REVIEW_NS: Final = 64_000_000_000  # how often it is asked who is to be demoted
+LATELY_S: Final = 3600.0
+HUBER: Final = 5.0  # sigma beyond which a residual says no more
+SNAPSHOT_VERSION: Final = 2
 
-@dataclass(slots=True)
-class _Sums:
-    """Exponentially forgotten sums over the scores of one model at one horizon."""
-
-    count: float = 0.0
-    weight: float = 0.0
-    square: float = 0.0
-    noise: float = 0.0
-
-    def add(self, error_s: float, noise_variance: float) -> None:
-        keep = math.exp(-1.0 / MEMORY)
-        w = 1.0 / noise_variance
-        self.count = self.count * keep + 1.0
-        self.weight = self.weight * keep + w
-        self.square = self.square * keep + w * error_s**2
-        self.noise = self.noise * keep + w * noise_variance
-
-    @property
-    def mean_square(self) -> float:
-        """Mean square error of the forecast itself, s².
-
-        What the judging measurements contribute by their own noise is taken off. What is left is
-        known to within the scatter of a mean of ``count`` squares, and never stated below it.
-        """
-        noise = self.noise / self.weight
-        return max(
-            self.square / self.weight - noise,
-            noise * math.sqrt(2.0 / self.count),
-        )
+_log = logging.getLogger("chronotick.fusion")
 
 
 class Skill:
-    """Squared errors of every model at every horizon, kept across restarts.
+    """Errors of every model at every horizon, against those of the estimator.
 
     Args:
         min_scores: scores at a horizon before a model counts as proven there.
+        experts: learns weights by expert aggregation as well, for the method ``expert``.
     """
 
-    def __init__(self, min_scores: int) -> None:
+    def __init__(self, min_scores: int, *, experts: bool = False) -> None:
         self._min_scores = min_scores
-        self._sums: dict[tuple[str, int], _Sums] = {}
+        self.experts = Experts() if experts else None
+        self._own = [OwnError() for _ in HORIZONS_S]
+        self._evidence: dict[str, dict[int, Evidence]] = {}
+        self._shapes: dict[str, dict[int, Shape]] = {}
+        self._alike: dict[tuple[int, str, str], list[float]] = {}
+        self._demoted: dict[str, int] = {}  # and the horizon at which it is worst
+        self._last_ns: dict[int, int] = {}
+        self._reviewed_ns: int | None = None
+        self._ratios: dict[tuple[str, int], float | None] = {}  # until something is learnt
+        self._verdicts: dict[tuple[str, int], str] = {}
+        self._nearest: dict[tuple[str, int], int | None] = {}
 
-    def add(self, model: str, horizon_s: float, error_s: float, noise_variance: float) -> None:
-        """Take one scored forecast: its error in s and the variance in s² of its judge."""
-        key = model, horizon_index(horizon_s)
-        self._sums.setdefault(key, _Sums()).add(error_s, noise_variance)
+    def judge(
+        self,
+        raw_ns: int,
+        horizon_s: float,
+        residual_s: float,
+        noise_variance: float,
+        expected: float,
+    ) -> Judged:
+        """Put a measurement into proportion.
+
+        Args:
+            raw_ns: when it was made.
+            horizon_s: how far the estimator's forecast reached.
+            residual_s: measured offset (its expected error taken off) minus that forecast, s.
+            noise_variance: of the measurement, s².
+            expected: the variance that the estimator stated for the forecast, s².
+        """
+        index = horizon_index(horizon_s)
+        passed_s = (raw_ns - self._last_ns.get(index, 0)) * 1e-9
+        # Whatever is larger: the estimator knows when it knows little, and may be vain.
+        variance = max(max(self._own[index].mean_square, expected) + noise_variance, 1e-24)
+        furthest = HUBER * math.sqrt(variance)
+        return Judged(
+            raw_ns=raw_ns,
+            index=index,
+            horizon_s=horizon_s,
+            residual_s=max(-furthest, min(furthest, residual_s)),
+            noise_variance=noise_variance,
+            expected=expected,
+            variance=variance,
+            independent=min(1.0, max(passed_s, 0.0) / (HORIZONS_S[index] / 2)),
+        )
+
+    def take(self, judged: Judged, gaps: Mapping[str, float]) -> None:
+        """Learn from one judgement.
+
+        Args:
+            judged: of the estimator, by :meth:`judge`.
+            gaps: what each model forecast beyond the estimator, s; finite.
+        """
+        index = judged.index
+        self._forget_conclusions()
+        self._last_ns[index] = judged.raw_ns
+        for model, gap_s in gaps.items():
+            evidence = self._evidence.setdefault(model, {}).setdefault(index, Evidence())
+            changed = evidence.add(judged, gap_s)
+            if changed and self.experts is not None:
+                self.experts.forget(index, model, worse=changed > 0)
+            self._reshape(model, judged, judged.residual_s - gap_s)
+        self._reshape(BASELINE, judged, judged.residual_s)
+        self._compare(judged, gaps)
+        if self.experts is not None:
+            self.experts.add(judged, self.tamed(gaps, index))
+        self._own[index].add(
+            judged.residual_s, judged.noise_variance, judged.expected, judged.independent
+        )
+        if self._reviewed_ns is None or judged.raw_ns - self._reviewed_ns >= REVIEW_NS:
+            self._reviewed_ns = judged.raw_ns
+            self._review()
+
+    @property
+    def models(self) -> list[str]:
+        """Every model that was ever scored, the baseline left out."""
+        return list(self._evidence)
+
+    @property
+    def demoted(self) -> Mapping[str, str]:
+        """The models that have no weight because they are clearly worse, and why."""
+        return {model: self.why_demoted(model) for model in self._demoted}
+
+    def is_demoted(self, model: str) -> bool:
+        """Whether a model has no weight because it is clearly worse at all its horizons."""
+        return model in self._demoted
+
+    def why_demoted(self, model: str) -> str:
+        """Why a demoted model is, in words."""
+        return f"demoted: {self.verdict(model, self._demoted[model])}"
+
+    def is_judged(self, index: int, raw_ns: int) -> bool:
+        """Whether forecasts to a horizon are judged these days; short ones need frequent polls."""
+        last_ns = self._last_ns.get(index)
+        lately_s = max(LATELY_S, 16.0 * HORIZONS_S[index])
+        return last_ns is not None and raw_ns - last_ns <= lately_s * 1e9
+
+    def evidence(self, model: str, index: int) -> Evidence | None:
+        """What is known of a model at a horizon; ``None`` if it is not proven there."""
+        evidence = self._evidence.get(model, {}).get(index)
+        if evidence is None or evidence.count < self._min_scores - 0.5:
+            return None
+        return evidence
+
+    def clearly_worse(self, model: str, index: int) -> bool:
+        """Whether a model is worse than the baseline at a horizon, beyond doubt."""
+        evidence = self.evidence(model, index)
+        return (
+            evidence is not None
+            and evidence.difference > MATTERS * self.own_mean_square(index)
+            and evidence.worse_by > CLEARLY
+        )
+
+    def tamed(self, gaps: Mapping[str, float], index: int) -> dict[str, float]:
+        """Return gaps from the estimator as far as they are followed at a horizon, s."""
+        own = self._own[index].mean_square
+        known = {m: self._evidence.get(m, {}).get(index) for m in gaps}
+        return {m: e.tamed(gaps[m], own) for m, e in known.items() if e is not None}
+
+    def alike(self, index: int, one: str, other: str) -> float:
+        """Correlation of two models' differences from the estimator; 0 if not known."""
+        sums = self._alike.get((index, min(one, other), max(one, other)))
+        return sums[0] / math.sqrt(sums[1] * sums[2]) if sums and sums[1] and sums[2] else 0.0
+
+    def own_mean_square(self, index: int) -> float:
+        """Mean square error of the baseline at a horizon, s²; 0 if nothing is known."""
+        return self._own[index].mean_square
 
     def scores(self, model: str, horizon_s: float) -> int:
         """How many scores the model has at the horizon (old ones forgotten)."""
-        sums = self._sums.get((model, horizon_index(horizon_s)))
-        return round(sums.count) if sums else 0
+        return self._scores(model, horizon_index(horizon_s))
 
-    def mean_square(self, model: str, horizon_s: float) -> float | None:
-        """Mean square error in s² at a horizon; ``None`` where it is not proven.
+    def ratio(self, model: str, horizon_s: float) -> float | None:
+        """Mean square error of a model over the baseline's; ``None`` where it is not proven.
 
-        Between two proven horizons it is interpolated in log-log; beside a single one it holds
-        within the horizon's own bin only.
+        Below 1 only as far as that is sure.
+
+        Between two proven horizons it is interpolated by their ratio; below the lowest it holds.
         """
-        place = _place(horizon_s)
+        place = place_of(horizon_s)
         below, above = math.floor(place), math.ceil(place)
-        lower, upper = self._proven(model, below), self._proven(model, above)
+        lower, upper = self._ratio(model, below), self._ratio(model, above)
         if lower is None or upper is None:
-            return self._proven(model, horizon_index(horizon_s))
-        share = place - below
-        return math.exp(math.log(lower) * (1 - share) + math.log(upper) * share)
+            known = self._ratio(model, round(place))
+            return known if known is not None else self._ratio_above(model, above)
+        return lower + (upper - lower) * (place - below)
+
+    def rms_s(self, model: str, index: int) -> float:
+        """Root mean square error of a model at a horizon, s; NaN if it was never judged there."""
+        own = self._own[index].mean_square
+        if model == BASELINE:
+            return math.sqrt(own) if own else math.nan
+        evidence = self._evidence.get(model, {}).get(index)
+        if evidence is None or not evidence.count:
+            return math.nan
+        return math.sqrt(max(own + evidence.difference, LEAST_RATIO * own))
+
+    def residuals(self, model: str) -> list[Residuals]:
+        """Measured errors of a model at each horizon, growing with it; empty if never judged."""
+        rows: list[Residuals] = []
+        for index, shape in sorted(self._shapes.get(model, {}).items()):
+            rms_s = self.rms_s(model, index)
+            if not math.isfinite(rms_s):
+                continue
+            half_80, half_95 = (half * rms_s for half in shape.half_widths())
+            before = rows[-1] if rows else None
+            rows.append(
+                Residuals(
+                    horizon_s=HORIZONS_S[index],
+                    scores=self._scores(model, index),
+                    rms_s=rms_s,
+                    half_80_s=max(half_80, before.half_80_s if before else 0.0),
+                    half_95_s=max(half_95, before.half_95_s if before else 0.0),
+                )
+            )
+        return rows
+
+    def verdict(self, model: str, index: int) -> str:
+        """A model's record at a horizon, in words."""
+        key = model, index
+        if key not in self._verdicts:
+            own_us, its_us = self.rms_s(BASELINE, index) * 1e6, self.rms_s(model, index) * 1e6
+            self._verdicts[key] = (
+                f"rms {its_us:.3g} us against {BASELINE}'s {own_us:.3g} us at "
+                f"{HORIZONS_S[index]:.0f} s in {self._scores(model, index)} forecasts"
+            )
+        return self._verdicts[key]
+
+    def nearest(self, model: str, index: int) -> int | None:
+        """The horizon nearest to one at which a model is proven, the longer of two; or ``None``."""
+        key = model, index
+        if key not in self._nearest:
+            proven = [n for n in range(len(HORIZONS_S)) if self.evidence(model, n) is not None]
+            near = min(proven, key=lambda n: (abs(n - index), -n), default=None)
+            self._nearest[key] = near
+        return self._nearest[key]
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows of model, horizon, scores and rms error, for status reports."""
+        """Rows of model, horizon, scores, rms error and quantiles, for status reports."""
         return [
             {
                 "model": model,
-                "horizon_s": HORIZONS_S[index],
-                "scores": round(sums.count),
-                "rms_s": math.sqrt(sums.mean_square),
+                "horizon_s": row.horizon_s,
+                "scores": row.scores,
+                "rms_s": row.rms_s,
+                "half_80_s": row.half_80_s,
+                "half_95_s": row.half_95_s,
             }
-            for (model, index), sums in sorted(self._sums.items())
+            for model in sorted(self._shapes)
+            for row in self.residuals(model)
         ]
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all sums as JSON types."""
+        """Return everything as JSON types."""
         return {
-            f"{model}@{index}": [s.count, s.weight, s.square, s.noise]
-            for (model, index), s in self._sums.items()
+            "version": SNAPSHOT_VERSION,
+            "own": [own.as_list() for own in self._own],
+            "evidence": _flat(self._evidence),
+            "shapes": _flat(self._shapes),
+            "alike": [[*key, *sums] for key, sums in self._alike.items()],
+            "demoted": dict(self._demoted),
+            "experts": self.experts.snapshot() if self.experts else None,
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        """Take up a snapshot.
+        """Take up a snapshot; on failure nothing is changed. An empty one is that of a new host.
 
         Raises:
-            ValueError: it is damaged.
+            ValueError: it is damaged or of another version.
         """
+        if not snapshot:
+            return
+        if snapshot.get("version") != SNAPSHOT_VERSION:
+            raise ValueError("the saved scores are of another version")
         try:
-            restored = {_key(name): _Sums(*map(float, sums)) for name, sums in snapshot.items()}
-        except (TypeError, ValueError, IndexError) as error:
-            raise ValueError(f"the saved scores are damaged: {error}") from error
-        self._sums = restored
+            own = [OwnError.from_list(sums) for sums in snapshot["own"]]
+            evidence = {m: _indexed(rows, Evidence) for m, rows in snapshot["evidence"].items()}
+            shapes = {m: _indexed(rows, Shape) for m, rows in snapshot["shapes"].items()}
+            alike = dict(_alike_row(row) for row in snapshot["alike"])
+            demoted = {str(model): _index(at) for model, at in snapshot["demoted"].items()}
+            experts = _restored_experts(self.experts, snapshot["experts"])
+            if len(own) != len(HORIZONS_S):
+                raise ValueError(f"{len(own)} horizons")  # noqa: TRY301 - one kind of damage of many
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            raise ValueError(f"the saved scores are damaged: {error!r}") from error
+        self._own, self._evidence, self._shapes = own, evidence, shapes
+        self._alike, self._demoted, self.experts = alike, demoted, experts
+        self._last_ns.clear()
+        self._reviewed_ns = None
+        self._forget_conclusions()
 
-    def _proven(self, model: str, index: int) -> float | None:
-        sums = self._sums.get((model, index))
-        if sums is None or sums.count < self._min_scores - 0.5:
+    def _scores(self, model: str, index: int) -> int:
+        if model == BASELINE:
+            return round(self._own[index].count)
+        evidence = self._evidence.get(model, {}).get(index)
+        return round(evidence.count) if evidence else 0
+
+    def _ratio(self, model: str, index: int) -> float | None:
+        key = model, index
+        if key not in self._ratios:
+            self._ratios[key] = self._measured_ratio(model, index)
+        return self._ratios[key]
+
+    def _measured_ratio(self, model: str, index: int) -> float | None:
+        evidence, own = self.evidence(model, index), self._own[index].mean_square
+        if evidence is None or not own:
             return None
-        return sums.mean_square
+        if evidence.difference >= 0.0:
+            return 1.0 + evidence.difference / own
+        surely = min(evidence.difference + SURELY * evidence.difference_error, 0.0)
+        return max(1.0 + surely / own, LEAST_RATIO)
+
+    def _ratio_above(self, model: str, index: int) -> float | None:
+        above = (self._ratio(model, n) for n in range(index, len(HORIZONS_S)))
+        return next((ratio for ratio in above if ratio is not None), None)
+
+    def _forget_conclusions(self) -> None:
+        self._ratios.clear()
+        self._verdicts.clear()
+        self._nearest.clear()
+
+    def _reshape(self, model: str, judged: Judged, error_s: float) -> None:
+        own = self._own[judged.index].mean_square or judged.expected
+        if model != BASELINE:
+            own = max(own + self._evidence[model][judged.index].difference, LEAST_RATIO * own)
+        variance = max(own + judged.noise_variance, 1e-24)
+        shape = self._shapes.setdefault(model, {}).setdefault(judged.index, Shape())
+        shape.add(error_s / math.sqrt(variance), own / variance, judged.independent)
+
+    def _compare(self, judged: Judged, gaps: Mapping[str, float]) -> None:
+        """Learn how alike models are: two copies of one are not two opinions."""
+        names = sorted(gaps)
+        for n, one in enumerate(names):
+            for other in names[n + 1 :]:
+                sums = self._alike.setdefault((judged.index, one, other), [0.0, 0.0, 0.0])
+                x, y = gaps[one], gaps[other]
+                for at, product in enumerate((x * y, x * x, y * y)):
+                    sums[at] = sums[at] * 0.99 + product / judged.variance
+
+    def _review(self) -> None:
+        for model, by_horizon in self._evidence.items():
+            known = [
+                index
+                for index in by_horizon
+                if (evidence := self.evidence(model, index)) is not None
+                and evidence.judged_blocks >= FEW_BLOCKS
+            ]
+            if model in self._demoted:
+                self._promote(model, known)
+            elif known and all(self.clearly_worse(model, index) for index in known):
+                self._demoted[model] = max(known, key=lambda index: by_horizon[index].worse_by)
+                _log.warning("%s is %s", model, self.why_demoted(model))
+
+    def _promote(self, model: str, known: list[int]) -> None:
+        """Let a model come back that is no worse than the baseline at some horizon any more."""
+        for index in known:
+            if self._evidence[model][index].difference <= 0.0:
+                del self._demoted[model]
+                _log.info("%s has proven itself again: %s", model, self.verdict(model, index))
+                return
 
 
-def horizon_index(horizon_s: float) -> int:
-    """Which entry of :data:`HORIZONS_S` a horizon belongs to (nearest by ratio)."""
-    return round(_place(horizon_s))
+def _flat(by_model: Mapping[str, Mapping[int, Any]]) -> dict[str, dict[str, list[float]]]:
+    return {
+        model: {str(index): each.as_list() for index, each in rows.items()}
+        for model, rows in by_model.items()
+    }
 
 
-def _place(horizon_s: float) -> float:
-    place = math.log(max(horizon_s, HORIZONS_S[0]) / HORIZONS_S[0], 4.0)
-    return min(place, len(HORIZONS_S) - 1.0)
+def _indexed(rows: Mapping[str, Any], kind: type[Any]) -> dict[int, Any]:
+    return {_index(index): kind.from_list(numbers) for index, numbers in rows.items()}
 
 
-def _key(name: str) -> tuple[str, int]:
-    model, _, index = name.rpartition("@")
-    HORIZONS_S[int(index)]  # an index out of range is damage
-    return model, int(index)
+def _index(text: str | int) -> int:
+    index = int(text)
+    if not 0 <= index < len(HORIZONS_S):
+        raise ValueError(f"horizon {index}")
+    return index
+
+
+def _alike_row(row: list[Any]) -> tuple[tuple[int, str, str], list[float]]:
+    index, one, other, *sums = row
+    if len(sums) != 3 or not all(math.isfinite(value) for value in sums):  # noqa: PLR2004 - x·y, x², y²
+        raise ValueError("correlations that are not")
+    return (_index(index), str(one), str(other)), [float(value) for value in sums]
+
+
+def _restored_experts(now: Experts | None, saved: Any) -> Experts | None:  # noqa: ANN401 - any JSON type
+    """Those of the snapshot where they are wanted and there; a change of method starts anew."""
+    if now is None or saved is None:
+        return Experts() if now is not None else None
+    return Experts.restored(saved)

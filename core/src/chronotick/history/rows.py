@@ -45,6 +45,7 @@ class StoredMeasurement:
             **dict(zip(MEASUREMENT_COLUMNS[4:-3], map(int, numbers), strict=True)),
             stamps=Stamps(stamps),
             authenticated=bool(authenticated),
+            delay_known=True,  # the daemon measures it itself
         )
         return cls(id=number, boot_id=boot, measurement=measurement, selected=bool(selected))
 

@@ -2,9 +2,12 @@
 
 from chronotick.lab.oscillator import OSCILLATORS, Oscillator, OscillatorModel
 from chronotick.lab.path_presets import PATHS
+from chronotick.lab.polling import Polling
 from chronotick.lab.server import Servers, serve
 from chronotick.lab.simulated_server import SimulatedServer
+from chronotick.lab.simulation import Simulation
 from chronotick.lab.world import Exchange, Lie, LiveWorld, ServerModel, World
+from chronotick.lab.writing import Written, write
 
 __all__ = [
     "OSCILLATORS",
@@ -14,9 +17,13 @@ __all__ = [
     "LiveWorld",
     "Oscillator",
     "OscillatorModel",
+    "Polling",
     "ServerModel",
     "Servers",
     "SimulatedServer",
+    "Simulation",
     "World",
+    "Written",
     "serve",
+    "write",
 ]

@@ -1,4 +1,4 @@
-"""What the surroundings do to an oscillator's frequency: temperature cycles and computing load."""
+"""What the surroundings do to an oscillator: temperature cycles, computing load, sudden steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from chronotick.lab.description import Description, NonNegative, Positive, Probability
 from chronotick.lab.fluctuations import Floats, relax
@@ -73,6 +74,27 @@ class Cycling:
     def _length_s(self) -> float:
         length = self._cycle.period_s * (1 + self._cycle.jitter * self._rng.standard_normal())
         return float(max(length, self._cycle.period_s / 10))
+
+
+class Step(Description):
+    """A sudden change at a known time, which lasts.
+
+    Attributes:
+        at_s: seconds of the local clock since the start.
+        phase_s: how far true time jumps ahead of the local clock. Positive is a local clock that
+            stood still, as CLOCK_MONOTONIC_RAW does while a machine sleeps.
+        frequency: change of the frequency (s/s).
+    """
+
+    at_s: NonNegative
+    phase_s: float = 0.0
+    frequency: float = Field(default=0.0, ge=-1e-2, le=1e-2)
+
+    def phase_after_s(self, elapsed_s: float) -> float:
+        """What the step has added to the phase `elapsed_s` after the start."""
+        if elapsed_s < self.at_s:
+            return 0.0
+        return self.phase_s + self.frequency * (elapsed_s - self.at_s)
 
 
 class Load(Description):

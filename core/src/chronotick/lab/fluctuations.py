@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 FLICKER_RATIO = 4.0
 """Ratio of neighbouring relaxation times. The ripple of the sum around 1/f is
 ``2/cosh(pi**2/ln(ratio))``: 0.3 %."""
-FLICKER_FASTEST_STEPS = 1 / 16
+FLICKER_FASTEST_STEPS = 1 / 1024
 FLICKER_SLOWEST_S = 1e8
 """Three years: below 1/(2 pi FLICKER_SLOWEST_S) the flicker spectrum is flat."""
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chronotick.lab.description import Description, NonNegative, Positive, Probability
 
@@ -81,6 +81,12 @@ class Outage(Description):
     from_s: NonNegative
     until_s: Positive
 
+    @model_validator(mode="after")
+    def _lasts(self) -> Outage:
+        if self.until_s <= self.from_s:
+            raise ValueError(f"until_s ({self.until_s:g}) must be after from_s ({self.from_s:g})")
+        return self
+
 
 class PathModel(Description):
     """A path between the client and one server.
@@ -107,7 +113,7 @@ class Transit:
 
 
 class Path:
-    """A path in use. Delays are drawn in the order of the exchanges.
+    """A path in use. Delays are drawn in the order of the packets of each direction.
 
     Args:
         model: the path.
@@ -122,17 +128,26 @@ class Path:
 
     def transit(self, elapsed_s: float) -> Transit | None:
         """One exchange started `elapsed_s` after the start of the world; None when lost."""
-        forward_ns = self._forward.delay_ns(elapsed_s)
-        backward_ns = self._backward.delay_ns(elapsed_s)
-        if forward_ns is None or backward_ns is None or self._is_out(elapsed_s):
+        forward_ns, backward_ns = self.forward_ns(elapsed_s), self.backward_ns(elapsed_s)
+        if forward_ns is None or backward_ns is None:
             return None
-        extra = self._route(elapsed_s)
-        if extra is None:
-            return Transit(forward_ns, backward_ns)
-        return Transit(
-            forward_ns + round(extra.forward_s * NS_PER_S),
-            backward_ns + round(extra.backward_s * NS_PER_S),
-        )
+        return Transit(forward_ns, backward_ns)
+
+    def forward_ns(self, elapsed_s: float) -> int | None:
+        """How long the next packet takes to the server; None when it is lost."""
+        delay_ns = self._forward.delay_ns(elapsed_s)
+        if delay_ns is None or self._is_out(elapsed_s):
+            return None
+        route = self._route(elapsed_s)
+        return delay_ns + round(route.forward_s * NS_PER_S) if route else delay_ns
+
+    def backward_ns(self, elapsed_s: float) -> int | None:
+        """How long the next packet takes back; None when it is lost."""
+        delay_ns = self._backward.delay_ns(elapsed_s)
+        if delay_ns is None or self._is_out(elapsed_s):
+            return None
+        route = self._route(elapsed_s)
+        return delay_ns + round(route.backward_s * NS_PER_S) if route else delay_ns
 
     def _is_out(self, elapsed_s: float) -> bool:
         return any(outage.from_s <= elapsed_s < outage.until_s for outage in self.model.outages)

@@ -3,9 +3,9 @@
 ``truth(raw) = start_utc + (raw - start_raw) + x(raw - start_raw)``, where the phase ``x`` (offset =
 true time - local clock) is
 
-``x(t) = offset + frequency t + ageing t^2 / 2 + integral of the fluctuations``.
+``x(t) = offset + frequency t + ageing t^2 / 2 + steps + integral of the fluctuations``.
 
-The first three terms are exact. The fluctuations are means over the steps of a grid: their sum is
+All but the last are exact. The fluctuations are means over the steps of a grid: their sum is
 the phase at grid points, and between them the phase is linear. Equations and sources are in
 ``docs/simulator.md``.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from chronotick.lab.description import Description, NonNegative, Positive
-from chronotick.lab.environment import Cycle, Cycling, Load, Loading
+from chronotick.lab.environment import Cycle, Cycling, Load, Loading, Step
 from chronotick.lab.fluctuations import FlickerFM, Floats, Fluctuation, RandomWalkFM, WhiteFM
 
 NS_PER_S = 1_000_000_000
@@ -40,6 +40,7 @@ class OscillatorModel(Description):
         wander: random-walk frequency noise (1/sqrt(s)); Allan deviation ``wander sqrt(tau/3)``.
         cycles: periodic changes of frequency.
         load: changes of frequency with computing load.
+        steps: sudden changes of phase and frequency, in any order.
         step_s: grid of the fluctuations.
     """
 
@@ -51,6 +52,7 @@ class OscillatorModel(Description):
     wander: NonNegative = 0.0
     cycles: tuple[Cycle, ...] = ()
     load: Load | None = None
+    steps: tuple[Step, ...] = ()
     step_s: Positive = 1.0
 
 
@@ -134,7 +136,8 @@ class Oscillator:
             )
         elapsed_s = elapsed_ns / NS_PER_S
         trend_s = (self.model.frequency + self.model.ageing * elapsed_s / 2) * elapsed_s
-        return self.model.offset_s + trend_s + self._fluctuation_s(elapsed_ns)
+        steps_s = sum(step.phase_after_s(elapsed_s) for step in self.model.steps)
+        return self.model.offset_s + trend_s + steps_s + self._fluctuation_s(elapsed_ns)
 
     def _fluctuation_s(self, elapsed_ns: int) -> float:
         if not self._fluctuations:

@@ -18,6 +18,8 @@ PathPreset = Callable[[np.random.Generator, int], PathModel]
 
 ROUTE_ASYMMETRY = 0.02
 """Standard deviation of half the difference between the two ways, as a fraction of the RTT."""
+WAN_LOSS = 0.001
+"""Each way: of 22,780 questions in the recorded WAN worlds, 38 went unanswered."""
 
 
 def _loopback(_rng: np.random.Generator, _index: int) -> PathModel:
@@ -36,9 +38,10 @@ def _wan(rng: np.random.Generator, _index: int) -> PathModel:
     """RTT 10 to 40 ms, routes asymmetric by N(0, 2 % RTT), gamma queues out, exponential back."""
     rtt_s = rng.uniform(10e-3, 40e-3)
     asymmetry = float(np.clip(rng.normal(0.0, ROUTE_ASYMMETRY), -0.4, 0.4))
+    out, back = Queue(shape=2.0, scale_s=1e-3), Queue(scale_s=1e-3)
     return PathModel(
-        forward=Leg(minimum_s=rtt_s * (0.5 + asymmetry), queue=Queue(shape=2.0, scale_s=1e-3)),
-        backward=Leg(minimum_s=rtt_s * (0.5 - asymmetry), queue=Queue(scale_s=1e-3)),
+        forward=Leg(minimum_s=rtt_s * (0.5 + asymmetry), queue=out, loss=WAN_LOSS),
+        backward=Leg(minimum_s=rtt_s * (0.5 - asymmetry), queue=back, loss=WAN_LOSS),
     )
 
 
@@ -50,13 +53,13 @@ def _wans(rng: np.random.Generator, _index: int) -> PathModel:
 
 
 def _wifi(rng: np.random.Generator, index: int) -> PathModel:
-    """RTT 5 ms (up to 25 ms for further servers), bursts of lognormal(8 ms), 1.5 % loss."""
-    rtt_s = 5e-3 if index == 0 else rng.uniform(5e-3, 25e-3)
+    """RTT 5 ms (10 to 22 ms for further servers), bursts of lognormal(8.5 ms), 1.8 % loss."""
+    rtt_s = 5e-3 if index == 0 else rng.uniform(10e-3, 22e-3)
     leg = Leg(
         minimum_s=rtt_s / 2,
-        queue=Queue(scale_s=1.2e-3),
-        bursts=Bursts(fraction=0.14, mean_duration_s=220.0, median_s=8e-3, sigma=1.2),
-        loss=0.0075,
+        queue=Queue(scale_s=1e-3),
+        bursts=Bursts(fraction=0.147, mean_duration_s=320.0, median_s=8.5e-3, sigma=1.2),
+        loss=0.009,
     )
     return PathModel(forward=leg, backward=leg)
 

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from chronotick.history import boot_id
-from chronotick.lab.description import Description, NonNegative
+from chronotick.lab.description import Description, NonNegative, Positive
 from chronotick.lab.network import NS_PER_S, Path, PathModel
 from chronotick.lab.oscillator import OSCILLATORS, Oscillator, OscillatorModel
 from chronotick.lab.path_presets import PATHS
@@ -32,19 +32,32 @@ Fault = Literal["origin", "replay", "truncated", "mode", "version", "no-time"]
 
 
 class Lie(Description):
-    """How a server's time is wrong.
+    """How a server's time is wrong, and when.
 
     Attributes:
-        offset_s: its time - true time, at the start of the world.
+        offset_s: its time - true time, when the lie begins.
         drift: how that changes (s/s).
+        from_s: when the lie begins, in seconds since the start of the world.
+        until_s: from when on the server tells the truth again; None is never.
     """
 
     offset_s: float = 0.0
     drift: float = 0.0
+    from_s: NonNegative = 0.0
+    until_s: Positive | None = None
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Lie:
+        if self.until_s is not None and self.until_s <= self.from_s:
+            raise ValueError(f"until_s ({self.until_s:g}) must be after from_s ({self.from_s:g})")
+        return self
 
     def at_ns(self, elapsed_s: float) -> int:
         """The error `elapsed_s` after the start of the world."""
-        return round((self.offset_s + self.drift * elapsed_s) * NS_PER_S)
+        since_s = elapsed_s - self.from_s
+        if since_s < 0 or (self.until_s is not None and elapsed_s >= self.until_s):
+            return 0
+        return round((self.offset_s + self.drift * since_s) * NS_PER_S)
 
 
 class ServerModel(Description):
@@ -220,6 +233,19 @@ class LiveWorld:
     def elapsed_s(self, raw_ns: int) -> float:
         """Seconds of the local clock since the start of the world."""
         return (raw_ns - self.world.start_raw_ns) / NS_PER_S
+
+    def seen(self, exchange: Exchange) -> tuple[int, int]:
+        """Local time since the start and the offset beyond that of the start, as seen (ns).
+
+        The middle of the exchange and its offset: small numbers, exact in floating point.
+        """
+        middle_ns = (exchange.t1_ns + exchange.t4_ns) // 2 - self.world.start_raw_ns
+        return middle_ns, exchange.offset_ns - self.start_offset_ns
+
+    @property
+    def start_offset_ns(self) -> int:
+        """UTC - local clock at the start, without the oscillator's ``offset_s``."""
+        return self.world.start_utc_ns - self.world.start_raw_ns
 
     def exchange(self, server: int, raw_ns: int) -> Exchange | None:
         """Ask a server when the local clock reads `raw_ns`; None when no reply comes.

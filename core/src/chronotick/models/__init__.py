@@ -1,6 +1,15 @@
 """Forecasting models: the built-in ones, and one way to ask any of them."""
 
-from chronotick.models.forecast import LEVELS, PathForecast, as_batch, as_path
-from chronotick.models.inprocess import InProcessModel, ModelFailedError
+from chronotick.models.forecast import LEVELS, Expectation, PathForecast, as_batch, as_path
+from chronotick.models.inprocess import Baseline, InProcessModel, ModelFailedError
 
-__all__ = ["LEVELS", "InProcessModel", "ModelFailedError", "PathForecast", "as_batch", "as_path"]
+__all__ = [
+    "LEVELS",
+    "Baseline",
+    "Expectation",
+    "InProcessModel",
+    "ModelFailedError",
+    "PathForecast",
+    "as_batch",
+    "as_path",
+]

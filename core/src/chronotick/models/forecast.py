@@ -27,7 +27,7 @@ class PathForecast:
         known_raw_ns: RAW time of the newest measurement it knew. Horizons count from here: a
             forecast issued anew without a new measurement knows nothing new.
         step_ns: time between the points of the path.
-        residual: ``[1 + horizon]`` seconds beyond the tangent; the first is 0, at issue.
+        residual: ``[1 + horizon]`` seconds beyond the tangent; the first is at issue.
         claimed_sigma: ``[1 + horizon]`` the model's own standard uncertainty in seconds, NaN from
             point models. It is recorded and compared; fusion trusts measured errors only.
         latency_s: how long the model took.
@@ -69,8 +69,40 @@ class PathForecast:
         return self._at(self.claimed_sigma, raw_ns)
 
     def _at(self, values: NDArray[np.float64], raw_ns: int) -> float:
-        place = (raw_ns - self.issued_raw_ns) / self.step_ns
-        return float(np.interp(place, np.arange(len(values)), values))
+        place, last = (raw_ns - self.issued_raw_ns) / self.step_ns, len(values) - 1
+        if place <= 0 or place >= last:
+            return float(values[0 if place <= 0 else last])
+        index = int(place)
+        before, after = float(values[index]), float(values[index + 1])
+        return before + (after - before) * (place - index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation(PathForecast):
+    """What the estimator itself expects: its state carried on, curved where it knows of a curve.
+
+    It is evaluated exactly where it is asked for; ``residual`` and ``claimed_sigma`` stand for its
+    reach only.
+
+    Attributes:
+        trend: state at the newest measurement: nothing is known since.
+        at_raw_ns: RAW time of issue.
+    """
+
+    at_raw_ns: int
+
+    @property
+    def issued_raw_ns(self) -> int:
+        """RAW time of issue."""
+        return self.at_raw_ns
+
+    def offset_at(self, raw_ns: int) -> int:
+        """UTC - RAW in ns, as the estimator expected it when this was issued."""
+        return self.trend.offset_at(raw_ns)
+
+    def claimed_sigma_at(self, raw_ns: int) -> float:
+        """Return the estimator's standard uncertainty in s."""
+        return self.trend.sigma_at(raw_ns)
 
 
 def as_batch(
@@ -116,10 +148,20 @@ def as_path(
         trend=window.trend,
         known_raw_ns=window.newest_raw_ns,
         step_ns=window.step_ns,
-        residual=np.concatenate([[0.0], mean]),
+        residual=np.concatenate([[_at_issue(mean)], mean]),
         claimed_sigma=np.concatenate([[np.sqrt(window.trend.var_offset)], _sigma(forecast)]),
         latency_s=latency_s,
     )
+
+
+def _at_issue(mean: NDArray[np.float64]) -> float:
+    """Residual at the instant of issue, one step before the first that a model forecasts.
+
+    The line through its first two steps, not the trend: a path that began on the trend would lead
+    from there to the model within a step, and back with each forecast anew.
+    """
+    first, second = mean[0], mean[min(1, len(mean) - 1)]
+    return float(2.0 * first - second)
 
 
 def _sigma(forecast: Forecast) -> NDArray[np.float64]:

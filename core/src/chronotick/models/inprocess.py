@@ -8,6 +8,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
+
+from chronotick.clock.state import ClockState
+from chronotick.models.forecast import Expectation
 from chronotick.plugin.answers import check_forecast
 from chronotick.plugin.contract import ContextBatch, Forecast, Model, ModelInfo, ModelSpec
 
@@ -75,3 +79,37 @@ class InProcessModel:
         self.answers += 1
         self._latencies_s.append(latency_s)
         return forecast, latency_s
+
+
+class Baseline(InProcessModel):
+    """The estimator's own expectation, in the place of a model: it needs no context."""
+
+    def expectation(
+        self, predictor: str, state: ClockState, at_raw_ns: int, step_ns: int, horizon: int
+    ) -> Expectation:
+        """Return the path that the estimator expects.
+
+        Args:
+            predictor: the loop that asks.
+            state: the estimator's, at the newest measurement.
+            at_raw_ns: RAW time now.
+            step_ns: time between points.
+            horizon: number of points.
+        """
+        self.requests += 1
+        started = time.perf_counter()
+        nothing = np.zeros(1 + min(horizon, self.info.max_horizon))
+        path = Expectation(
+            model=self.spec.name,
+            predictor=predictor,
+            trend=state,
+            at_raw_ns=at_raw_ns,
+            known_raw_ns=state.raw_ns,
+            step_ns=step_ns,
+            residual=nothing,
+            claimed_sigma=nothing,
+            latency_s=0.0,
+        )
+        self.answers += 1
+        self._latencies_s.append(time.perf_counter() - started)
+        return path

@@ -38,10 +38,7 @@ class Filtered:
 
 
 def filter_samples(samples: Sequence[Measurement], drift: Drift, raw_ns: int) -> Filtered | None:
-    """Choose among a source's recent samples; None where there is none.
-
-    Half the delay plus the dispersion grown since (15 ppm or the drift's own uncertainty) ranks
-    them, so that a lucky sample does not outlive its use.
+    """Describe a source by the best of its recent samples; None where there is none.
 
     Args:
         samples: the last ``STAGES`` at most, oldest first.
@@ -50,7 +47,7 @@ def filter_samples(samples: Sequence[Measurement], drift: Drift, raw_ns: int) ->
     """
     if not samples:
         return None
-    best = min(samples, key=lambda sample: _rank_ns(sample, drift, raw_ns))
+    best = best_sample(samples, drift, raw_ns)
     return Filtered(
         best=best,
         raw_ns=raw_ns,
@@ -60,8 +57,23 @@ def filter_samples(samples: Sequence[Measurement], drift: Drift, raw_ns: int) ->
     )
 
 
-def _rank_ns(sample: Measurement, drift: Drift, raw_ns: int) -> int:
-    return sample.delay_ns // 2 + sample.precision_ns + drift.growth_ns(raw_ns - sample.raw_ns)
+def best_sample(samples: Sequence[Measurement], drift: Drift, raw_ns: int) -> Measurement:
+    """Choose among a source's recent samples.
+
+    Half the delay plus the dispersion grown since (15 ppm or the drift's own uncertainty) ranks
+    them, so that a lucky sample does not outlive its use.
+
+    Args:
+        samples: at least one, oldest first.
+        drift: rate of UTC against CLOCK_MONOTONIC_RAW.
+        raw_ns: CLOCK_MONOTONIC_RAW now.
+    """
+    rate = drift.growth_rate
+
+    def rank_ns(sample: Measurement) -> float:
+        return sample.delay_ns / 2 + sample.precision_ns + rate * abs(raw_ns - sample.raw_ns)
+
+    return min(samples, key=rank_ns)
 
 
 def _jitter_ns(samples: Sequence[Measurement], best: Measurement, drift: Drift) -> int:

@@ -40,28 +40,40 @@ class Drift:
 
     def growth_ns(self, age_ns: int) -> int:
         """How much wider a bound gets over an age (ns)."""
-        return round(max(self.uncertainty, PHI) * abs(age_ns))
+        return round(self.growth_rate * abs(age_ns))
+
+    @property
+    def growth_rate(self) -> float:
+        """How much wider a bound gets, s/s."""
+        return max(self.uncertainty, PHI)
 
 
-def estimate_drift(sources: Iterable[Sequence[Measurement]]) -> Drift:
-    """Fit the common rate: the weighted median of one robust slope per source.
+def common_drift(slopes: Iterable[Drift | None]) -> Drift:
+    """The rate common to all sources: the weighted median of their slopes.
 
     A server's constant errors (asymmetric route, wrong clock) cancel in its slope; what does not is
     queueing, at most half of a sample's delay beyond the smallest seen. The median holds against a
     minority of servers whose own clock runs away.
 
     Args:
-        sources: recent samples of each source, oldest first.
+        slopes: one per source (see :func:`slope`), None where it has none.
     """
-    slopes = [slope for samples in sources if (slope := _slope(samples)) is not None]
-    if not slopes:
+    known = [each for each in slopes if each is not None]
+    if not known:
         return Drift()
-    middle = _weighted_median(slopes)
+    middle = _weighted_median(known)
     return middle if middle.uncertainty < UNKNOWN else Drift()
 
 
-def _slope(samples: Sequence[Measurement]) -> Drift | None:
-    """Least squares of offset on time, weighted by excess delay."""
+def slope(samples: Sequence[Measurement]) -> Drift | None:
+    """Rate by one source alone: least squares of offset on time, weighted by excess delay.
+
+    Args:
+        samples: recent samples, oldest first.
+
+    Returns:
+        None from fewer than three samples, or where all are of one moment.
+    """
     if len(samples) < 3:  # noqa: PLR2004  # two points fit any line: no idea of its error
         return None
     weights = [noise_ns**-2 for noise_ns in _noise_ns(samples)]

@@ -36,6 +36,8 @@ class Measurement:
         reference_id: the server's reference identifier, as sent.
         stamps: where the local timestamps came from.
         authenticated: the reply was authenticated (NTS).
+        delay_known: false only in recordings that do not hold the delay: ``delay_ns`` is then the
+            precision, and what is known of the error stands in ``root_dispersion_ns``.
     """
 
     source: str
@@ -50,6 +52,7 @@ class Measurement:
     reference_id: int = 0
     stamps: Stamps = Stamps.KERNEL
     authenticated: bool = False
+    delay_known: bool = True
 
     @property
     def root_distance_ns(self) -> int:

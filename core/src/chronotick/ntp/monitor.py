@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from chronotick.config.schema import Ntp, Timing
 from chronotick.config.servers import ServerName, parse_server
-from chronotick.ntp.drift import Drift, estimate_drift
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import NS_PER_S
 from chronotick.ntp.poll import PollLimits
 from chronotick.ntp.report import SourceReport
-from chronotick.ntp.selection import Limits, Reason, Selection, select
+from chronotick.ntp.selection import Limits, Reason, Selection
+from chronotick.ntp.selector import Selector
 from chronotick.ntp.server import Server
 from chronotick.ntp.source import Source, SourceSettings
 from chronotick.ntp.tasks import Tasks
@@ -56,7 +56,7 @@ class NtpMonitor:
         self._servers: dict[ServerName, Server] = {}
         self._running: dict[ServerName, asyncio.Task[None]] = {}
         self._tasks: Tasks | None = None
-        self._drift = Drift()
+        self._selector = Selector(_limits(ntp))
         self._selection = Selection()
         self.reconfigure(ntp, timing)
 
@@ -79,7 +79,7 @@ class NtpMonitor:
     def reconfigure(self, ntp: Ntp, timing: Timing) -> None:
         """Use another configuration: add and remove servers, keep what is known of the others."""
         names = {parse_server(text): None for text in ntp.servers}
-        self._ntp = ntp
+        self._selector.limits = _limits(ntp)
         settings = _source_settings(ntp, timing, kernel_stamps=self._kernel_stamps)
         for name in [known for known in self._servers if known not in names]:
             del self._servers[name]
@@ -117,7 +117,7 @@ class NtpMonitor:
         for server in self._servers.values():
             for source in server.sources.values():
                 reason = self._selection.reasons.get(source.id, Reason.NOT_MEASURED)
-                reports.append(source.report(reason, self._drift))
+                reports.append(source.report(reason, self._selector.drift))
             if not server.sources:
                 reports.append(server.report_unresolved())
         return reports
@@ -130,8 +130,9 @@ class NtpMonitor:
                 jumped (suspend, migration): they would contradict what is measured now.
         """
         for source in self._sources():
-            source.burst(forget=forget)
+            source.burst()
         if forget:
+            self._selector.forget()
             self._select()
 
     def feedback(self, source: str, normalised_innovation: float) -> None:
@@ -157,11 +158,9 @@ class NtpMonitor:
             logger.exception("a measurement of %s was not taken in: a mistake", source.id)
 
     def _select(self) -> None:
-        raw_ns = raw_now_ns()
         sources = self._sources()
-        self._drift = estimate_drift(source.samples for source in sources if source.reach)
-        candidates = [source.candidate(self._drift, raw_ns) for source in sources]
-        before, self._selection = self._selection, select(candidates, _limits(self._ntp), raw_ns)
+        self._selector.watch(source.answers for source in sources)
+        before, self._selection = self._selection, self._selector.select(raw_now_ns())
         for source in sources:
             reason = self._selection.reasons[source.id]
             _log_change(source, before.reasons.get(source.id, Reason.NOT_MEASURED), reason)

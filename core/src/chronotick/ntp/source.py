@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from chronotick.ntp.address import Endpoint
+from chronotick.ntp.answers import REACH_BITS, Answers
 from chronotick.ntp.checks import Drop
-from chronotick.ntp.clock_filter import STAGES, filter_samples
+from chronotick.ntp.clock_filter import filter_samples
 from chronotick.ntp.drift import Drift
 from chronotick.ntp.exchange import Outcome, Query, Reply, run_exchange
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import NS_PER_S, reference_id_text
 from chronotick.ntp.poll import Poll, PollLimits
 from chronotick.ntp.report import SourceReport
-from chronotick.ntp.selection import Candidate, Reason
+from chronotick.ntp.selection import Reason
 from chronotick.ntp.tasks import Alarm
 from chronotick.ntp.timestamps import read_pair
 
-REACH_BITS = 8
-"""Questions that the reach register remembers (RFC 5905, section 9.2)."""
 _REFUSALS = frozenset({"DENY", "RSTR"})
 
 
@@ -51,6 +50,9 @@ class Source:
         settings: how it is asked.
         burst: whether to begin with a burst.
         finished: called after every exchange, with the measurement if there was one.
+
+    Attributes:
+        answers: what it has answered lately: what selection goes by.
     """
 
     def __init__(
@@ -65,17 +67,13 @@ class Source:
         self.name = name
         self.endpoint = endpoint
         self.id = str(endpoint)
+        self.answers = Answers(self.id)
         self.drops: Counter[Drop] = Counter()
         self.last_error = ""
-        self.reach = 0
-        self.unanswered = 0
         self._settings = settings
         self._finished = finished
         self._poll = Poll(settings.poll, burst=burst)
-        self._samples: deque[Measurement] = deque(maxlen=STAGES)
         self._last: Reply | None = None
-        self._asked = 0
-        self._refusal: str | None = None
         self._alarm = Alarm()
 
     async def run(self) -> None:
@@ -99,22 +97,16 @@ class Source:
         self._finished(self, outcome.reply.measurement if outcome.reply else None)
 
     def _take(self, outcome: Outcome) -> None:
-        self._asked += 1
         self.drops += outcome.drops
-        self.reach = (self.reach << 1 | (outcome.reply is not None)) & (1 << REACH_BITS) - 1
         if outcome.kiss == "RATE":
             self._poll.slow_down()
-        elif outcome.kiss in _REFUSALS:
-            self._refusal = outcome.kiss
         if outcome.reply is None:
             self.last_error = outcome.error
-            self.unanswered += 1
+            self.answers.missed(refused=outcome.kiss in _REFUSALS)
             self._poll.failed()
         else:
             self._last = outcome.reply
-            self._samples.append(outcome.reply.measurement)
-            self.unanswered = 0
-            self._refusal = None  # it serves us after all: the kiss was forged
+            self.answers.take(outcome.reply.measurement)
             self._poll.replied()
 
     @property
@@ -123,26 +115,16 @@ class Source:
 
         One forged DENY must not silence a source, so the kiss alone is not enough.
         """
-        return self._refusal is not None and self.unanswered >= REACH_BITS
+        return self.answers.refused and self.answers.unanswered >= REACH_BITS
 
     @property
     def exhausted(self) -> bool:
         """Another eight questions went without a valid reply: time to look for another address."""
-        return self.unanswered > 0 and self.unanswered % REACH_BITS == 0
+        unanswered = self.answers.unanswered
+        return unanswered > 0 and unanswered % REACH_BITS == 0
 
-    @property
-    def samples(self) -> list[Measurement]:
-        """The samples in the clock filter, oldest first."""
-        return list(self._samples)
-
-    def burst(self, *, forget: bool) -> None:
-        """Ask quickly again from now on.
-
-        Args:
-            forget: drop the samples: UTC - CLOCK_MONOTONIC_RAW is no longer what they say.
-        """
-        if forget:
-            self._samples.clear()
+    def burst(self) -> None:
+        """Ask quickly again from now on."""
         self._poll.burst()
         self._alarm.ring()
 
@@ -156,28 +138,10 @@ class Source:
         self._poll.set_limits(settings.poll)
         self._alarm.ring()
 
-    def candidate(self, drift: Drift, raw_ns: int) -> Candidate:
-        """What selection has to know, at a moment."""
-        filtered = filter_samples(self._samples, drift, raw_ns)
-        if filtered is None or not self.reach:
-            return Candidate(source=self.id, unusable=self._why_silent())
-        return Candidate(
-            source=self.id,
-            stratum=filtered.best.stratum,
-            offset_ns=filtered.offset_ns,
-            root_distance_ns=filtered.root_distance_ns,
-            jitter_ns=filtered.jitter_ns,
-        )
-
-    def _why_silent(self) -> Reason:
-        if self._refusal is not None:
-            return Reason.KISS
-        return Reason.UNREACHABLE if self._asked and not self.reach else Reason.NOT_MEASURED
-
     def report(self, reason: Reason, drift: Drift) -> SourceReport:
         """Describe the source as it is now."""
         pair = read_pair()
-        filtered = filter_samples(self._samples, drift, pair.raw_ns)
+        filtered = filter_samples(self.answers.samples, drift, pair.raw_ns)
         last = self._last.measurement if self._last else None
         system_ns = pair.realtime_ns - pair.raw_ns
         return SourceReport(
@@ -187,7 +151,7 @@ class Source:
             port=self.endpoint.port,
             reason=reason,
             poll_s=self._poll.interval_s,
-            reach=self.reach,
+            reach=self.answers.reach,
             drops={drop.value: count for drop, count in sorted(self.drops.items())},
             last_error=self.last_error,
             stratum=last.stratum if last else None,

@@ -1,0 +1,244 @@
+"""``chronotick lab replay``: the daemon's own code over recorded measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronotick.cli.choosing import quieten_workers
+from chronotick.cli.durations import DURATION
+from chronotick.cli.instants import instant, stretch
+from chronotick.cli.numbers import ABOVE_ZERO, FROM_ZERO
+from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
+from chronotick.cli.replay_report import report_of, show, show_recording
+from chronotick.cli.run import comma_list, parse_checkpoints
+
+if TYPE_CHECKING:
+    from chronotick.config.schema import Config
+    from chronotick.lab.recordings import Recording
+    from chronotick.lab.replaying import Estimate, Replay, Summary
+    from chronotick.lab.replaying.truth import Errors, Truth
+    from chronotick.plugin.registry import Plugins
+
+NS_PER_S = 1_000_000_000
+_WARM_UP_S = 3600.0
+
+
+@click.command()
+@click.argument("measurements")
+@click.option("--models", help="Models of both prediction loops, separated by commas.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    help="Where estimates go (CSV; packed if it ends in .gz; - is standard output).",
+)
+@click.option("--every", type=DURATION, default="10s", show_default=True, help="Between estimates.")
+@click.option("--config", metavar="NAME|FILE", help="A ready-made configuration, or a file.")
+@click.option("--members", is_flag=True, help="Add each model's estimate, sigma and weight.")
+@click.option(
+    "--from", "start", type=instant, metavar="TIME", help="Pass over what was measured before."
+)
+@click.option(
+    "--until",
+    type=instant,
+    metavar="TIME",
+    help="Go on to there; beyond the last measurement: holdover.",
+)
+@click.option(
+    "--gap",
+    "gaps",
+    type=stretch,
+    metavar="FROM..TO",
+    multiple=True,
+    help="Hide measurements of FROM <= t < TO. May be repeated.",
+)
+@click.option(
+    "--truth", "truth_path", metavar="FILE", help="Judge the estimates (t_local_s, offset_s)."
+)
+@click.option(
+    "--warm-up",
+    type=FROM_ZERO,
+    default=_WARM_UP_S,
+    show_default=True,
+    help="Seconds of the truth whose errors do not count.",
+)
+@click.option(
+    "--max-error",
+    type=ABOVE_ZERO,
+    help="Largest error in s of offsets of which the recording bounds none.",
+)
+@click.option("--boot", help="Which boot of a daemon's history: the beginning of its identifier.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="MODEL=WEIGHTS",
+    help="Weights of a model: a hub id or a directory. May be repeated.",
+)
+@click.option("--device", help="Where models compute: auto, cpu, cuda or cuda:N.")
+@click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
+@json_option
+def replay(
+    measurements: str,
+    *,
+    out: str | None,
+    members: bool,
+    truth_path: str | None,
+    warm_up: float,
+    max_error: float | None,
+    boot: str | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click's
+) -> None:
+    """Run the daemon's own code over recorded MEASUREMENTS, far faster than real time.
+
+    Reads tables (t_s or t_local_s, offset_s and more), chrony's measurements.log, ntpd's rawstats
+    and peerstats, and a daemon's history; gzip and `-` too. An estimate at a time has seen only
+    what had arrived by then. Models that need workers are really asked. Times are in seconds, or
+    with a unit: 90, 10s, 5min, 2h. The summary goes to standard error, or to standard output with
+    --json.
+    """
+    from chronotick.config import ConfigError
+    from chronotick.lab.recordings import RecordingError, read_recording
+    from chronotick.lab.replaying.truth import Truth
+
+    quieten_workers()
+    try:
+        recording = read_recording(measurements, boot=boot, max_error_s=max_error)
+        truth = None if truth_path is None else Truth(truth_path)
+    except RecordingError as error:
+        fail(error)
+    try:
+        config, plugins = _configured(options)
+    except ConfigError as error:
+        fail(error, BAD_CONFIGURATION)
+    if not as_json:
+        show_recording(recording)
+    summary, errors = _run(
+        recording, config, plugins, options, out=out, members=members, judge=(truth, warm_up)
+    )
+    if as_json:
+        print_json(report_of(recording, summary, errors))
+    else:
+        show(summary, errors)
+
+
+def _configured(options: dict[str, Any]) -> tuple[Config, Plugins]:
+    """Load the configuration and the plugins it needs.
+
+    Raises:
+        ConfigError: it is wrong, or cannot work here.
+    """
+    import os
+
+    from chronotick.cli.fitting import fitted
+    from chronotick.config import load
+    from chronotick.plugin.registry import load_plugins
+
+    models = comma_list(options["models"])
+    overrides: dict[str, object] = {
+        "short_term.models": models,
+        "long_term.models": models,
+        "short_term.device": options["device"],
+        "long_term.device": options["device"],
+        "workers.offline": options["offline"],
+        "workers.checkpoints": parse_checkpoints(options["checkpoints"]),
+    }
+    plugins = load_plugins()
+    loaded = fitted(load(_path(options["config"]), os.environ, overrides), plugins)
+    for remark in loaded.remarks:
+        click.echo(f"chronotick: {remark}", err=True)
+    return loaded.config, plugins
+
+
+def _path(named: str | None) -> Path | None:
+    from chronotick.config.shipped import shipped
+
+    if named is None:
+        return None
+    return shipped().get(named, Path(named)) if not Path(named).exists() else Path(named)
+
+
+def _run(
+    recording: Recording,
+    config: Config,
+    plugins: Plugins,
+    options: dict[str, Any],
+    *,
+    out: str | None,
+    members: bool,
+    judge: tuple[Truth | None, float],
+) -> tuple[Summary, Errors | None]:
+    from chronotick.daemon.zoo import every_name
+    from chronotick.lab.recordings import RecordingError
+    from chronotick.lab.replaying import (
+        Excerpt,
+        ModelUnavailableError,
+        NothingToReplayError,
+        Replay,
+        SteppedBackError,
+    )
+
+    excerpt = Excerpt(
+        every_ns=round(options["every"] * NS_PER_S),
+        start_ns=options["start"],
+        until_ns=options["until"],
+        gaps=options["gaps"],
+    )
+    truth, warm_up_s = judge
+    try:
+        with Replay(recording, config, excerpt, plugins) as running:
+            models = sorted(every_name(config)) if members else []
+            kept = _estimates(running, out, models, keep=truth is not None)
+            summary = running.summary
+        assert summary is not None  # noqa: S101 - it ran to its end
+        return summary, truth.judge(kept, warm_up_s) if truth is not None else None
+    except SteppedBackError as error:
+        where_s = recording.local_ns(error.raw_ns) * 1e-9
+        fail(f"{error} at t_local_s={where_s:.9f}: a mistake of ours; please report it")
+    except (NothingToReplayError, ModelUnavailableError, RecordingError) as error:
+        fail(error)
+    except OSError as error:
+        fail(f"--out: {out} cannot be written: {error.strerror}")
+
+
+def _estimates(
+    running: Replay, out: str | None, models: list[str], *, keep: bool
+) -> list[Estimate]:
+    """Take all estimates, write them and keep them if they are to be judged."""
+    from chronotick.lab.replaying.table import EstimateTable, writing
+
+    kept: list[Estimate] = []
+    with ExitStack() as stack:
+        written = None
+        if out is not None:
+            written = EstimateTable(stack.enter_context(writing(out)), models)
+        advanced = stack.enter_context(_progress(running))
+        for estimate in running:
+            if written is not None:
+                written.add(estimate)
+            if keep:
+                kept.append(estimate)
+            advanced(estimate.local_ns)
+    return kept
+
+
+@contextmanager
+def _progress(running: Replay) -> Iterator[Any]:
+    """A bar on a terminal, nothing elsewhere."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield lambda _local_ns: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    first_ns, last_ns = running.span_ns
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replaying", total=(last_ns - first_ns) * 1e-9)
+        yield lambda local_ns: bar.update(task, completed=(local_ns - first_ns) * 1e-9)

@@ -1,0 +1,29 @@
+"""What is noticed while a recording is read: counted by reason, told once."""
+
+from __future__ import annotations
+
+
+class Remarks:
+    """Collects what was left out and what else should be known."""
+
+    def __init__(self) -> None:
+        self._left_out: dict[str, tuple[int, int]] = {}  # count and first line, by reason
+        self._notes: dict[str, None] = {}
+
+    def left_out(self, line: int, reason: str) -> None:
+        """Count a row that is not used."""
+        count, first = self._left_out.get(reason, (0, line))
+        self._left_out[reason] = count + 1, first
+
+    def note(self, sentence: str) -> None:
+        """Say something once."""
+        self._notes[sentence] = None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Everything, for people."""
+        rows = (
+            f"{count} row{'s' if count > 1 else ''} left out: {reason} (the first: line {first})"
+            for reason, (count, first) in self._left_out.items()
+        )
+        return (*self._notes, *rows)

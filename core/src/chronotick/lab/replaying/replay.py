@@ -1,0 +1,197 @@
+"""The daemon's own code over recorded measurements, on virtual time.
+
+Causal: an estimate at t has seen the measurements whose reply had arrived by t, and nothing else of
+the recording. Deterministic where all models run in process; what a worker takes is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chronotick.config.schema import Config
+from chronotick.daemon.publisher import ROUNDING_NS
+from chronotick.daemon.timekeeper import Target
+from chronotick.lab.recordings.recording import Arrival, Recording
+from chronotick.lab.replaying.driving import Drive
+from chronotick.lab.replaying.estimate import Estimate, MemberEstimate
+from chronotick.lab.replaying.host import VirtualHost
+from chronotick.lab.replaying.listening import WarningsHeard
+from chronotick.lab.replaying.models import Models
+from chronotick.lab.replaying.summary import Summary, Tally
+from chronotick.plugin.registry import Plugins, load_plugins
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11
+
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """What of a recording is replayed, in local time of the recording.
+
+    Attributes:
+        every_ns: time between estimates; they lie on its multiples.
+        start_ns: measurements before are not seen; ``None``: the first.
+        until_ns: where estimates end, also beyond the recording; ``None``: the last measurement.
+        gaps: measurements that arrive in ``from <= t < to`` are not seen.
+    """
+
+    every_ns: int = 10 * NS_PER_S
+    start_ns: int | None = None
+    until_ns: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
+
+    def arrivals(self, recording: Recording) -> list[Arrival]:
+        """What is seen of a recording."""
+        return [each for each in recording.arrivals if self._sees(recording.local_ns(each.raw_ns))]
+
+    def _sees(self, local_ns: int) -> bool:
+        if self.start_ns is not None and local_ns < self.start_ns:
+            return False
+        if self.until_ns is not None and local_ns > self.until_ns:
+            return False
+        return not any(low <= local_ns < high for low, high in self.gaps)
+
+
+class NothingToReplayError(Exception):
+    """Raised when no measurement of a recording lies in the excerpt."""
+
+
+class Replay:
+    """One replay: iterate over it once, inside a ``with`` statement, for its estimates.
+
+    It must not run inside a running asyncio event loop: use a thread there.
+
+    Args:
+        recording: what was measured.
+        config: as the daemon's; ``None``: the defaults. Servers in it mean nothing.
+        excerpt: what is replayed, and how often an estimate is wanted.
+        plugins: what is installed; ``None``: look.
+
+    Raises:
+        NothingToReplayError: no measurement lies in the excerpt.
+        UnknownModel: no plugin provides a model of the configuration.
+        ModelUnavailableError: a model cannot be started.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        config: Config | None = None,
+        excerpt: Excerpt | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
+        self.recording = recording
+        self.config = config or Config()
+        self.excerpt = excerpt or Excerpt()
+        self._arrivals = self.excerpt.arrivals(recording)
+        if not self._arrivals:
+            raise NothingToReplayError(f"{recording.path}: no measurement lies in what is replayed")
+        self._tally = Tally()
+        self._summary: Summary | None = None
+        self._plugins = plugins
+        self._open = ExitStack()
+        self._models: Models | None = None
+
+    def __enter__(self) -> Self:
+        models = Models(self.config, self._plugins or load_plugins())
+        self._models = self._open.enter_context(models)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        del error
+        self._models = None
+        self._open.close()
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Local time of the first and the last instant that is replayed."""
+        last_ns = self.recording.local_ns(self._arrivals[-1].raw_ns)
+        until_ns = self.excerpt.until_ns
+        first_ns = self.recording.local_ns(self._arrivals[0].raw_ns)
+        return first_ns, max(first_ns, last_ns if until_ns is None else until_ns)
+
+    def __iter__(self) -> Iterator[Estimate]:
+        """Yield an estimate for each instant of the grid from the first that has one.
+
+        Raises:
+            ModelUnavailableError: a model died and does not come back.
+            SteppedBackError: served time ran backwards within an epoch.
+            RuntimeError: it is not in a ``with`` statement.
+        """
+        models = self._models
+        if models is None:
+            raise RuntimeError("a replay has models only inside its `with` statement")
+        began_s = time.perf_counter()
+        first_ns = self._arrivals[0].raw_ns
+        with WarningsHeard() as heard, VirtualHost(self.config, models, first_ns) as host:
+            drive = Drive(host, self._arrivals)
+            for raw_ns in self._grid():
+                drive.until(raw_ns)
+                estimate = self._estimate(host, raw_ns)
+                if estimate is not None:
+                    self._tally.count(estimate)
+                    yield estimate
+            drive.until(self.recording.raw_ns(self.span_ns[1]))
+            self._summary = self._tally.summary(
+                host,
+                models,
+                replayed_s=(self.span_ns[1] - self.span_ns[0]) / NS_PER_S,
+                wall_s=time.perf_counter() - began_s,
+                shift_ns=self.recording.shift_ns,
+                warnings=dict(heard.counts),
+            )
+
+    @property
+    def summary(self) -> Summary | None:
+        """What it came to; ``None`` until the last estimate was taken."""
+        return self._summary
+
+    def _grid(self) -> Iterator[int]:
+        every_ns = self.excerpt.every_ns
+        first_ns, last_ns = self.span_ns
+        for number in range(-(-first_ns // every_ns), last_ns // every_ns + 1):
+            yield self.recording.raw_ns(number * every_ns)
+
+    def _estimate(self, host: VirtualHost, raw_ns: int) -> Estimate | None:
+        plan = host.plan if host.plan.made_raw_ns == raw_ns else host.make_plan(raw_ns)
+        target = plan.target
+        if target is None:
+            return None
+        shift_ns = self.recording.shift_ns
+        served_ns = host.served.offset_at(raw_ns)
+        return Estimate(
+            local_ns=raw_ns - shift_ns,
+            offset_ns=target.offset_ns + shift_ns,
+            sigma_ns=target.sigma_ns,
+            bound_ns=_half_width(target) if host.is_bounded() else None,
+            status=plan.about.status,
+            source=plan.about.source,
+            served_offset_ns=None if served_ns is None else served_ns + shift_ns,
+            members=tuple(
+                MemberEstimate(each.model, each.offset_ns + shift_ns, each.sigma_s, each.weight)
+                for each in target.fused.members
+            ),
+        )
+
+
+def replay(
+    recording: Recording,
+    config: Config | None = None,
+    excerpt: Excerpt | None = None,
+    plugins: Plugins | None = None,
+) -> Iterator[Estimate]:
+    """Yield the estimates of a replay as it goes on; arguments and errors as :class:`Replay`."""
+    with Replay(recording, config, excerpt, plugins) as running:
+        yield from running
+
+
+def _half_width(target: Target) -> int:
+    """Distance from the estimate to the farther hard limit, as the publisher rounds it."""
+    wider_ns = max(target.high_ns - target.offset_ns, target.offset_ns - target.low_ns)
+    return wider_ns + ROUNDING_NS

@@ -1,0 +1,183 @@
+"""Estimates against the truth, with chrony's beside them where they are known."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.lab.recordings.decimals import is_missing, nanoseconds
+from chronotick.lab.recordings.errors import CellError, RecordingError
+from chronotick.lab.recordings.opening import content, text_lines
+from chronotick.lab.replaying.estimate import Estimate
+
+WARM_UP_S = 3600.0  # of the truth's span, not counted
+NOMINAL_SIGMAS = 1.96  # 95 %
+CHRONY = "chrony_offset_s"
+DISCIPLINED = "chrony_disciplined_error_s"
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Errors of one estimate of the clock, s.
+
+    Attributes:
+        count: errors.
+        rms_s, sd_s: about zero, and about their mean.
+        mean_s: their mean.
+        median_s, p95_s, p99_s, max_s: of their absolute values.
+    """
+
+    count: int
+    rms_s: float
+    sd_s: float
+    mean_s: float
+    median_s: float
+    p95_s: float
+    p99_s: float
+    max_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """How true the estimates of a replay were.
+
+    Attributes:
+        estimate: errors of ``offset_s``.
+        served: errors of ``served_offset_s``.
+        coverage_95: share of errors within 1.96 sigma.
+        mean_sigma_s: mean of ``sigma_s``.
+        bounded: estimates that had a bound, all of them, the warm-up included.
+        bound_violations: of these, how many were further off than their bound.
+        rms_to_chrony, sd_to_chrony: ratio to chrony's estimate on the same measurements; ``None``:
+            the truth holds none.
+        rms_to_chrony_disciplined: ratio to the clock that chrony steered.
+    """
+
+    estimate: Spread
+    served: Spread | None
+    coverage_95: float
+    mean_sigma_s: float
+    bounded: int
+    bound_violations: int
+    rms_to_chrony: float | None
+    sd_to_chrony: float | None
+    rms_to_chrony_disciplined: float | None
+
+
+class Truth:
+    """What the offset really was; linear between its points.
+
+    Args:
+        path: of a table with ``t_local_s`` and ``offset_s``; ``-`` is standard input.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        columns = _columns(path)
+        self._times_ns = columns["t_local_s"]
+        self._offsets_ns = columns["offset_s"]
+        self._columns = columns
+        self._path = path
+
+    def offset_ns(self, local_ns: NDArray[np.int64]) -> Vector:
+        """True offset at local times, NaN where it is not known."""
+        times = self._times_ns
+        return np.interp(local_ns, times, self._offsets_ns, left=np.nan, right=np.nan)
+
+    def judge(self, estimates: list[Estimate], warm_up_s: float = WARM_UP_S) -> Errors:
+        """Compare; errors count from ``warm_up_s`` after the truth begins on.
+
+        Raises:
+            RecordingError: no estimate lies in what is left of the truth's span.
+        """
+        local = np.array([each.local_ns for each in estimates], dtype=np.int64)
+        error = np.array([each.offset_ns for each in estimates]) - self.offset_ns(local)
+        bounds = np.array([_or_nan(each.bound_ns) for each in estimates])
+        known = ~np.isnan(error)
+        since_ns = self._times_ns[0] + warm_up_s * 1e9
+        counted = known & (local >= since_ns)
+        if not counted.any():
+            raise RecordingError(self._path, "no estimate lies in it, after its warm-up")
+        served = np.array([_or_nan(each.served_offset_ns) for each in estimates])
+        served_error = (served - self.offset_ns(local))[counted]
+        sigma = np.array([each.sigma_ns for each in estimates])[counted]
+        spread = _spread(error[counted])
+        return Errors(
+            estimate=spread,
+            served=_spread(served_error) if not np.isnan(served_error).any() else None,
+            coverage_95=float(np.mean(np.abs(error[counted]) <= NOMINAL_SIGMAS * sigma)),
+            mean_sigma_s=float(sigma.mean() * 1e-9),
+            bounded=int(np.count_nonzero(~np.isnan(bounds) & known)),
+            bound_violations=int(np.count_nonzero(np.abs(error) > bounds)),
+            **self._ratios(spread, since_ns),
+        )
+
+    def _ratios(self, spread: Spread, since_ns: float) -> dict[str, float | None]:
+        late = self._times_ns >= since_ns
+        chrony, disciplined = self._columns.get(CHRONY), self._columns.get(DISCIPLINED)
+        ratios: dict[str, float | None] = dict.fromkeys(
+            ("rms_to_chrony", "sd_to_chrony", "rms_to_chrony_disciplined")
+        )
+        if chrony is not None:
+            theirs = _spread((chrony - self._offsets_ns)[late])
+            ratios["rms_to_chrony"] = spread.rms_s / theirs.rms_s
+            ratios["sd_to_chrony"] = spread.sd_s / theirs.sd_s
+        if disciplined is not None:
+            ratios["rms_to_chrony_disciplined"] = spread.rms_s / _spread(disciplined[late]).rms_s
+        return ratios
+
+
+def _columns(path: str) -> Mapping[str, Vector]:
+    lines = [line for line in text_lines(path, content(path)) if line.strip()]
+    rows = list(csv.reader(lines))
+    names = rows[0]
+    if not {"t_local_s", "offset_s"} <= set(names):
+        raise RecordingError(path, "the truth needs a header with t_local_s and offset_s", 1)
+    wanted = [n for n in ("t_local_s", "offset_s", CHRONY, DISCIPLINED) if n in names]
+    values: dict[str, list[float]] = {name: [] for name in wanted}
+    for number, cells in enumerate(rows[1:], start=2):
+        if len(cells) != len(names):
+            raise RecordingError(path, f"has {len(cells)} cells, the header {len(names)}", number)
+        for name in wanted:
+            values[name].append(_value(path, number, name, cells[names.index(name)]))
+    columns = {name: np.array(column) for name, column in values.items()}
+    if not len(columns["t_local_s"]) or (np.diff(columns["t_local_s"]) <= 0).any():
+        raise RecordingError(path, "the truth's times must ascend")
+    return {name: column for name, column in columns.items() if not np.isnan(column).any()}
+
+
+def _value(path: str, line: int, name: str, text: str) -> float:
+    if is_missing(text):
+        return float("nan")
+    try:
+        return float(nanoseconds(text, name))
+    except CellError as error:
+        raise RecordingError(path, error.problem, line, error.column) from None
+
+
+def _or_nan(value: int | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _spread(errors_ns: Vector) -> Spread:
+    errors = errors_ns * 1e-9
+    size = np.sort(np.abs(errors))
+    last = len(size) - 1
+    return Spread(
+        count=len(size),
+        rms_s=float(np.sqrt(np.mean(errors**2))),
+        sd_s=float(errors.std()),
+        mean_s=float(errors.mean()),
+        median_s=float(size[len(size) // 2]),
+        p95_s=float(size[int(0.95 * last)]),
+        p99_s=float(size[int(0.99 * last)]),
+        max_s=float(size[-1]),
+    )

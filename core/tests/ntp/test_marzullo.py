@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronotick.ntp.marzullo import Interval, contains, intersect
+
+
+@pytest.mark.parametrize(
+    ("intervals", "shared"),
+    [
+        ([], []),
+        ([(1, 5)], [(1, 5)]),
+        ([(1, 5), (3, 9)], [(3, 5)]),
+        ([(1, 5), (5, 9)], [(5, 5)]),
+        ([(1, 5), (6, 9)], []),
+        ([(1, 5), (2, 4), (8, 9)], [(2, 4)]),
+        ([(1, 2), (1, 2), (8, 9), (8, 9)], []),
+        ([(8, 12), (11, 13), (14, 15)], [(11, 12)]),
+    ],
+)
+def test_more_than_half_must_share_it(intervals: list[Interval], shared: list[Interval]) -> None:
+    assert intersect(intervals) == shared
+
+
+def test_no_side_is_taken_between_stretches_of_the_same_right() -> None:
+    assert intersect([(0, 10), (10, 20), (0, 20)]) == [(10, 10)]
+    assert intersect([(0, 8), (12, 20), (0, 20)]) == [(0, 8), (12, 20)]
+
+
+def test_a_stretch_at_the_edges_gives_way_to_one_in_the_middle() -> None:
+    wide = [(-10, 10), (-9, 11)]
+    assert intersect([*wide, (-2, 2), (9, 15)]) == [(-2, 2)]
+
+
+@given(st.integers(-1000, 1000), st.lists(st.integers(-1000, 1000), min_size=1, max_size=7))
+def test_true_time_is_never_lost_while_every_source_is_honest(
+    true_ns: int, errors: list[int]
+) -> None:
+    (shared,) = intersect([(true_ns + e - abs(e), true_ns + e + abs(e)) for e in errors])
+    assert contains(shared, (true_ns, true_ns))
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted), max_size=7))
+def test_each_stretch_is_shared_by_more_than_half(ends: list[list[int]]) -> None:
+    intervals = [(low, high) for low, high in ends]
+    for stretch in intersect(intervals):
+        assert 2 * sum(contains(each, stretch) for each in intervals) > len(intervals)
