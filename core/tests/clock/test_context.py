@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from chronotick.clock import ClockState, context_window
+from chronotick.clock import ClockState, Samples
 from chronotick.models import LEVELS, as_batch, as_path
 from chronotick.ntp.measurement import Measurement
 from chronotick.plugin import Forecast
@@ -38,8 +38,10 @@ def measurement(raw_s: float, beyond_trend_ns: int) -> Measurement:
 
 
 def window(*measurements: object, length: int = 10):
-    samples = [(each, 1e-6) for each in measurements]
-    return context_window(samples, TREND, 10 * SECOND, length)  # type: ignore[arg-type]
+    samples = Samples(8)
+    for each in measurements:
+        samples.add(each, 1e-6, 0.0)  # type: ignore[arg-type]
+    return samples.window(TREND, 10 * SECOND, length)
 
 
 def test_each_step_holds_the_mean_of_its_measurements_beyond_the_trend():
@@ -53,14 +55,49 @@ def test_each_step_holds_the_mean_of_its_measurements_beyond_the_trend():
 
 
 def test_noisy_measurements_weigh_less():
-    samples = [(measurement(99, 1000), 1e-6), (measurement(98, 9000), 1e-3)]
-    w = context_window(samples, TREND, 10 * SECOND, 4)
+    samples = Samples(8)
+    samples.add(measurement(98, 9000), 1e-3, 0.0)
+    samples.add(measurement(99, 1000), 1e-6, 0.0)
+    w = samples.window(TREND, 10 * SECOND, 4)
     assert w.values[-1] == pytest.approx(1e-6, rel=1e-3)
 
 
 def test_measurements_outside_the_window_are_left_out():
     w = window(measurement(100.5, 1), measurement(-1, 2), length=5)
     assert w.measured == 0
+
+
+def test_what_is_wrong_with_a_measurement_is_taken_off():
+    samples = Samples(8)
+    samples.add(measurement(99, 1000), 1e-6, 0.4e-6)
+    assert samples.window(TREND, 10 * SECOND, 4).values[-1] == pytest.approx(0.6e-6)
+
+
+def test_the_oldest_give_way_and_the_others_stay_in_order():
+    samples = Samples(3)
+    for n in range(20):
+        samples.add(measurement(80 + n, n), 1e-6, 0.0)
+    assert [m.raw_ns // SECOND for m in samples] == [97, 98, 99]
+    w = samples.window(TREND, SECOND, 10)
+    assert w.measured == len(samples) == 3
+    assert w.values[-4:-1] == pytest.approx([17e-9, 18e-9, 19e-9])
+    assert w.newest_raw_ns == 99 * SECOND
+
+
+@pytest.mark.parametrize("taken", [5, 12])
+def test_sources_that_lied_are_forgotten(taken):
+    samples = Samples(8)
+    for n in range(taken):
+        named = dataclasses.replace(measurement(85 + n, 1000 * n), source="ab"[n % 2])
+        samples.add(named, 1e-6, 0.0)
+    honest = [m for m in samples if m.source == "a"]
+    samples.drop({"b"})
+    assert list(samples) == honest
+    w = samples.window(TREND, SECOND, 20)
+    beyond = [(m.offset_ns - TREND.tangent_at(m.raw_ns)) * 1e-9 for m in honest]
+    assert w.values[~np.isnan(w.values)] == pytest.approx(beyond)
+    samples.clear()
+    assert samples.window(TREND, SECOND, 20).measured == 0
 
 
 def test_a_forecast_can_never_become_a_context():

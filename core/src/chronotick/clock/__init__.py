@@ -2,7 +2,7 @@
 
 from chronotick.clock.bank import KalmanBank
 from chronotick.clock.bound import HardBound, Interval
-from chronotick.clock.context import ContextWindow, Sample, context_window
+from chronotick.clock.context import ContextWindow, Samples
 from chronotick.clock.covariates import Covariates
 from chronotick.clock.estimator import Estimator, Innovation
 from chronotick.clock.host import HostClocks, read_clocks, suspended_baseline_ns
@@ -20,9 +20,8 @@ __all__ = [
     "Innovation",
     "Interval",
     "KalmanBank",
-    "Sample",
+    "Samples",
     "bank_options",
-    "context_window",
     "read_clocks",
     "suspended_baseline_ns",
 ]

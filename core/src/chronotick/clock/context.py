@@ -1,8 +1,13 @@
-"""Contexts for forecasting models: measurements only, evenly sampled, the trend removed."""
+"""Contexts for forecasting models: measurements only, evenly sampled, the trend removed.
+
+What is believed to be wrong with each measurement (its route's bias, its queue) is taken off: a
+server a few milliseconds off would otherwise be a saw-tooth in the context of every model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +16,7 @@ from numpy.typing import NDArray
 from chronotick.clock.state import ClockState
 from chronotick.ntp.measurement import Measurement
 
-Sample = tuple[Measurement, float]
-"""A measurement and its standard uncertainty in s."""
+NS_PER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,47 +44,103 @@ class ContextWindow:
         return int(np.count_nonzero(~np.isnan(self.values)))
 
 
-def context_window(
-    samples: Iterable[Sample], trend: ClockState, step_ns: int, length: int
-) -> ContextWindow:
-    """Sample what measurements say beyond the trend.
+class Samples:
+    """Measurements that contexts are made of, oldest first.
 
-    Several measurements in one step are averaged with weights 1/noise². Only
-    :class:`Measurement` objects are taken: a forecast in a context would feed a model its own
+    Only :class:`Measurement` objects are taken: a forecast in a context would feed a model its own
     output, which is how an earlier prototype diverged by hundreds of seconds.
 
     Args:
-        samples: measurements with their standard uncertainty in s, newest first: nothing is read
-            beyond the first that is too old.
-        trend: state at the end of the window.
-        step_ns: sampling step.
-        length: number of steps.
-
-    Raises:
-        TypeError: something else than a measurement was given.
+        capacity: how many are kept; the oldest give way.
     """
-    newest_raw_ns = 0
-    weight = np.zeros(length)
-    weighted = np.zeros(length)
-    for measurement, noise_s in samples:
+
+    def __init__(self, capacity: int) -> None:
+        self._measurements: deque[Measurement] = deque(maxlen=capacity)
+        # Twice the room: the newest half moves to the front when the end is reached.
+        self._raw_ns, self._offset_ns = np.zeros((2, 2 * capacity), dtype=np.int64)
+        self._noise_s, self._error_s = np.zeros((2, 2 * capacity))
+        self._end = 0
+
+    def __len__(self) -> int:
+        return len(self._measurements)
+
+    def __iter__(self) -> Iterator[Measurement]:
+        return iter(self._measurements)
+
+    def add(self, measurement: Measurement, noise_s: float, error_s: float) -> None:
+        """Take a measurement.
+
+        Args:
+            measurement: not much older than the one before.
+            noise_s: its standard uncertainty.
+            error_s: what is believed to be wrong with it.
+
+        Raises:
+            TypeError: it is something else.
+        """
         if not isinstance(measurement, Measurement):
             raise TypeError(f"a context is made of measurements, not of {type(measurement)}")
-        age = (trend.raw_ns - measurement.raw_ns) // step_ns
-        if age < 0:
-            continue
-        if age >= length:
-            break
-        newest_raw_ns = max(newest_raw_ns, measurement.raw_ns)
-        residual = (measurement.offset_ns - trend.tangent_at(measurement.raw_ns)) * 1e-9
-        w = 1.0 / noise_s**2
-        weight[length - 1 - age] += w
-        weighted[length - 1 - age] += w * residual
-    empty = weight == 0
-    weight[empty] = np.nan
-    return ContextWindow(
-        trend=trend,
-        newest_raw_ns=newest_raw_ns or trend.raw_ns,
-        step_ns=step_ns,
-        values=weighted / weight,
-        noise=1.0 / np.sqrt(weight),
-    )
+        if self._end == len(self._raw_ns):
+            self._make_room()
+        self._measurements.append(measurement)
+        self._raw_ns[self._end], self._offset_ns[self._end] = (
+            measurement.raw_ns,
+            measurement.offset_ns,
+        )
+        self._noise_s[self._end], self._error_s[self._end] = noise_s, error_s
+        self._end += 1
+
+    def drop(self, sources: Collection[str]) -> None:
+        """Forget the measurements of some sources."""
+        remaining = [m for m in self._measurements if m.source not in sources]
+        chosen = np.array([m.source not in sources for m in self._measurements], dtype=bool)
+        for array in self._arrays:
+            array[: len(remaining)] = array[self._kept][chosen]
+        self._end = len(remaining)
+        self._measurements = deque(remaining, maxlen=self._measurements.maxlen)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._measurements.clear()
+        self._end = 0
+
+    def window(self, trend: ClockState, step_ns: int, length: int) -> ContextWindow:
+        """Sample what measurements say beyond the trend.
+
+        Several measurements in one step are averaged with weights 1/noise².
+
+        Args:
+            trend: state at the end of the window.
+            step_ns: sampling step.
+            length: number of steps.
+        """
+        kept = self._kept
+        since_ns = self._raw_ns[kept] - trend.raw_ns
+        age = -since_ns // step_ns
+        seen = (age >= 0) & (age < length)
+        since_ns, place = since_ns[seen], length - 1 - age[seen]
+        beyond_s = (self._offset_ns[kept][seen] - trend.offset_ns) / NS_PER_S
+        beyond_s -= trend.frequency * since_ns / NS_PER_S + self._error_s[kept][seen]
+        precision = self._noise_s[kept][seen] ** -2.0
+        weight = np.bincount(place, precision, minlength=length).astype(float)  # of nothing: int
+        weight[weight == 0] = np.nan
+        return ContextWindow(
+            trend=trend,
+            newest_raw_ns=trend.raw_ns + (int(since_ns.max()) if since_ns.size else 0),
+            step_ns=step_ns,
+            values=np.bincount(place, precision * beyond_s, minlength=length) / weight,
+            noise=1.0 / np.sqrt(weight),
+        )
+
+    @property
+    def _arrays(self) -> tuple[NDArray[np.int64] | NDArray[np.float64], ...]:
+        return self._raw_ns, self._offset_ns, self._noise_s, self._error_s
+
+    @property
+    def _kept(self) -> slice:
+        return slice(self._end - len(self._measurements), self._end)
+
+    def _make_room(self) -> None:
+        for array in self._arrays:
+            array[: len(self)] = array[self._kept]
+        self._end = len(self)

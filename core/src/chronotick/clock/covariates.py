@@ -34,7 +34,7 @@ class Covariates:
     def sampled(
         self, names: Iterable[str], end_raw_ns: int, step_ns: int, length: int
     ) -> dict[str, NDArray[np.float64]]:
-        """Average readings over the steps of a context; see :func:`context_window`.
+        """Average readings over the steps of a context (:meth:`chronotick.clock.Samples.window`).
 
         Args:
             names: those wanted, or ``"*"`` for all; unknown ones are left out.

@@ -7,7 +7,6 @@ with the host's clocks, a replay with recorded ones.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,8 @@ from chronotick.clock import (
     HardBound,
     Innovation,
     KalmanBank,
-    Sample,
+    Samples,
     bank_options,
-    context_window,
 )
 from chronotick.config.schema import Config, Predictor
 from chronotick.fusion import (
@@ -101,7 +99,7 @@ class Timekeeper:
         self._estimator = self._new_estimator()
         self._newest_state: ClockState | None = None  # at the newest measurement
         self._widest_ns = 0  # sigma since the newest measurement: it never shrinks with age
-        self._samples: deque[Sample] = deque(maxlen=REMEMBERED)
+        self._samples = Samples(REMEMBERED)
         self._newest: dict[str, Measurement] = {}  # of each source in the estimate
         self._paths: dict[str, dict[str, PathForecast]] = {}
         self.accepted = 0
@@ -137,11 +135,10 @@ class Timekeeper:
 
     def disbelieve(self, sources: Collection[str]) -> None:
         """Rebuild the estimate without the measurements of sources that turned out to lie."""
-        kept = [sample for sample in self._samples if sample[0].source not in sources]
-        self._samples = deque(kept, maxlen=REMEMBERED)
+        self._samples.drop(sources)
         self._newest = {s: m for s, m in self._newest.items() if s not in sources}
         self._estimator = self._new_estimator()
-        for measurement, _ in kept[-REPLAYED:]:
+        for measurement in list(self._samples)[-REPLAYED:]:
             self._estimator.update(measurement)
         self._move_on()
         self._drop_forecasts()
@@ -175,12 +172,7 @@ class Timekeeper:
         trend = self._estimator.state(raw_ns)
         if trend is None:
             return None
-        return context_window(
-            reversed(self._samples),
-            trend,
-            round(predictor.step * 1e9),
-            predictor.context_length,
-        )
+        return self._samples.window(trend, round(predictor.step * 1e9), predictor.context_length)
 
     def target(self, raw_ns: int, sources: Collection[str]) -> Target | None:
         """Return where time should be; ``None`` before the first measurement.
@@ -281,7 +273,8 @@ class Timekeeper:
         return Scale(innovations=self.calibration.factor, horizon=self.coverage.factor(age_s))
 
     def _keep(self, measurement: Measurement) -> None:
-        self._samples.append((measurement, self._estimator.noise_s(measurement)))
+        noise_s = self._estimator.noise_s(measurement)
+        self._samples.add(measurement, noise_s, self._estimator.expected_error_s(measurement))
         self._newest[measurement.source] = measurement
 
     def _drop_gone(self, raw_ns: int) -> None:
