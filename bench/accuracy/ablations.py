@@ -37,10 +37,13 @@ class Ablation:
 
 def ablations() -> list[Ablation]:
     """Everything that is left out, one at a time."""
-    whole = [
-        Ablation(name, options, lambda recording: recording) for name, options in PARTS.items()
-    ]
-    return [*whole, Ablation(DELAY_BLIND, BankOptions(), without_delays)]
+    parts = [Ablation(name, options, as_they_are) for name, options in PARTS.items()]
+    return [*parts, Ablation(DELAY_BLIND, BankOptions(), without_delays)]
+
+
+def as_they_are(recording: Recording) -> Recording:
+    """The measurements, unchanged."""
+    return recording
 
 
 def without_delays(recording: Recording) -> Recording:

@@ -14,9 +14,9 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,18 +26,30 @@ from ablations import WHOLE, Ablation, ablations
 from chrony import chrony_as_recorded
 from estimates import Estimates, bank_alone, replayed
 from figures import draw
+from numpy.typing import NDArray
 from scores import Score, geometric_mean, score, spread
-from worlds import FALSE, World, fresh, recorded, recorded_names
+from worlds import FALSE, World, fresh, recorded, recorded_names, traces
 from yardsticks import LINES_S, line, oracle
 
 from chronotick.config.schema import Config
 
 BARS = {"dc": 0.25, "wifi": 0.25, "wan": 0.50, "wans": 0.62, "falseticker": 0.12}
-ORACLE_OF_README = {"dc": 0.09, "wifi": 0.09, "wan": 0.19, "wans": 0.28}
-BEST_TUNED_OF_README = {"dc": 0.22 / 0.36, "wan": 0.50 / 0.66, "wans": 0.64 / 0.67}
-BEST_TUNED_OF_README["wifi"] = 0.26 / 0.49
+BEST_TUNED_OF_README = {
+    "dc": 0.22 / 0.36,
+    "wifi": 0.26 / 0.49,
+    "wan": 0.50 / 0.66,
+    "wans": 0.64 / 0.67,
+}
 """chrony with the best options for each world over default chrony: from the traces' README."""
+KINDS = (
+    *("dc_calm_p6_s1", "dc_calm_p6_s4", "dc_hvac_p6_s1", "dc_hvac_p6_s4", "dc_hvacs_p6_s4"),
+    *("dc_load_p6_s4", "dc_rough_p6_s1", "wan_calm_p6_s1", "wan_calm_p6_s4", "wan_hvac_p6_s4"),
+    *("wan_hvacs_p6_s4_false", "wan_rough_p7_s4", "wans_calm_p6_s1", "wans_hvac_p6_s4"),
+    *("wifi_calm_p6_s1", "wifi_calm_p6_s4", "wifi_hvac_p6_s4", "wifi_load_p7_s4"),
+)
+"""Kinds of fresh worlds where no recorded ones are here to name them."""
 
+Vector = NDArray[np.float64]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -64,8 +76,13 @@ class Job:
     models: tuple[str, ...]
 
     def world(self) -> World:
-        """Get it."""
-        return recorded(self.name) if self.seed is None else fresh(self.name, self.seed)
+        """Get it; in a fresh one the model says what chrony would have."""
+        if self.seed is None:
+            return recorded(self.name)
+        world = fresh(self.name, self.seed)
+        truth = world.truth
+        modelled_s = chrony_as_recorded(world.recording, truth.time_s, truth.offset_s)
+        return replace(world, truth=replace(truth, chrony_s=modelled_s))
 
     @property
     def label(self) -> str:
@@ -75,27 +92,27 @@ class Job:
 
 def judged(job: Job) -> tuple[Row, World, Estimates]:
     """Replay one world and score it."""
-    world = job.world()
-    estimates = replayed(world.recording, world.truth, configured(job.models))
-    chrony_s = world.truth.chrony_s
-    if job.seed is not None:
-        chrony_s = chrony_as_recorded(world.recording, world.truth.time_s, world.truth.offset_s)
-    found = score(world, estimates, chrony_s)
-    liars = liars_of(world)
-    lines = [line(world.recording, world.truth, window_s, liars) for window_s in LINES_S]
-    best_line = min(spread(world, each - world.truth.offset_s) for each in lines)
-    sighted = oracle(world.recording, world.truth, liars)
-    members = [spread(world, m - world.truth.offset_s) for m in estimates.members_s.values()]
+    world, liars = job.world(), liars_of(job.name)
+    recording, truth = world.recording, world.truth
+    estimates = replayed(recording, truth, configured(job.models))
+    found = score(world, estimates)
+    lines = (line(recording, truth, window_s, liars) for window_s in LINES_S)
     row = Row(
         world=job.label,
         network=world.network,
         score=found,
-        to_best_line=found.error_s / best_line,
-        to_oracle=found.error_s / spread(world, sighted - world.truth.offset_s),
-        fused_to_best_member=found.error_s / min(m for m in members if math.isfinite(m)),
+        to_best_line=found.error_s / least_error(world, lines),
+        to_oracle=found.error_s / least_error(world, [oracle(recording, truth, liars)]),
+        fused_to_best_member=found.error_s / least_error(world, estimates.members_s.values()),
         wall_s=estimates.wall_s,
     )
     return row, world, estimates
+
+
+def least_error(world: World, estimates_s: Iterable[Vector]) -> float:
+    """The best of those that said something at every instant; NaN if none did."""
+    errors = [spread(world, each - world.truth.offset_s) for each in estimates_s]
+    return min((error for error in errors if math.isfinite(error)), default=math.nan)
 
 
 def configured(models: Sequence[str]) -> Config:
@@ -104,9 +121,9 @@ def configured(models: Sequence[str]) -> Config:
     return Config.model_validate({"short_term": loops, "long_term": loops})
 
 
-def liars_of(world: World) -> frozenset[str]:
+def liars_of(world: str) -> frozenset[str]:
     """Sources that lie: yardsticks have no selection and are told."""
-    return frozenset({"4"}) if FALSE in world.name else frozenset()
+    return frozenset({"4"}) if FALSE in world else frozenset()
 
 
 def ablated(pair: tuple[str, Ablation]) -> tuple[str, str, float]:
@@ -114,7 +131,7 @@ def ablated(pair: tuple[str, Ablation]) -> tuple[str, str, float]:
     name, ablation = pair
     world = recorded(name)
     recording = ablation.prepare(world.recording)
-    estimates = bank_alone(recording, world.truth, ablation.options, liars_of(world))
+    estimates = bank_alone(recording, world.truth, ablation.options, liars_of(name))
     return world.name, ablation.name, spread(world, estimates.offset_s - world.truth.offset_s)
 
 
@@ -234,7 +251,25 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--figures", type=Path, help="directory for one figure per network (SVG)")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    refuse_impossible(parser, asked)
+    return asked
+
+
+def refuse_impossible(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
+    """End with what to do where something that was asked for cannot be done."""
+    where = f"in {traces()} (CHRONOTICK_TRACES says where they are)"
+    names = recorded_names()
+    if not any(asked.worlds in name for name in names or KINDS):
+        parser.error(
+            f"no world's name holds {asked.worlds!r}. There are {', '.join(names or KINDS)}"
+        )
+    if not names and not asked.seeds and not asked.real:
+        parser.error(f"no recorded worlds {where}: give --seeds 1 for fresh ones")
+    if not names and asked.ablations:
+        parser.error(f"--ablations needs recorded worlds; there are none {where}")
+    if asked.real and not real.available():
+        parser.error(f"--real needs the real traces; there are none {where}")
 
 
 def main() -> None:
@@ -254,28 +289,14 @@ def main() -> None:
             print_worlds(rows)
             print_networks(rows)
             found["worlds"] = [asdict(row) for row in rows]
-        else:
-            print("no recorded worlds here (CHRONOTICK_TRACES): give --seeds")
-        if asked.ablations and names:
+        if asked.ablations:
             found["ablations"] = print_ablations(pool, names)
     if asked.figures:
         draw([(world, estimates) for _, world, estimates in results], asked.figures)
-    if asked.real and real.available():
+    if asked.real:
         found["real"] = print_real()
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-KINDS: Mapping[str, None] = dict.fromkeys(
-    (
-        *("dc_calm_p6_s1", "dc_calm_p6_s4", "dc_hvac_p6_s1", "dc_hvac_p6_s4", "dc_hvacs_p6_s4"),
-        *("dc_load_p6_s4", "dc_rough_p6_s1", "wan_calm_p6_s1", "wan_calm_p6_s4"),
-        *("wan_hvac_p6_s4", "wan_hvacs_p6_s4_false", "wan_rough_p7_s4", "wans_calm_p6_s1"),
-        *("wans_hvac_p6_s4", "wifi_calm_p6_s1", "wifi_calm_p6_s4", "wifi_hvac_p6_s4"),
-        *("wifi_load_p7_s4",),
-    )
-)
-"""Kinds of worlds where no recorded ones are here to name them."""
 
 
 if __name__ == "__main__":

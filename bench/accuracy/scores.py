@@ -42,18 +42,27 @@ class Score:
     checks: int
 
 
-def score(world: World, estimates: Estimates, chrony_s: Vector) -> Score:
-    """Compare estimates with the truth, and with chrony's."""
+def score(world: World, estimates: Estimates) -> Score:
+    """Compare estimates with the truth, and with chrony's.
+
+    Raises:
+        ValueError: after the warm-up one is missing. A mean over those that are there would say
+            that who is silent where it is difficult is good.
+    """
     truth, counts = world.truth, world.truth.counts
     every = estimates.offset_s - truth.offset_s
     errors, sigma = every[counts], estimates.sigma_s[counts]
+    missing = truth.time_s[counts][np.isnan(errors)]
+    if missing.size or not errors.size:
+        when = f"{missing.size} times, first at {missing[0]:g} s" if missing.size else "at all"
+        raise ValueError(f"{world.name}: no estimate after the warm-up {when}")
     error_s = spread(world, every)
     bounded = ~np.isnan(estimates.bound_s) & ~np.isnan(every)
     return Score(
         rms_s=rms(errors),
         sd_s=float(np.std(errors)),
         error_s=error_s,
-        to_chrony=error_s / spread(world, chrony_s - truth.offset_s),
+        to_chrony=error_s / spread(world, truth.chrony_s - truth.offset_s),
         to_disciplined=rms(errors) / rms(truth.disciplined_s[counts]),
         coverage=float(np.mean(np.abs(errors) <= NORMAL_95 * sigma)),
         sigma_to_rms=float(np.mean(sigma)) / rms(errors),

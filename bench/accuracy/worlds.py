@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chronotick.lab import Simulation, write
 from chronotick.lab.recordings import Recording, read_recording
+from chronotick.lab.simulation import DAY_S
 
 Vector = NDArray[np.float64]
 
@@ -82,11 +83,12 @@ def recorded(name: str) -> World:
     return _read(name, traces() / "sim" / name)
 
 
-def fresh(name: str, seed: int) -> World:
+def fresh(name: str, seed: int, duration_s: float = DAY_S) -> World:
     """Make another world of the same kind as a recorded one."""
+    simulation = Simulation.named(name, seed=seed).model_copy(update={"duration_s": duration_s})
     with tempfile.TemporaryDirectory(prefix="chronotick-worlds-") as folder:
         directory = Path(folder)
-        write(Simulation.named(name, seed=seed), directory)
+        write(simulation, directory)
         return _read(name, directory)
 
 

@@ -18,6 +18,7 @@ Vector = NDArray[np.float64]
 NS = 1_000_000_000
 LINES_S = (512.0, 2048.0, 7200.0)
 LEAST_EXCESS_S = 5e-6
+MOST_OF_IT = 0.99
 
 
 def line(
@@ -80,7 +81,13 @@ def _combined(before: ClockState | None, after: ClockState | None) -> float:
 
 
 def _covariance(state: ClockState, direction: float) -> Vector:
-    own = max(state.var_offset - state.var_route, 0.01 * state.var_offset)
+    """Of offset and frequency, without what both sides are wrong by: their routes.
+
+    A bank that has just begun knows its offset by its frequency, or the other way round; of what
+    it knows beyond that something must stay, or what is left is no covariance.
+    """
+    beyond = state.var_offset - state.cov**2 / state.var_frequency
+    own = state.var_offset - min(state.var_route, MOST_OF_IT * beyond)
     cov = direction * state.cov
     return np.array([[own, cov], [cov, state.var_frequency]])
 

@@ -125,6 +125,8 @@ def test_a_ready_made_configuration_is_known_by_its_name(measurements):
     ("arguments", "code", "words"),
     [
         (("--every", "soon"), 2, "is not a time such as"),
+        (("--every", "1e-10"), 2, "is not in the range x>=0.001"),
+        (("--out", "-", "--json"), 2, "both want standard output"),
         (("--gap", "5"), 2, "is no stretch of time: write FROM..TO"),
         (("--gap", "9..5"), 2, "the end must come after the beginning"),
         (("--from", "noon"), 2, "is not a time such as 5400, 90m"),
@@ -143,6 +145,18 @@ def test_bad_arguments_are_told(measurements, arguments, code, words):
     assert done.exit_code == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_read_is_never_replaced(measurements, world, tmp_path):
+    before = measurements.read_bytes(), (world / "truth.csv").read_bytes()
+    link = tmp_path / "link.csv"
+    link.symlink_to(measurements)
+    truth = world / "truth.csv"
+    for out in (measurements, link, truth):
+        done = replay(measurements, "--truth", truth, "--out", out)
+        assert done.exit_code == 2
+        assert "would replace what is read" in done.stderr
+    assert (measurements.read_bytes(), truth.read_bytes()) == before
 
 
 def test_bad_recordings_are_told_in_a_line(tmp_path):

@@ -82,7 +82,12 @@ def test_nothing_is_written_when_one_of_several_is_there(tmp_path: Path):
     [
         (("wan-hvax",), "Did you mean 'hvac'"),
         (("wan-hvac", "--duration", "a day"), "is not a time such as 64s"),
-        (("wan-hvac", "--duration", "0"), "not in the range x>0"),
+        (("wan-hvac", "--duration", "0"), "not in the range x>=0.001"),
+        (("wan-hvac", "--every", "1e-10"), "not in the range x>=0.001"),
+        (("wan-hvac", "--poll", "1e-12"), "not in the range x>=0.001"),
+        (("wan-hvac", "--set", "every_s=1e-10"), "every_s: Input should be greater than or equal"),
+        (("wan-hvac", "--set", "oscillator.step_s=1e-9"), "step_s: Input should be greater"),
+        (("wan-hvac", "--set", "oscillator.offset_s=1e300"), "offset_s: Input should be less"),
         (("wan-hvac", "--duration", "-1h"), "is not a time such as 64s"),
         (("wan-hvac", "--duration", "1e999s"), "inf is not a finite number"),
         (("wan-hvac", "--duration", "nan"), "is not a time such as 64s"),
@@ -99,6 +104,15 @@ def test_bad_arguments_are_refused_and_write_nothing(
     done = simulate(*arguments, "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert message in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_world_that_overflows_is_refused_and_writes_nothing(tmp_path: Path):
+    bursts = '{"fraction":0.5,"mean_duration_s":100,"median_s":1,"sigma":1e6}'
+    leg = f"servers.*.path.forward.bursts={bursts}"
+    done = simulate("dc-ideal", "--out", tmp_path / "out", "--duration", "1h", "--set", leg)
+    assert done.exit_code == 1
+    assert "too large to be simulated" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -87,6 +87,67 @@ def test_a_lying_source_is_taken_out_again():
     assert cleaned.offset_ns == wanted.offset_ns
 
 
+def over_40_ms(source: str, at_s: float, offset_ns: int = 0) -> Measurement:
+    return Measurement(
+        source=source,
+        raw_ns=round(at_s * SECOND),
+        offset_ns=offset_ns,
+        delay_ns=40_000_000,
+        precision_ns=0,
+        root_delay_ns=0,
+        root_dispersion_ns=0,
+        stratum=1,
+    )
+
+
+def test_a_source_that_is_honest_again_is_not_held_to_its_lies():
+    """The hard bound once kept what a liar had said, and missed the truth when it was believed."""
+    k, lie_ns = keeper(), 30_000_000
+    for n in range(20):
+        k.measure(over_40_ms("a", n * 16))
+        k.measure(over_40_ms("b", n * 16 + 1, lie_ns))
+    k.disbelieve({"b"})
+    for n in range(20, 24):
+        k.measure(over_40_ms("a", n * 16))
+        k.measure(over_40_ms("b", n * 16 + 1))
+    target = k.target(24 * 16 * SECOND, {"a", "b"})
+    assert target is not None
+    assert target.low_ns < 0 < target.high_ns
+
+
+def test_a_clock_that_jumped_is_not_held_to_what_was_true_before():
+    """Intervals from before and after that still overlap once made a bound without the truth.
+
+    And the jump stood in the contexts of the models for hours.
+    """
+    k, jump_ns = keeper(), 30_000_000
+    for n in range(40):
+        k.measure(over_40_ms("a", n * 16))
+    after = 40
+    while not k.measure(over_40_ms("a", after * 16, jump_ns))[0].reacquired:
+        after += 1
+        assert after < 60
+    k.measure(over_40_ms("a", (after + 1) * 16, jump_ns))
+    target = k.target((after + 1) * 16 * SECOND, {"a"})
+    assert target is not None
+    assert target.low_ns < jump_ns < target.high_ns
+    window = k.window(Config().short_term, target.raw_ns + SECOND)
+    assert window is not None
+    assert np.nanmax(np.abs(window.values)) < 1e-3
+
+
+def test_the_first_measurement_of_a_clock_calibrates_nothing_whenever_it_comes():
+    k = keeper()
+    for n in range(10):
+        k.measure(over_40_ms("a", n * 16))
+    k.disrupt()
+    before = k.calibration.snapshot()
+    k.measure(over_40_ms("a", 1000, 50_000_000))
+    assert k.calibration.snapshot() == before
+    k.measure(over_40_ms("a", 1016, 50_000_000))
+    assert k.calibration.snapshot() != before
+
+
 def _fields(m: Measurement) -> dict:
     return {name: getattr(m, name) for name in Measurement.__dataclass_fields__}
 

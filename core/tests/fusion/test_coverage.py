@@ -7,6 +7,7 @@ from chronotick.clock import Innovation
 from chronotick.fusion import HORIZONS_S, Calibration, Coverage
 
 AT_64 = HORIZONS_S.index(64.0)
+UNSOUND = ([[1e3, 1, 1, 1]] * 7, [[0, -5, 1, 1]] * 7, [[0, 1, 2, 1]] * 7, [[0, 1, -1, 1]] * 7)
 
 
 def run(
@@ -103,7 +104,14 @@ def test_snapshot_of_coverage():
     run(coverage, 100, actual_s=30e-6)
     twin.restore(coverage.snapshot())
     assert twin.table() == coverage.table()
-    for damage in (None, [], [[1.0]], [["x", 1, 1, 1]] * 7, [[float("nan"), 1, 1, 1]] * 7):
+    for damage in (
+        None,
+        [],
+        [[1.0]],
+        [["x", 1, 1, 1]] * 7,
+        [[float("nan"), 1, 1, 1]] * 7,
+        *UNSOUND,
+    ):
         with pytest.raises(ValueError, match="damaged"):
             twin.restore(damage)
     assert twin.table() == coverage.table()

@@ -151,7 +151,6 @@ def test_weights_move_smoothly(skill, teach, errors_of, fuse, path_of):
     fusion = Fusion("inverse_variance", skill)
     fuse(fusion, path_of("good", 0.0), raw_s=101)
     teach(skill, {"good": errors_of(1e-6)}, count=100)
-    fusion.learnt()
     shares = [
         weights(fuse(fusion, path_of("good", 0.0), raw_s=s))["good"] for s in (101, 102, 103, 111)
     ]
@@ -164,7 +163,6 @@ def test_looking_ahead_moves_no_weight(skill, teach, errors_of, path_of, state_a
     fusion = Fusion("inverse_variance", skill)
     fusion.fuse(state_at(), Scale(), 101 * SECOND, {"good": path_of("good", 0.0)})
     teach(skill, {"good": errors_of(1e-6)}, count=100)
-    fusion.learnt()
     paths = {"good": path_of("good", 1e-5)}
     assert fusion.ahead(state_at(), 111 * SECOND, paths) == BASE
 
@@ -192,6 +190,20 @@ def test_no_weight_where_a_judged_horizon_speaks_against_it(skill, teach, errors
     teach(skill, {}, count=100, horizons=(16.0, 64.0))
     fused = fuse(Fusion("inverse_variance", skill), path_of("m", 0.0), raw_s=132.0)
     assert weights(fused)["m"] == 0.0
+
+
+def test_after_a_restart_models_have_the_weight_they_had(skill, teach, errors_of, fuse, path_of):
+    """No horizon counted as judged then: until the next judgements the baseline stood alone."""
+    teach(skill, {"good": errors_of(1e-6)}, count=100, horizons=(16.0, 64.0))
+    restored = Skill(4)
+    restored.restore(skill.snapshot())
+    for raw_s in (108.0, 116.0, 140.0):
+        before, after = (
+            weights(fuse(Fusion("inverse_variance", each), path_of("good", 1e-6), raw_s=raw_s))
+            for each in (skill, restored)
+        )
+        assert after == pytest.approx(before)
+        assert after["good"] > 0.5
 
 
 def test_variance_of_the_fused_path():

@@ -159,6 +159,46 @@ def test_snapshot_restores_everything(teach, errors_of):
         assert math.isfinite(row["rms_s"])
 
 
+def test_what_was_judged_before_a_restart_is_taken_to_be_until_that_is_known(teach, errors_of):
+    skill, restored = Skill(4), Skill(4)
+    teach(skill, {"m": errors_of(5e-6)}, horizons=(1.0, 64.0))
+    restored.restore(json.loads(json.dumps(skill.snapshot())))
+    horizons = [n for n in range(len(HORIZONS_S)) if restored.is_judged(n, 10**12)]
+    assert [HORIZONS_S[n] for n in horizons] == [1.0, 64.0]
+    teach(restored, {"m": errors_of(5e-6)}, horizons=(64.0,), count=100)  # 64 s each
+    assert not restored.is_judged(HORIZONS_S.index(1.0), 6400 * 10**9)
+    assert restored.is_judged(AT_64, 6400 * 10**9)
+
+
+def test_what_is_learnt_at_one_horizon_changes_nothing_at_others(skill, teach, errors_of):
+    before = [skill.version(n) for n in range(len(HORIZONS_S))]
+    teach(skill, {"m": errors_of(5e-6)}, count=1, horizons=(64.0,))
+    after = [skill.version(n) for n in range(len(HORIZONS_S))]
+    assert [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b] == [AT_64]
+
+
+def test_a_demotion_counts_at_all_horizons(skill, teach, errors_of):
+    teach(skill, {"m": errors_of(50e-6)}, count=4, horizons=(16.0,))
+    before = skill.version(AT_64)
+    teach(skill, {"m": errors_of(50e-6)}, count=200, horizons=(16.0,), begin_s=256.0)
+    assert skill.is_demoted("m")
+    assert skill.version(AT_64) == before + 1
+
+
+def test_a_demoted_model_that_has_changed_is_told_as_such_not_as_a_number(teach, errors_of):
+    """Status once said ``rms nan us`` until the model had been judged anew."""
+    skill = Skill(4)
+    end = teach(skill, {"m": errors_of(100e-6)}, count=200, horizons=(64.0,))
+    told = set()
+    for n in range(60):
+        end = teach(
+            skill, {"m": errors_of(1e-6, n)}, count=1, horizons=(64.0,), begin_s=end, seed=n
+        )
+        told |= set(skill.demoted.values())
+    assert "demoted: it has changed, and is not judged anew at 64 s yet" in told
+    assert not any("nan" in each for each in told)
+
+
 def test_scores_of_the_first_version_start_anew_with_a_message():
     with pytest.raises(ValueError, match="another version"):
         Skill(4).restore({"kalman@3": [8.0, 1.0, 1.0, 1.0]})
@@ -185,6 +225,8 @@ def test_no_snapshot_is_that_of_a_new_host():
         {"demoted": {"m": "x"}},
         {"demoted": {"m": 99}},
         {"experts": [{"m": [1.0]}]},
+        {"judged": [99]},
+        {"judged": 3},
     ],
 )
 def test_a_damaged_snapshot_changes_nothing(teach, errors_of, damage):

@@ -80,7 +80,13 @@ def test_negative_local_times_are_shifted_and_shifted_back(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "expected_ns"),
-    [("1e-6", 1_000), ("-8.991e-06", -8_991), ("0.0000000015", 2), ("+5", 5 * SECOND)],
+    [
+        ("1e-6", 1_000),
+        ("-8.991e-06", -8_991),
+        ("0.0000000015", 2),
+        ("+5", 5 * SECOND),
+        ("1e-999999999", 0),
+    ],
 )
 def test_numbers_may_have_exponents(tmp_path, text: str, expected_ns: int):
     recording = read(tmp_path, f"t_s,offset_s\n1,{text}\n")
@@ -198,6 +204,8 @@ def test_the_longest_gap_is_told(tmp_path):
     [
         ("t_s,offset_s\n1,0\n2,fast\n", 3, "offset_s", "'fast' is no number of seconds"),
         ("t_s,offset_s\n1,0\n2,inf\n", 3, "offset_s", "not finite"),
+        ("t_s,offset_s\n1,0\n2,1e400\n", 3, "offset_s", "'1e400' s is longer than any time"),
+        ("t_s,offset_s\n1,0\n1e999999999,0\n", 3, "t_s", "longer than any time"),
         ("t_s,offset_s\n1,0\n2,1_000\n", 3, "offset_s", "no number"),
         ("t_s,offset_s\n1,0\n2,0,001\n", 3, "", "A decimal comma"),
         ('t_s,offset_s\n1,0\n2,"0,001"\n', 3, "offset_s", "write a decimal point"),
@@ -208,6 +216,7 @@ def test_the_longest_gap_is_told(tmp_path):
         ("t_s,offset_ms\n1,0\n", 1, "", "Divide offset_ms by 1000 and call it offset_s"),
         ("1,0\n2,0\n", 1, "", "needs a header"),
         ("t_s,offset_s\n", None, "", "no measurement that can be used"),
+        ("# nothing else\n", None, "", "holds nothing but comments"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path, text, line, column, words):
@@ -249,8 +258,13 @@ def test_four_timestamps_give_a_wrong_unit_away(tmp_path, column, name, factor, 
         (plain(20, offset_s="0.001", delay_s="40"), "delays of 40 s"),
         (plain(20, step_s=2, offset_s="0.001", delay_s="2.7"), "delays of 2.7 s, measured every 2"),
         (plain(20, step_s=200_000), "200000 s between measurements. In milliseconds?"),
-        (plain(20, offset_s="{n}"), "more than any oscillator. In milliseconds?"),
-        (plain(2, step_s=1.7e12), "in milliseconds? Divide them by 1000"),
+        (plain(20, offset_s="{n}"), "more than any oscillator. In another unit? Divide by 1000"),
+        (plain(20, offset_s="{n}e3"), "any oscillator. In another unit? Divide by 1000000"),
+        (plain(20, offset_s="0.001", delay_s="20000"), "Is its delay in seconds?"),
+        (plain(2, step_s=1.7e12), "local times up to 1.7e+12 s: in milliseconds? Divide them by"),
+        (plain(2, step_s=5e9), "local times up to 5e+09 s: in milliseconds, micro"),  # 64 bits
+        (plain(2, step_s=1.7e18), "in nanoseconds? Divide them by 1000000000"),
+        (plain(2, offset_s="1.7e15"), "offsets up to 1.7e+15 s: in microseconds? Divide them by"),
     ],
 )
 def test_what_no_clock_and_network_can_do_is_a_mistake_of_unit(tmp_path, text, words):
@@ -260,6 +274,19 @@ def test_what_no_clock_and_network_can_do_is_a_mistake_of_unit(tmp_path, text, w
 def test_offsets_that_scatter_far_beyond_their_delays_are_a_mistake_of_unit(tmp_path):
     rows = "".join(f"{1 + 64 * n},{(-1) ** n * 2.5},0.02\n" for n in range(60))
     assert "Are both in seconds?" in refused(tmp_path, "t_s,offset_s,delay_s\n" + rows).problem
+
+
+def test_a_queue_that_empties_is_no_mistake_of_unit(tmp_path):
+    """Eight answers in a burst: offsets may change by as much as delays do, however fast."""
+    queues_s = (0.15, 0.18, 0.1, 0.12, 0.004, 0.003, 0.002, 0.001)
+    rows = (f"{1 + 2 * n},{q / 2},{0.005 + q}\n" for n, q in enumerate(queues_s))
+    assert len(read(tmp_path, "t_s,offset_s,delay_s\n" + "".join(rows)).arrivals) == 8
+
+
+@pytest.mark.parametrize("local_s", ["-4.4e9", "4.4e9"])
+def test_what_is_within_range_fits_64_bits_of_nanoseconds(tmp_path, local_s: str):
+    arrival = read(tmp_path, f"t_s,offset_s\n{local_s},{local_s}\n").arrivals[0]
+    assert abs(arrival.measurement.raw_ns + arrival.measurement.offset_ns) < 2**63
 
 
 def test_a_server_that_lies_by_seconds_is_none(tmp_path):
@@ -273,6 +300,7 @@ def test_a_server_that_lies_by_seconds_is_none(tmp_path):
     [
         (b"", "is empty"),
         (b"\n \n", "is empty"),
+        (b"\xef\xbb\xbf\n", "is empty"),
         (b"\x7fELF\0\0\0", "is not text: byte 4 is zero"),
         (b"t_s,offset_s\n1,\xff\xfe\n", "is not text in UTF-8"),
         (gzip.compress(FULL.encode())[:-20], "ends early: it was cut off"),
@@ -292,6 +320,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         read_recording(str(tmp_path / "none.csv"))
     with pytest.raises(RecordingError, match="cannot be read: Is a directory"):
         read_recording(str(tmp_path))
+    with pytest.raises(RecordingError, match="cannot be read: File name too long"):
+        read_recording(str(tmp_path / ("a" * 5000)))
 
 
 @pytest.mark.skipif(not TRACES.is_dir(), reason="no traces (CHRONOTICK_TRACES)")

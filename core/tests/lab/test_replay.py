@@ -166,6 +166,11 @@ def test_beyond_the_last_measurement_it_is_holdover(recording):
     assert summary.transitions[-1][1] == "holdover"
 
 
+def test_an_excerpt_needs_time_between_estimates():
+    with pytest.raises(ValueError, match="it must be above 0"):
+        Excerpt(every_ns=0)
+
+
 def test_a_gap_hides_what_arrives_in_it(recording):
     gap = 300 * SECOND, 700 * SECOND
     estimates, _ = replayed(recording, gaps=(gap,))

@@ -160,6 +160,23 @@ def test_a_truth_without_chrony_has_no_ratios(tmp_path):
     assert found.rms_to_chrony is found.rms_to_chrony_disciplined is None
 
 
+def test_chrony_is_judged_where_it_ran(tmp_path):
+    text = TRUTH.replace("0,0.001,0.001004000,0.000008\n", "0,0.001,,nan\n", 1)
+    assert text != TRUTH
+    found = truth(tmp_path, text).judge([estimate(50, 1_002_000)], warm_up_s=0)
+    assert found.rms_to_chrony == pytest.approx(2 / 4)
+    assert found.rms_to_chrony_disciplined == pytest.approx(2 / 8)
+
+
+def test_a_chrony_without_any_error_has_no_ratio(tmp_path):
+    text = "t_local_s,offset_s,chrony_offset_s\n0,0,0\n100,0,0\n"
+    assert truth(tmp_path, text).judge([estimate(50, 5)], 0).rms_to_chrony is None
+
+
+def test_comments_are_passed_over_as_in_recordings(tmp_path):
+    assert truth(tmp_path, "# made by hand\nt_local_s, offset_s\n0,0\n100,0\n")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -168,6 +185,8 @@ def test_a_truth_without_chrony_has_no_ratios(tmp_path):
         ("t_local_s,offset_s\n", "times must ascend"),
         ("t_local_s,offset_s\n1,2,3\n", "line 2: has 3 cells"),
         ("t_local_s,offset_s\n1,x\n", "line 2, column offset_s: 'x' is no number"),
+        ("t_local_s,offset_s\n\n1,2\n2,NaN\n", "line 4, column offset_s: 'NaN' is not finite"),
+        ("t_local_s,offset_s\n,2\n", "line 2, column t_local_s: '' is no number"),
     ],
 )
 def test_a_bad_truth_is_told(tmp_path, text: str, words: str):

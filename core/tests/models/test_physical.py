@@ -5,6 +5,7 @@ import pytest
 
 from chronotick.models import LEVELS, InProcessModel
 from chronotick.models.builtin import chronotick_models
+from chronotick.models.line import WINDOWS, line
 from chronotick.plugin import ContextBatch, Environment, ModelSpec
 
 SPECS = {spec.name: spec for spec in chronotick_models()}
@@ -94,3 +95,32 @@ def test_a_model_with_an_environment_is_not_loaded_into_the_daemon():
     )
     with pytest.raises(ValueError, match="worker process"):
         InProcessModel(spec)
+
+
+def straight(time, values, weights) -> tuple[float, float]:
+    slope, value = np.polyfit(time, values, 1, w=np.sqrt(weights))
+    return value, slope
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_running_sums_fit_and_judge_as_least_squares_would(seed):
+    """Samples whose noise differs by a factor of ten thousand, far from zero."""
+    rng = np.random.default_rng(seed)
+    noise = 1e-6 * 10 ** rng.uniform(0, 4, 400)
+    values = 1e-3 + np.cumsum(rng.normal(0, 1e-7, 400)) + rng.normal(0, 1, 400) * noise
+    values[rng.random(400) < 0.3] = np.nan
+    measured = np.flatnonzero(~np.isnan(values))
+    time, y, weight = measured - 399.0, values[measured], noise[measured] ** -2
+    missed, weights = np.zeros(len(WINDOWS)), np.zeros(len(WINDOWS))
+    for number, size in enumerate(WINDOWS):
+        for end in range(len(y) - size // 4, max(size, len(y) // 2) - 1, -(size // 4)):
+            value, slope = straight(*(each[end - size : end] for each in (time, y, weight)))
+            judged = slice(end, end + size // 4)
+            missed[number] += weight[judged] @ (y - value - slope * time)[judged] ** 2
+            weights[number] += weight[judged].sum()
+    size = WINDOWS[
+        int(np.nanargmin(np.where(weights > 0, missed / np.maximum(weights, 1), np.nan)))
+    ]
+    value, slope = straight(time[-size:], y[-size:], weight[-size:])
+    ahead = np.arange(1.0, 33.0)
+    assert line(values, noise, ahead) == pytest.approx(value + slope * ahead, abs=1e-10)

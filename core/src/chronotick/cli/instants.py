@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import click
 
-_UNITS = {"": "1", "s": "1", "ms": "0.001", "m": "60", "min": "60", "h": "3600", "d": "86400"}
+from chronotick.cli.durations import UNIT_S
+
 _FORM = re.compile(r"([+-]?(?:\d{1,12}(?:\.\d{0,9})?|\.\d{1,9}))\s*([a-z]*)")
 _NS_PER_S = 1_000_000_000
 BETWEEN = ".."
@@ -23,9 +24,9 @@ def instant(text: str) -> int:
         click.BadParameter: it is none.
     """
     match = _FORM.fullmatch(str(text).strip().lower())
-    if match is None or match[2] not in _UNITS:
+    if match is None or match[2] not in UNIT_S:
         raise click.BadParameter(f"{text!r} is not a time such as 5400, 90m, 24h or 2d.")
-    return int(Decimal(match[1]) * Decimal(_UNITS[match[2]]) * _NS_PER_S)
+    return int(Decimal(match[1]) * UNIT_S[match[2]] * _NS_PER_S)
 
 
 def stretch(text: str) -> tuple[int, int]:

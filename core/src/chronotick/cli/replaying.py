@@ -107,6 +107,7 @@ def replay(
     from chronotick.lab.replaying.truth import Truth
 
     quieten_workers()
+    _check_out(out, (measurements, truth_path), as_json=as_json)
     try:
         recording = read_recording(measurements, boot=boot, max_error_s=max_error)
         truth = None if truth_path is None else Truth(truth_path)
@@ -125,6 +126,19 @@ def replay(
         print_json(report_of(recording, summary, errors))
     else:
         show(summary, errors)
+
+
+def _check_out(out: str | None, read: tuple[str | None, ...], *, as_json: bool) -> None:
+    """See that estimates replace nothing that is read, and share standard output with nothing."""
+    if out is None:
+        return
+    if out == "-":
+        if as_json:
+            raise click.UsageError("--out - and --json both want standard output. Name a file.")
+        return
+    for path in filter(None, read):
+        if path != "-" and Path(out).resolve() == Path(path).resolve():
+            raise click.UsageError(f"--out {out} would replace what is read. Name another file.")
 
 
 def _configured(options: dict[str, Any]) -> tuple[Config, Plugins]:
@@ -203,7 +217,7 @@ def _run(
     except (NothingToReplayError, ModelUnavailableError, RecordingError) as error:
         fail(error)
     except OSError as error:
-        fail(f"--out: {out} cannot be written: {error.strerror}")
+        fail(error if out is None else f"--out: {out} cannot be written: {error.strerror}")
 
 
 def _estimates(

@@ -114,6 +114,8 @@ def simulate(
     except OSError as error:
         said = f"{error.filename}: {error.strerror}." if error.errno else error
         fail(f"--out: {said}")
+    except OverflowError as error:
+        fail(f"{world}: a number of the description is too large to be simulated ({error}).")
     _report(written, as_json=as_json)
 
 

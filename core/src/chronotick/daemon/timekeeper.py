@@ -118,12 +118,15 @@ class Timekeeper:
 
     def measure(self, measurement: Measurement) -> tuple[Innovation, list[Score]]:
         """Take a measurement of a believed source: score forecasts by it, then learn from it."""
-        judgements = self._judge(measurement)
+        judgements, known = self._judge(measurement), self._newest_state is not None
         innovation = self._estimator.update(measurement)
         if not innovation.outlier:  # what is not believed judges nobody
             self._learn(measurement.raw_ns, judgements)
-        if self.accepted:
+        if known:  # else nothing was expected of it
             self.calibration.add(innovation)
+        if innovation.reacquired:  # what was measured before is about another clock
+            self.bound.forget()
+            self._samples.clear()
         self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
         self._keep(measurement)
         self._drop_gone(measurement.raw_ns)
@@ -137,6 +140,8 @@ class Timekeeper:
         """Rebuild the estimate without the measurements of sources that turned out to lie."""
         self._samples.drop(sources)
         self._newest = {s: m for s, m in self._newest.items() if s not in sources}
+        for source in sources:
+            self.bound.drop(source)  # honest again, it must not be held to its lies
         self._estimator = self._new_estimator()
         for measurement in list(self._samples)[-REPLAYED:]:
             self._estimator.update(measurement)
@@ -260,7 +265,6 @@ class Timekeeper:
             self.coverage.add(raw_ns, each.index, error_s, variance, noise)
             judged = self.skill.judge(raw_ns, horizon_s, each.residual_s, noise, each.expected)
             self.skill.take(judged, each.gaps)
-        self._fusion.learnt()
 
     def _move_on(self) -> None:
         """Look at the clock anew: the estimate has changed."""

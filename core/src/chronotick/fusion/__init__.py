@@ -2,9 +2,12 @@
 
 from chronotick.fusion.calibration import Calibration
 from chronotick.fusion.coverage import Coverage
-from chronotick.fusion.evidence import Evidence, Judged
-from chronotick.fusion.fuse import Fused, Fusion, Member, Scale, fused_variance, speaker
+from chronotick.fusion.evidence import Evidence
+from chronotick.fusion.fuse import Fusion
+from chronotick.fusion.fused import Fused, Member, Scale, fused_variance
 from chronotick.fusion.horizons import HORIZONS_S
+from chronotick.fusion.judged import Judged
+from chronotick.fusion.paths import speaker
 from chronotick.fusion.residuals import Residuals
 from chronotick.fusion.scoring import Judgement, Score, Scorer
 from chronotick.fusion.skill import BASELINE, Skill

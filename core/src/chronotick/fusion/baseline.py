@@ -7,7 +7,6 @@ from dataclasses import astuple, dataclass, fields
 from typing import Final
 
 MEMORY: Final = 150.0  # independent judgements after which old ones have lost 63 % of their weight
-CLIP: Final = 25.0  # a normalised square beyond 5 sigma says no more than this
 LEAST: Final = 0.05  # of what the estimator states: no measurement proves its errors to be smaller
 LEAST_NEWS: Final = 1e-3  # what a judgement right after another one is worth
 _KEEP: Final = math.exp(-1.0 / MEMORY)
@@ -19,7 +18,7 @@ class OwnError:
 
     Squares of residuals, less the noise of their judges, tell it where that noise is small. Where
     it is not, they tell nothing, and what the estimator states is the better guess: the two are
-    weighted by their precision, the estimator's word being worth one judgement without noise.
+    weighted by their precision, the estimator's word being worth two judgements without noise.
     """
 
     count: float = 0.0
@@ -30,15 +29,17 @@ class OwnError:
     def add(
         self, residual_s: float, noise_variance: float, expected: float, independent: float
     ) -> None:
-        """Take one judgement; its parts are those of :class:`chronotick.fusion.Judged`."""
+        """Take one judgement; its parts are those of :class:`chronotick.fusion.Judged`.
+
+        The residual is clipped already, by :meth:`chronotick.fusion.Skill.judge`.
+        """
         # Weighted by what was stated then: a start that knew nothing is soon outweighed.
         variance = max(expected + noise_variance, 1e-24)
-        furthest = CLIP * (max(self.mean_square, expected) + noise_variance)
         news = max(independent, LEAST_NEWS)
         keep, u = 1.0 - (1.0 - _KEEP) * news, news / variance**2
         self.count = self.count * keep + 1.0
         self.weight = self.weight * keep + u
-        self.square = self.square * keep + u * (min(residual_s**2, furthest) - noise_variance)
+        self.square = self.square * keep + u * (residual_s**2 - noise_variance)
         self.stated = self.stated * keep + u * expected
 
     @property

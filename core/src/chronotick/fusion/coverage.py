@@ -41,6 +41,15 @@ class _Tracker:
         return math.exp(self.power)
 
     @property
+    def is_sound(self) -> bool:
+        """Whether the numbers can be those of a tracker."""
+        return (
+            math.log(NARROWEST) - 1e-9 <= self.power <= math.log(WIDEST) + 1e-9
+            and 0.0 <= self.evidence < math.inf
+            and 0.0 <= self.inside <= self.count < math.inf
+        )
+
+    @property
     def least_power(self) -> float:
         """Narrower than stated only as far as that is proven."""
         believed = max(self.evidence - TRUSTED, 0.0) / TRUSTED
@@ -127,7 +136,6 @@ class Coverage:
             ]
         except (TypeError, ValueError) as error:
             raise ValueError(f"the saved coverage is damaged: {error}") from error
-        numbers = [x for t in trackers for x in (t.power, t.evidence, t.inside, t.count)]
-        if len(trackers) != len(HORIZONS_S) or not all(map(math.isfinite, numbers)):
+        if len(trackers) != len(HORIZONS_S) or not all(t.is_sound for t in trackers):
             raise ValueError("the saved coverage is damaged: its numbers do not fit")
         self._trackers = trackers

@@ -22,8 +22,9 @@ import math
 from dataclasses import astuple, dataclass, fields
 from typing import Final
 
+from chronotick.fusion.judged import Judged
+
 MEMORY: Final = 300.0  # blocks after which old ones have lost 63 % of their weight
-SHORTEST_BLOCK_S: Final = 64.0  # errors of the estimator itself are alike for about that long
 FEW_BLOCKS: Final = 3.0  # a scatter of fewer says nothing
 RECENT: Final = 12.0  # scores that tell what a model is like now
 CHANGED: Final = 4.0  # times a mean square before: the model is not what it was
@@ -64,13 +65,12 @@ class Evidence:
     def add(self, judged: Judged, gap_s: float) -> int:
         """Take one score.
 
-        Returns:
-            1 or -1 if it shows that the model has become a worse or a better one, else 0.
-
-
         Args:
             judged: the measurement and what it says of the estimator.
             gap_s: the model's forecast minus the estimator's, s.
+
+        Returns:
+            1 or -1 if it shows that the model has become a worse or a better one, else 0.
         """
         if judged.raw_ns - self.since_ns >= judged.block_ns:
             self._close(judged.raw_ns)
@@ -254,38 +254,6 @@ class Evidence:
         for field in fields(self):
             if not field.name.startswith(("recent", "since")):
                 setattr(self, field.name, 0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What one measurement says of the estimator's forecast to one horizon.
-
-    Attributes:
-        raw_ns: when it was made.
-        index: which horizon.
-        horizon_s: how far the forecast reached.
-        residual_s: measured offset, its expected error taken off, minus the forecast.
-        noise_variance: of the measurement, s².
-        expected: variance in s² that the estimator stated for its forecast, constant errors of
-            routes left out.
-        variance: of the residual as it has been measured, s².
-        independent: how much of it is news: judgements closer in time than half a horizon are
-            about nearly the same forecast.
-    """
-
-    raw_ns: int
-    index: int
-    horizon_s: float
-    residual_s: float
-    noise_variance: float
-    expected: float
-    variance: float
-    independent: float
-
-    @property
-    def block_ns(self) -> float:
-        """Length of a block of judgements that count as one."""
-        return max(self.horizon_s, SHORTEST_BLOCK_S) * 1e9
 
 
 def _few(blocks: float) -> float:

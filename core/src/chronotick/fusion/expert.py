@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chronotick.fusion.evidence import Judged
 from chronotick.fusion.horizons import HORIZONS_S
+from chronotick.fusion.judged import Judged
 
 BASELINE_PRIOR: Final = 0.95  # of the weight, before anything is known
 MEMORY: Final = 150.0  # blocks after which a regret has lost 63 % of its weight

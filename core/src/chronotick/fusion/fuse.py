@@ -8,75 +8,34 @@ the members disagree, their spread comes on top.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from chronotick.clock.state import ClockState
+from chronotick.fusion.fused import Fused, Member, Scale, fused_variance
 from chronotick.fusion.horizons import HORIZONS_S, horizon_index, place_of
+from chronotick.fusion.paths import gap_of
 from chronotick.fusion.skill import BASELINE, Skill
 from chronotick.fusion.weighing import weigh
 from chronotick.models.forecast import PathForecast
 
 SMOOTHING_S: Final = 10.0  # time constant with which weights follow their targets
-MINOR: Final = 0.05  # members of less weight do not speak for the uncertainty
 ABSURD: Final = 10.0  # times its usual difference from the baseline: no forecast but a mistake
 RESIDUALS: Final = "its own scored residuals"
 TOLD: Final = 0.02  # a weight below this is told as none to speak of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One model's part in the served time.
+class _Stated:
+    """The parts of the baseline's variance at an instant, s²."""
 
-    Attributes:
-        model: its name.
-        weight: share of it, 0 to 1.
-        offset_ns: UTC - RAW it forecasts for the instant.
-        sigma_s: its standard uncertainty there. The baseline's is the estimator's, calibrated; a
-            model's, point model or not, is measured by its own scored residuals. NaN: not proven.
-        sigma_from: where that comes from, in words.
-        horizon_s: time since the newest measurement it knew.
-        reason: why it has that weight, in words.
-    """
+    variance: float  # by the estimator, its innovations taken into account
+    factor: float  # by coverage
+    route: float  # constant errors of routes: nothing calibrates them
 
-    model: str
-    weight: float
-    offset_ns: int
-    sigma_s: float
-    sigma_from: str
-    horizon_s: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fused:
-    """The fused estimate at an instant.
-
-    Attributes:
-        raw_ns: the instant.
-        offset_ns: UTC - RAW.
-        sigma_s: calibrated standard uncertainty.
-        members: all models, weightless ones included.
-    """
-
-    raw_ns: int
-    offset_ns: int
-    sigma_s: float
-    members: tuple[Member, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """What the estimator's standard uncertainty is multiplied by.
-
-    Attributes:
-        innovations: by its one-step innovations.
-        horizon: by the measured coverage of fused forecasts as old as this one.
-    """
-
-    innovations: float = 1.0
-    horizon: float = 1.0
+    def sigma_s(self, variance: float) -> float:
+        return math.sqrt(variance * self.factor + self.route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +66,16 @@ class Fusion:
         self._skill = skill
         self._weights: dict[str, float] = {}
         self._raw_ns: int | None = None
-        self._tables: dict[int, dict[str, float]] = {}  # by horizon, until something is learnt
-        self._stale: dict[int, dict[str, float]] = {}  # as they were before
-
-    def learnt(self) -> None:
-        """Weigh anew: the skill of models has changed."""
-        self._stale.update(self._tables)
-        self._tables.clear()
+        self._tables: dict[int, tuple[int, dict[str, float]]] = {}  # by horizon, with its version
 
     def weights_at(self, index: int) -> Mapping[str, float]:
         """Return the weight of each model that is proven at a horizon."""
-        table = self._tables.get(index)
-        if table is None:
-            before = self._stale.get(index, {})
-            table = self._tables[index] = weigh(self._method, self._skill, index, before)
-        return table
+        version = self._skill.version(index)
+        weighed, weights = self._tables.get(index, (-1, {}))
+        if weighed != version:
+            weights = weigh(self._method, self._skill, index, weights)
+            self._tables[index] = version, weights
+        return weights
 
     def fuse(
         self, state: ClockState, scale: Scale, raw_ns: int, paths: Mapping[str, PathForecast]
@@ -136,48 +90,31 @@ class Fusion:
         """
         base_ns, age_s = state.offset_at(raw_ns), (raw_ns - state.raw_ns) * 1e-9
         candidates = self._candidates(base_ns, age_s, raw_ns, paths)
-        targets = {
-            c.model: self._target(c.model, raw_ns, age_s, fresh=c.horizon_s <= age_s + 1e-6)
-            for c in candidates
-            if c.ratio is not None
-        }
-        self._follow(targets, raw_ns)
+        self._follow(self._targets(candidates, raw_ns, age_s), raw_ns)
         weights = _shares(candidates, self._weights)
-        variance = max(state.variance_at(raw_ns) - state.var_route, 0.0) * scale.innovations**2
-        factor = scale.horizon**2
-        members = (
-            Member(
-                model=BASELINE,
-                weight=1.0 - sum(weights.values()),
-                offset_ns=base_ns,
-                sigma_s=math.sqrt(variance * factor + state.var_route),
-                sigma_from="the estimator, calibrated",
-                horizon_s=age_s,
-                reason="baseline, always a member",
-            ),
-            *(
-                Member(
-                    model=c.model,
-                    weight=weights.get(c.model, 0.0),
-                    offset_ns=base_ns + c.gap_ns,
-                    sigma_s=math.nan
-                    if c.ratio is None
-                    else math.sqrt(variance * c.ratio * factor + state.var_route),
-                    sigma_from=c.sigma_from,
-                    horizon_s=c.horizon_s,
-                    reason=self._reason(c, age_s, weights.get(c.model, 0.0)),
-                )
-                for c in candidates
-            ),
+        stated = _Stated(
+            variance=max(state.variance_at(raw_ns) - state.var_route, 0.0) * scale.innovations**2,
+            factor=scale.horizon**2,
+            route=state.var_route,
         )
+        baseline = Member(
+            model=BASELINE,
+            weight=1.0 - sum(weights.values()),
+            offset_ns=base_ns,
+            sigma_s=stated.sigma_s(stated.variance),
+            sigma_from="the estimator, calibrated",
+            horizon_s=age_s,
+            reason="baseline, always a member",
+        )
+        others = (self._member(c, base_ns, age_s, weights, stated) for c in candidates)
         gaps = {c.model: c.tamed_ns * 1e-9 for c in candidates}
         ratios = {c.model: c.ratio for c in candidates if c.ratio is not None}
-        fused = fused_variance(variance, weights, gaps, ratios)
+        fused = fused_variance(stated.variance, weights, gaps, ratios)
         return Fused(
             raw_ns=raw_ns,
             offset_ns=base_ns + round(sum(w * gaps[m] for m, w in weights.items()) * 1e9),
-            sigma_s=math.sqrt(fused * factor + state.var_route),
-            members=members,
+            sigma_s=stated.sigma_s(fused),
+            members=(baseline, *others),
         )
 
     def ahead(self, state: ClockState, raw_ns: int, paths: Mapping[str, PathForecast]) -> int:
@@ -186,6 +123,25 @@ class Fusion:
         candidates = self._candidates(base_ns, age_s, raw_ns, paths)
         weights = _shares(candidates, self._weights)
         return base_ns + round(sum(weights.get(c.model, 0.0) * c.tamed_ns for c in candidates))
+
+    def _member(
+        self,
+        candidate: _Candidate,
+        base_ns: int,
+        age_s: float,
+        weights: Mapping[str, float],
+        stated: _Stated,
+    ) -> Member:
+        weight, ratio = weights.get(candidate.model, 0.0), candidate.ratio
+        return Member(
+            model=candidate.model,
+            weight=weight,
+            offset_ns=base_ns + candidate.gap_ns,
+            sigma_s=math.nan if ratio is None else stated.sigma_s(stated.variance * ratio),
+            sigma_from=candidate.sigma_from,
+            horizon_s=candidate.horizon_s,
+            reason=self._reason(candidate, age_s, weight),
+        )
 
     def _candidates(
         self, base_ns: int, age_s: float, raw_ns: int, paths: Mapping[str, PathForecast]
@@ -197,12 +153,11 @@ class Fusion:
         ]
 
     def _candidate(self, path: PathForecast, raw_ns: int, base_ns: int, age_s: float) -> _Candidate:
-        gap_s = gap_of(path, raw_ns, base_ns)
-        ratio, tamed_ns, fault = None, 0, "its forecast is not finite"
+        gap_s, ratio = gap_of(path, raw_ns, base_ns), self._skill.ratio(path.model, age_s)
+        tamed_ns, fault = 0, "its forecast is not finite"
         if gap_s is not None:
-            fault = self._fault(path, raw_ns, age_s)
+            fault = self._fault(path, raw_ns, age_s, proven=ratio is not None)
             if not fault:
-                ratio = self._skill.ratio(path.model, age_s)
                 tamed_ns, fault = self._tamed(path.model, gap_s, horizon_index(age_s))
         return _Candidate(
             model=path.model,
@@ -214,14 +169,14 @@ class Fusion:
             fault=fault,
         )
 
-    def _fault(self, path: PathForecast, raw_ns: int, age_s: float) -> str:
+    def _fault(self, path: PathForecast, raw_ns: int, age_s: float, *, proven: bool) -> str:
         """Why a model has no say; empty if it has one."""
         if not path.covers(raw_ns):
             ended_s = (raw_ns - path.issued_raw_ns - path.reach_ns) * 1e-9
             return f"its forecast ended {ended_s:.0f} s ago"
         if self._skill.is_demoted(path.model):
             return self._skill.why_demoted(path.model)
-        if self._skill.ratio(path.model, age_s) is None:
+        if not proven:
             scores = self._skill.scores(path.model, age_s)
             return f"not proven at {age_s:.0f} s: {scores} scored forecasts"
         return ""
@@ -244,10 +199,10 @@ class Fusion:
         verdict = self._skill.verdict(candidate.model, index if nearest is None else nearest)
         return verdict if weight > TOLD else f"not proven better: {verdict}"
 
-    def _target(self, model: str, raw_ns: int, age_s: float, *, fresh: bool) -> float:
-        """Weight of a model at an age of the newest measurement.
+    def _targets(self, candidates: list[_Candidate], raw_ns: int, age_s: float) -> dict[str, float]:
+        """Weights of the models that have a say, at an age of the newest measurement.
 
-        Between horizons it is interpolated. Ages shorter than measurements are apart cannot be
+        Between horizons they are interpolated. Ages shorter than measurements are apart cannot be
         judged: a forecast that knows the newest measurement starts where the estimate does and has
         the weight of the shortest horizon that is judged; for an older one it decreases to nothing.
         """
@@ -255,13 +210,18 @@ class Fusion:
         below, above = math.floor(place), math.ceil(place)
         while above < len(HORIZONS_S) - 1 and not self._skill.is_judged(above, raw_ns):
             above += 1
-        upper = self.weights_at(above).get(model, 0.0)
-        if below == above:
-            return upper
-        if self._skill.is_judged(below, raw_ns):
-            part = (place - below) / (above - below)
-            return self.weights_at(below).get(model, 0.0) * (1.0 - part) + upper * part
-        return upper * (1.0 if fresh else min(age_s / HORIZONS_S[above], 1.0))
+        upper, lower, part = self.weights_at(above), None, 1.0
+        if below < above and self._skill.is_judged(below, raw_ns):
+            lower, part = self.weights_at(below), (place - below) / (above - below)
+        older = 1.0 if below == above else min(age_s / HORIZONS_S[above], 1.0)
+
+        def target(candidate: _Candidate) -> float:
+            longer = upper.get(candidate.model, 0.0)
+            if lower is not None:
+                return lower.get(candidate.model, 0.0) * (1.0 - part) + longer * part
+            return longer if candidate.horizon_s <= age_s + 1e-6 else longer * older
+
+        return {c.model: target(c) for c in candidates if c.ratio is not None}
 
     def _follow(self, targets: dict[str, float], raw_ns: int) -> None:
         if self._raw_ns is None:
@@ -273,49 +233,6 @@ class Fusion:
                 now = self._weights.get(model, 0.0)
                 self._weights[model] = now + share * (targets.get(model, 0.0) - now)
         self._raw_ns = raw_ns
-
-
-def gap_of(path: PathForecast, raw_ns: int, base_ns: int) -> float | None:
-    """How far a forecast lies beyond the baseline, s; ``None`` if it is not finite."""
-    try:
-        return (path.offset_at(raw_ns) - base_ns) * 1e-9
-    except (ValueError, OverflowError):  # rounding NaN or infinity
-        return None
-
-
-def speaker(by_loop: Iterable[PathForecast], raw_ns: int) -> PathForecast:
-    """Which of a model's forecasts speaks for it at an instant.
-
-    The short-term forecast while it reaches, else the one that reaches furthest.
-    """
-    paths = list(by_loop)
-    covering = [path for path in paths if path.covers(raw_ns)]
-    if covering:
-        return min(covering, key=lambda path: path.step_ns)
-    return max(paths, key=lambda path: path.issued_raw_ns + path.reach_ns)
-
-
-def fused_variance(
-    variance: float,
-    weights: Mapping[str, float],
-    gaps: Mapping[str, float],
-    ratios: Mapping[str, float],
-) -> float:
-    """Variance of the fused forecast in s²: that of the best member, and the members' spread.
-
-    Args:
-        variance: the baseline's.
-        weights: of the models; the baseline has the rest.
-        gaps: of the models from the baseline, s.
-        ratios: of their variances to the baseline's.
-    """
-    rest = 1.0 - sum(weights.values())
-    heavy = min(MINOR, max([rest, *weights.values()]))
-    speaking = [ratios[model] for model, weight in weights.items() if weight >= heavy]
-    best = min([*speaking, 1.0] if rest >= heavy else speaking)
-    mean = sum(w * gaps[m] for m, w in weights.items())
-    spread = rest * mean**2 + sum(w * (gaps[m] - mean) ** 2 for m, w in weights.items())
-    return variance * best + spread
 
 
 def _absurd(gap_s: float, usual_s: float) -> str:

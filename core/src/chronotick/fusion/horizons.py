@@ -17,3 +17,15 @@ def place_of(horizon_s: float) -> float:
 def horizon_index(horizon_s: float) -> int:
     """Which entry of :data:`HORIZONS_S` a horizon belongs to (nearest by ratio)."""
     return round(place_of(horizon_s))
+
+
+def known_index(text: str | int) -> int:
+    """Return the entry of :data:`HORIZONS_S` that a snapshot names.
+
+    Raises:
+        TypeError, ValueError: there is none.
+    """
+    index = int(text)
+    if not 0 <= index < len(HORIZONS_S):
+        raise ValueError(f"horizon {index}")
+    return index

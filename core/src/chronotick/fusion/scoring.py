@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from chronotick.clock.state import ClockState
-from chronotick.fusion.fuse import gap_of, speaker
 from chronotick.fusion.horizons import HORIZONS_S, horizon_index
+from chronotick.fusion.paths import gap_of, speaker
 from chronotick.fusion.skill import BASELINE
 from chronotick.models.forecast import PathForecast
 from chronotick.ntp.measurement import Measurement

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from chronotick.fusion.baseline import OwnError
-from chronotick.fusion.evidence import FEW_BLOCKS, Evidence, Judged
+from chronotick.fusion.demotion import Demotions
+from chronotick.fusion.evidence import Evidence
 from chronotick.fusion.expert import Experts
-from chronotick.fusion.horizons import HORIZONS_S, horizon_index, place_of
+from chronotick.fusion.horizons import HORIZONS_S, horizon_index, known_index
+from chronotick.fusion.judged import Judged
+from chronotick.fusion.likeness import Likeness
+from chronotick.fusion.ratios import LEAST_RATIO, Ratios, measured_ratio
 from chronotick.fusion.residuals import Residuals, Shape
 
 BASELINE: Final = "kalman"
 CLEARLY: Final = 3.0  # standard errors by which a model is worse beyond doubt
-SURELY: Final = 1.0  # standard errors by which a model is surely better
 MATTERS: Final = 0.2  # of the baseline's mean square error: less of a difference is none
-LEAST_RATIO: Final = 0.04  # no model is taken for more than five times better than the baseline
-REVIEW_NS: Final = 64_000_000_000  # how often it is asked who is to be demoted
 LATELY_S: Final = 3600.0
-HUBER: Final = 5.0  # sigma beyond which a residual says no more
+HUBER: Final = 5.0  # sigma beyond which a residual says no more, of the model and of the baseline
 SNAPSHOT_VERSION: Final = 2
-
-_log = logging.getLogger("chronotick.fusion")
 
 
 class Skill:
@@ -38,14 +37,17 @@ class Skill:
         self._min_scores = min_scores
         self.experts = Experts() if experts else None
         self._own = [OwnError() for _ in HORIZONS_S]
+        self._own_squares = [0.0] * len(HORIZONS_S)
         self._evidence: dict[str, dict[int, Evidence]] = {}
         self._shapes: dict[str, dict[int, Shape]] = {}
-        self._alike: dict[tuple[int, str, str], list[float]] = {}
-        self._demoted: dict[str, int] = {}  # and the horizon at which it is worst
-        self._last_ns: dict[int, int] = {}
-        self._reviewed_ns: int | None = None
-        self._ratios: dict[tuple[str, int], float | None] = {}  # until something is learnt
-        self._verdicts: dict[tuple[str, int], str] = {}
+        self._likeness = Likeness()
+        self._demotions = Demotions()
+        self._last_ns: dict[int, int] = {}  # of the newest judgement at a horizon
+        self._inherited: frozenset[int] = frozenset()  # horizons judged before a restart
+        self._since_ns: int | None = None  # of the first judgement after it
+        self._versions = [0] * len(HORIZONS_S)
+        self._ratios = Ratios(self._ratio)
+        self._verdicts: list[dict[str, str]] = [{} for _ in HORIZONS_S]
         self._nearest: dict[tuple[str, int], int | None] = {}
 
     def judge(
@@ -68,7 +70,7 @@ class Skill:
         index = horizon_index(horizon_s)
         passed_s = (raw_ns - self._last_ns.get(index, 0)) * 1e-9
         # Whatever is larger: the estimator knows when it knows little, and may be vain.
-        variance = max(max(self._own[index].mean_square, expected) + noise_variance, 1e-24)
+        variance = max(max(self._own_squares[index], expected) + noise_variance, 1e-24)
         furthest = HUBER * math.sqrt(variance)
         return Judged(
             raw_ns=raw_ns,
@@ -89,8 +91,9 @@ class Skill:
             gaps: what each model forecast beyond the estimator, s; finite.
         """
         index = judged.index
-        self._forget_conclusions()
         self._last_ns[index] = judged.raw_ns
+        if self._since_ns is None:
+            self._since_ns = judged.raw_ns
         for model, gap_s in gaps.items():
             evidence = self._evidence.setdefault(model, {}).setdefault(index, Evidence())
             changed = evidence.add(judged, gap_s)
@@ -98,15 +101,16 @@ class Skill:
                 self.experts.forget(index, model, worse=changed > 0)
             self._reshape(model, judged, judged.residual_s - gap_s)
         self._reshape(BASELINE, judged, judged.residual_s)
-        self._compare(judged, gaps)
+        self._likeness.add(judged, gaps)
         if self.experts is not None:
             self.experts.add(judged, self.tamed(gaps, index))
         self._own[index].add(
             judged.residual_s, judged.noise_variance, judged.expected, judged.independent
         )
-        if self._reviewed_ns is None or judged.raw_ns - self._reviewed_ns >= REVIEW_NS:
-            self._reviewed_ns = judged.raw_ns
-            self._review()
+        self._own_squares[index] = self._own[index].mean_square
+        self._conclude_anew(index)
+        if self._demotions.review(judged.raw_ns, self):
+            self._conclude_anew(*range(len(HORIZONS_S)))
 
     @property
     def models(self) -> list[str]:
@@ -116,21 +120,30 @@ class Skill:
     @property
     def demoted(self) -> Mapping[str, str]:
         """The models that have no weight because they are clearly worse, and why."""
-        return {model: self.why_demoted(model) for model in self._demoted}
+        return {model: self.why_demoted(model) for model in self._demotions.worst}
 
     def is_demoted(self, model: str) -> bool:
         """Whether a model has no weight because it is clearly worse at all its horizons."""
-        return model in self._demoted
+        return model in self._demotions.worst
 
     def why_demoted(self, model: str) -> str:
         """Why a demoted model is, in words."""
-        return f"demoted: {self.verdict(model, self._demoted[model])}"
+        return f"demoted: {self.verdict(model, self._demotions.worst[model])}"
 
     def is_judged(self, index: int, raw_ns: int) -> bool:
-        """Whether forecasts to a horizon are judged these days; short ones need frequent polls."""
+        """Whether forecasts to a horizon are judged these days; short ones need frequent polls.
+
+        After a restart those that were judged before it are taken to be, until that is known.
+        """
         last_ns = self._last_ns.get(index)
+        if last_ns is None and index in self._inherited:
+            last_ns = raw_ns if self._since_ns is None else self._since_ns
         lately_s = max(LATELY_S, 16.0 * HORIZONS_S[index])
         return last_ns is not None and raw_ns - last_ns <= lately_s * 1e9
+
+    def version(self, index: int) -> int:
+        """A number that changes whenever something is learnt that weights at a horizon go by."""
+        return self._versions[index]
 
     def evidence(self, model: str, index: int) -> Evidence | None:
         """What is known of a model at a horizon; ``None`` if it is not proven there."""
@@ -150,18 +163,17 @@ class Skill:
 
     def tamed(self, gaps: Mapping[str, float], index: int) -> dict[str, float]:
         """Return gaps from the estimator as far as they are followed at a horizon, s."""
-        own = self._own[index].mean_square
+        own = self._own_squares[index]
         known = {m: self._evidence.get(m, {}).get(index) for m in gaps}
         return {m: e.tamed(gaps[m], own) for m, e in known.items() if e is not None}
 
     def alike(self, index: int, one: str, other: str) -> float:
         """Correlation of two models' differences from the estimator; 0 if not known."""
-        sums = self._alike.get((index, min(one, other), max(one, other)))
-        return sums[0] / math.sqrt(sums[1] * sums[2]) if sums and sums[1] and sums[2] else 0.0
+        return self._likeness.of(index, one, other)
 
     def own_mean_square(self, index: int) -> float:
         """Mean square error of the baseline at a horizon, s²; 0 if nothing is known."""
-        return self._own[index].mean_square
+        return self._own_squares[index]
 
     def scores(self, model: str, horizon_s: float) -> int:
         """How many scores the model has at the horizon (old ones forgotten)."""
@@ -174,17 +186,11 @@ class Skill:
 
         Between two proven horizons it is interpolated by their ratio; below the lowest it holds.
         """
-        place = place_of(horizon_s)
-        below, above = math.floor(place), math.ceil(place)
-        lower, upper = self._ratio(model, below), self._ratio(model, above)
-        if lower is None or upper is None:
-            known = self._ratio(model, round(place))
-            return known if known is not None else self._ratio_above(model, above)
-        return lower + (upper - lower) * (place - below)
+        return self._ratios.of(model, horizon_s)
 
     def rms_s(self, model: str, index: int) -> float:
         """Root mean square error of a model at a horizon, s; NaN if it was never judged there."""
-        own = self._own[index].mean_square
+        own = self._own_squares[index]
         if model == BASELINE:
             return math.sqrt(own) if own else math.nan
         evidence = self._evidence.get(model, {}).get(index)
@@ -214,14 +220,16 @@ class Skill:
 
     def verdict(self, model: str, index: int) -> str:
         """A model's record at a horizon, in words."""
-        key = model, index
-        if key not in self._verdicts:
+        verdicts = self._verdicts[index]
+        if model not in verdicts:
             own_us, its_us = self.rms_s(BASELINE, index) * 1e6, self.rms_s(model, index) * 1e6
-            self._verdicts[key] = (
+            verdicts[model] = (
                 f"rms {its_us:.3g} us against {BASELINE}'s {own_us:.3g} us at "
                 f"{HORIZONS_S[index]:.0f} s in {self._scores(model, index)} forecasts"
+                if math.isfinite(its_us)
+                else f"it has changed, and is not judged anew at {HORIZONS_S[index]:.0f} s yet"
             )
-        return self._verdicts[key]
+        return verdicts[model]
 
     def nearest(self, model: str, index: int) -> int | None:
         """The horizon nearest to one at which a model is proven, the longer of two; or ``None``."""
@@ -235,14 +243,7 @@ class Skill:
     def table(self) -> list[dict[str, Any]]:
         """Rows of model, horizon, scores, rms error and quantiles, for status reports."""
         return [
-            {
-                "model": model,
-                "horizon_s": row.horizon_s,
-                "scores": row.scores,
-                "rms_s": row.rms_s,
-                "half_80_s": row.half_80_s,
-                "half_95_s": row.half_95_s,
-            }
+            {"model": model, **asdict(row)}
             for model in sorted(self._shapes)
             for row in self.residuals(model)
         ]
@@ -254,8 +255,9 @@ class Skill:
             "own": [own.as_list() for own in self._own],
             "evidence": _flat(self._evidence),
             "shapes": _flat(self._shapes),
-            "alike": [[*key, *sums] for key, sums in self._alike.items()],
-            "demoted": dict(self._demoted),
+            "alike": self._likeness.snapshot(),
+            "demoted": dict(self._demotions.worst),
+            "judged": self._judged_lately(),
             "experts": self.experts.snapshot() if self.experts else None,
         }
 
@@ -273,18 +275,26 @@ class Skill:
             own = [OwnError.from_list(sums) for sums in snapshot["own"]]
             evidence = {m: _indexed(rows, Evidence) for m, rows in snapshot["evidence"].items()}
             shapes = {m: _indexed(rows, Shape) for m, rows in snapshot["shapes"].items()}
-            alike = dict(_alike_row(row) for row in snapshot["alike"])
-            demoted = {str(model): _index(at) for model, at in snapshot["demoted"].items()}
+            likeness = Likeness.restored(snapshot["alike"])
+            demoted = {str(model): known_index(at) for model, at in snapshot["demoted"].items()}
+            inherited = frozenset(map(known_index, snapshot.get("judged", ())))
             experts = _restored_experts(self.experts, snapshot["experts"])
             if len(own) != len(HORIZONS_S):
                 raise ValueError(f"{len(own)} horizons")  # noqa: TRY301 - one kind of damage of many
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
             raise ValueError(f"the saved scores are damaged: {error!r}") from error
         self._own, self._evidence, self._shapes = own, evidence, shapes
-        self._alike, self._demoted, self.experts = alike, demoted, experts
+        self._likeness, self._demotions, self.experts = likeness, Demotions(demoted), experts
+        self._own_squares = [each.mean_square for each in own]
+        self._inherited = inherited
         self._last_ns.clear()
-        self._reviewed_ns = None
-        self._forget_conclusions()
+        self._since_ns = None
+        self._conclude_anew(*range(len(HORIZONS_S)))
+
+    def _judged_lately(self) -> list[int]:
+        """The horizons that were judged not long before the newest judgement."""
+        now_ns = max(self._last_ns.values(), default=0)
+        return [index for index in range(len(HORIZONS_S)) if self.is_judged(index, now_ns)]
 
     def _scores(self, model: str, index: int) -> int:
         if model == BASELINE:
@@ -293,68 +303,24 @@ class Skill:
         return round(evidence.count) if evidence else 0
 
     def _ratio(self, model: str, index: int) -> float | None:
-        key = model, index
-        if key not in self._ratios:
-            self._ratios[key] = self._measured_ratio(model, index)
-        return self._ratios[key]
+        evidence, own = self.evidence(model, index), self._own_squares[index]
+        return None if evidence is None or not own else measured_ratio(evidence, own)
 
-    def _measured_ratio(self, model: str, index: int) -> float | None:
-        evidence, own = self.evidence(model, index), self._own[index].mean_square
-        if evidence is None or not own:
-            return None
-        if evidence.difference >= 0.0:
-            return 1.0 + evidence.difference / own
-        surely = min(evidence.difference + SURELY * evidence.difference_error, 0.0)
-        return max(1.0 + surely / own, LEAST_RATIO)
-
-    def _ratio_above(self, model: str, index: int) -> float | None:
-        above = (self._ratio(model, n) for n in range(index, len(HORIZONS_S)))
-        return next((ratio for ratio in above if ratio is not None), None)
-
-    def _forget_conclusions(self) -> None:
-        self._ratios.clear()
-        self._verdicts.clear()
+    def _conclude_anew(self, *indices: int) -> None:
+        """Drop what was concluded from what was known at horizons."""
+        for index in indices:
+            self._ratios.forget(index)
+            self._verdicts[index].clear()
+            self._versions[index] += 1
         self._nearest.clear()
 
     def _reshape(self, model: str, judged: Judged, error_s: float) -> None:
-        own = self._own[judged.index].mean_square or judged.expected
+        own = self._own_squares[judged.index] or judged.expected
         if model != BASELINE:
             own = max(own + self._evidence[model][judged.index].difference, LEAST_RATIO * own)
         variance = max(own + judged.noise_variance, 1e-24)
         shape = self._shapes.setdefault(model, {}).setdefault(judged.index, Shape())
         shape.add(error_s / math.sqrt(variance), own / variance, judged.independent)
-
-    def _compare(self, judged: Judged, gaps: Mapping[str, float]) -> None:
-        """Learn how alike models are: two copies of one are not two opinions."""
-        names = sorted(gaps)
-        for n, one in enumerate(names):
-            for other in names[n + 1 :]:
-                sums = self._alike.setdefault((judged.index, one, other), [0.0, 0.0, 0.0])
-                x, y = gaps[one], gaps[other]
-                for at, product in enumerate((x * y, x * x, y * y)):
-                    sums[at] = sums[at] * 0.99 + product / judged.variance
-
-    def _review(self) -> None:
-        for model, by_horizon in self._evidence.items():
-            known = [
-                index
-                for index in by_horizon
-                if (evidence := self.evidence(model, index)) is not None
-                and evidence.judged_blocks >= FEW_BLOCKS
-            ]
-            if model in self._demoted:
-                self._promote(model, known)
-            elif known and all(self.clearly_worse(model, index) for index in known):
-                self._demoted[model] = max(known, key=lambda index: by_horizon[index].worse_by)
-                _log.warning("%s is %s", model, self.why_demoted(model))
-
-    def _promote(self, model: str, known: list[int]) -> None:
-        """Let a model come back that is no worse than the baseline at some horizon any more."""
-        for index in known:
-            if self._evidence[model][index].difference <= 0.0:
-                del self._demoted[model]
-                _log.info("%s has proven itself again: %s", model, self.verdict(model, index))
-                return
 
 
 def _flat(by_model: Mapping[str, Mapping[int, Any]]) -> dict[str, dict[str, list[float]]]:
@@ -365,21 +331,7 @@ def _flat(by_model: Mapping[str, Mapping[int, Any]]) -> dict[str, dict[str, list
 
 
 def _indexed(rows: Mapping[str, Any], kind: type[Any]) -> dict[int, Any]:
-    return {_index(index): kind.from_list(numbers) for index, numbers in rows.items()}
-
-
-def _index(text: str | int) -> int:
-    index = int(text)
-    if not 0 <= index < len(HORIZONS_S):
-        raise ValueError(f"horizon {index}")
-    return index
-
-
-def _alike_row(row: list[Any]) -> tuple[tuple[int, str, str], list[float]]:
-    index, one, other, *sums = row
-    if len(sums) != 3 or not all(math.isfinite(value) for value in sums):  # noqa: PLR2004 - x·y, x², y²
-        raise ValueError("correlations that are not")
-    return (_index(index), str(one), str(other)), [float(value) for value in sums]
+    return {known_index(index): kind.from_list(numbers) for index, numbers in rows.items()}
 
 
 def _restored_experts(now: Experts | None, saved: Any) -> Experts | None:  # noqa: ANN401 - any JSON type

@@ -6,8 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+LARGEST = 1e12
+"""Of any number: 30,000 years. What is larger overflows before it means anything."""
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+Signed = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Interval = Annotated[float, Field(ge=1e-3, le=LARGEST)]
+"""Time between things that happen again and again, s."""
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -8,7 +8,14 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from chronotick.lab.description import Description, NonNegative, Positive, Probability
+from chronotick.lab.description import (
+    Description,
+    Interval,
+    NonNegative,
+    Positive,
+    Probability,
+    Signed,
+)
 from chronotick.lab.fluctuations import Floats, relax
 
 
@@ -23,7 +30,7 @@ class Cycle(Description):
         jitter: standard deviation of a cycle's length, as a fraction of the period.
     """
 
-    period_s: Positive
+    period_s: Interval
     amplitude: NonNegative
     waveform: Literal["sine", "triangle", "sawtooth"] = "sine"
     jitter: Probability = 0.0
@@ -87,7 +94,7 @@ class Step(Description):
     """
 
     at_s: NonNegative
-    phase_s: float = 0.0
+    phase_s: Signed = 0.0
     frequency: float = Field(default=0.0, ge=-1e-2, le=1e-2)
 
     def phase_after_s(self, elapsed_s: float) -> float:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 from pydantic import Field
 
-from chronotick.lab.description import Description, NonNegative, Positive
+from chronotick.lab.description import Description, Interval, NonNegative, Signed
 from chronotick.lab.environment import Cycle, Cycling, Load, Loading, Step
 from chronotick.lab.fluctuations import FlickerFM, Floats, Fluctuation, RandomWalkFM, WhiteFM
 
@@ -44,16 +44,16 @@ class OscillatorModel(Description):
         step_s: grid of the fluctuations.
     """
 
-    offset_s: float = 0.0
+    offset_s: Signed = 0.0
     frequency: float = Field(default=0.0, ge=-1e-2, le=1e-2)
-    ageing: float = 0.0
+    ageing: Signed = 0.0
     white_fm: NonNegative = 0.0
     flicker_fm: NonNegative = 0.0
     wander: NonNegative = 0.0
     cycles: tuple[Cycle, ...] = ()
     load: Load | None = None
     steps: tuple[Step, ...] = ()
-    step_s: Positive = 1.0
+    step_s: Interval = 1.0
 
 
 _DAILY = Cycle(period_s=DAY_S, amplitude=0.5e-6)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field, model_validator
 
-from chronotick.lab.description import Description, NonNegative, Positive, Probability
+from chronotick.lab.description import Description, Interval, NonNegative, Positive, Probability
 from chronotick.lab.network import NS_PER_S
 from chronotick.lab.world import Exchange, LiveWorld
 from chronotick.ntp.poll import Poll, PollLimits
@@ -38,11 +38,11 @@ class Polling(Description):
         stagger_s: how much later each further server is.
     """
 
-    interval_s: Positive = 64.0
+    interval_s: Interval = 64.0
     maximum_s: Positive | None = None
     jitter: Probability = 0.02
     burst: int = Field(default=4, ge=0)
-    burst_interval_s: Positive = 2.0
+    burst_interval_s: Interval = 2.0
     start_s: NonNegative = 0.2
     stagger_s: NonNegative = 0.2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from chronotick.lab.description import Description, Positive
+from chronotick.lab.description import Description, Interval, Positive
 from chronotick.lab.polling import Polling
 from chronotick.lab.world import World
 
@@ -40,7 +40,7 @@ class Simulation(Description):
     world: World
     polling: Polling = Polling()
     duration_s: Positive = DAY_S
-    every_s: Positive = DEFAULT_EVERY_S
+    every_s: Interval = DEFAULT_EVERY_S
 
     @model_validator(mode="after")
     def _has_truth(self) -> Simulation:

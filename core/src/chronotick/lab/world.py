@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from chronotick.history import boot_id
-from chronotick.lab.description import Description, NonNegative, Positive
+from chronotick.lab.description import Description, NonNegative, Positive, Signed
 from chronotick.lab.network import NS_PER_S, Path, PathModel
 from chronotick.lab.oscillator import OSCILLATORS, Oscillator, OscillatorModel
 from chronotick.lab.path_presets import PATHS
@@ -41,8 +41,8 @@ class Lie(Description):
         until_s: from when on the server tells the truth again; None is never.
     """
 
-    offset_s: float = 0.0
-    drift: float = 0.0
+    offset_s: Signed = 0.0
+    drift: Signed = 0.0
     from_s: NonNegative = 0.0
     until_s: Positive | None = None
 

@@ -108,8 +108,8 @@ class Baseline(InProcessModel):
             step_ns=step_ns,
             residual=nothing,
             claimed_sigma=nothing,
-            latency_s=0.0,
+            latency_s=time.perf_counter() - started,
         )
         self.answers += 1
-        self._latencies_s.append(time.perf_counter() - started)
+        self._latencies_s.append(path.latency_s)
         return path

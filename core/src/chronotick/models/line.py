@@ -32,7 +32,7 @@ def line(values: Vector, noise: Vector, ahead: Vector) -> Vector:
     time = measured - (len(values) - 1.0)  # steps before the end of the series
     sums = _Sums.of(time, values[measured], 1.0 / np.square(noise[measured]))
     count = len(measured)
-    size = min(_best_window(sums, count), count)
+    size = _best_window(sums, count)
     intercept, slope = sums.fit(np.array([count - size]), np.array([count]))
     forecast: Vector = intercept[0] + slope[0] * ahead
     return forecast

@@ -47,7 +47,7 @@ def assembled(origin: Origin, rows: Iterable[Row], remarks: Remarks) -> Recordin
     """
     usable = [row for row in rows if _is_usable(row, remarks)]
     if not usable:
-        why = "; ".join(remarks.sentences) or "it has a header only"
+        why = "; ".join(remarks.losses) or "it has a header only"
         raise RecordingError(origin.path, f"holds no measurement that can be used: {why}")
     check_units(origin.path, usable)
     ordered = sorted(_in_order(origin.path, _distinct(usable, remarks), remarks), key=_arrival)
@@ -75,8 +75,10 @@ def _is_usable(row: Row, remarks: Remarks) -> bool:
         remarks.left_out(row.line, "the delay is below zero")
     elif min(row.root_delay_ns, row.root_dispersion_ns, row.uncertainty_ns or 0) < 0:
         remarks.left_out(row.line, "an uncertainty is below zero")
-    elif not 0 <= row.arrived_ns - row.local_ns <= MAX_DISORDER_NS:
-        remarks.left_out(row.line, "its reply took more than a minute, or no time")
+    elif row.arrived_ns < row.local_ns:
+        remarks.left_out(row.line, "its reply came before the middle of the exchange")
+    elif row.arrived_ns > row.local_ns + MAX_DISORDER_NS:
+        remarks.left_out(row.line, "its reply took more than a minute. Is its delay in seconds?")
     else:
         return True
     return False

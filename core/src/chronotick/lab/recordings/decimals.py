@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 from chronotick.lab.recordings.errors import CellError
 
+LARGEST_DIGITS = 20  # before the point: Unix time in nanoseconds, taken for seconds, has 19
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-"})
 
 
@@ -28,13 +29,15 @@ def nanoseconds(text: str, column: str = "") -> int:
         CellError: it is no finite number.
     """
     try:
-        plain = text.replace("_", "?")  # Python takes 1_000 for a number
-        return int(Decimal(plain).scaleb(9).to_integral_value())
+        seconds = Decimal(text.replace("_", "?"))  # Python takes 1_000 for a number
     except InvalidOperation:
         hint = ": write a decimal point" if "," in text else ""
         raise CellError(f"{text.strip()!r} is no number of seconds{hint}", column) from None
-    except (OverflowError, ValueError):  # infinity, and NaN under another name
-        raise CellError(f"{text.strip()!r} is not finite", column) from None
+    if not seconds.is_finite():
+        raise CellError(f"{text.strip()!r} is not finite", column)
+    if seconds.adjusted() >= LARGEST_DIGITS:
+        raise CellError(f"{text.strip()!r} s is longer than any time", column)
+    return int(seconds.scaleb(9).to_integral_value())
 
 
 def resolution_ns(text: str) -> int:

@@ -35,28 +35,34 @@ def content(path: str) -> bytes:
 
 
 def is_database(path: str) -> bool:
-    """Whether a file is an SQLite database; standard input never is."""
-    if path == STDIN or not Path(path).is_file():
+    """Whether a file is an SQLite database; standard input and what cannot be read are none."""
+    try:
+        if path == STDIN or not Path(path).is_file():
+            return False
+        with Path(path).open("rb") as file:
+            return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+    except OSError:  # whoever reads it next says why
         return False
-    with Path(path).open("rb") as file:
-        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
 def text_lines(path: str, data: bytes) -> list[str]:
     """Decode UTF-8 (ASCII) text.
 
     Raises:
-        RecordingError: it is something else.
+        RecordingError: it is something else, or nothing but a byte order mark.
     """
     if data.startswith(SQLITE_MAGIC):
         raise RecordingError(path, "is a packed or piped database. Unpack it, and give its path")
     if b"\0" in data:
         raise RecordingError(path, f"is not text: byte {data.index(0)} is zero")
     try:
-        return data.decode("utf-8-sig").splitlines()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RecordingError(path, "is not text in UTF-8", line) from error
+    if not text.strip():
+        raise RecordingError(path, "is empty")
+    return text.splitlines()
 
 
 def _unpacked(path: str, data: bytes) -> bytes:

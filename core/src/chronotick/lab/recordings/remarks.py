@@ -20,10 +20,14 @@ class Remarks:
         self._notes[sentence] = None
 
     @property
-    def sentences(self) -> tuple[str, ...]:
-        """Everything, for people."""
-        rows = (
+    def losses(self) -> tuple[str, ...]:
+        """How many rows were left out for each reason, for people."""
+        return tuple(
             f"{count} row{'s' if count > 1 else ''} left out: {reason} (the first: line {first})"
             for reason, (count, first) in self._left_out.items()
         )
-        return (*self._notes, *rows)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Everything, for people."""
+        return (*self._notes, *self.losses)

@@ -40,21 +40,33 @@ def read_table(path: str, lines: Sequence[str], remarks: Remarks) -> Iterator[Ro
     Raises:
         RecordingError: the header lacks something, or a cell is no number.
     """
-    numbered = [
-        (number, line)
-        for number, line in enumerate(lines, start=1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    names = [name.strip() for name in next(csv.reader([numbered[0][1]]))]
-    columns = _columns(path, names, numbered[0][0], remarks)
-    for number, line in numbered[1:]:
-        cells = _cells(path, number, line, len(names))
+    numbered = rows_of_cells(path, lines)
+    first, names = next(numbered)
+    columns = _columns(path, names, first, remarks)
+    for number, cells in numbered:
         try:
             row = _row(number, columns, cells, remarks)
         except CellError as error:
             raise RecordingError(path, error.problem, number, error.column) from None
         if row is not None:
             yield row
+
+
+def rows_of_cells(path: str, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of the header, then of each row; comments are passed over.
+
+    Raises:
+        RecordingError: there is no header, or a row has more or fewer cells than it.
+    """
+    width = None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        cells = _cells(path, number, line, width)
+        width = len(cells)
+        yield number, cells
+    if width is None:
+        raise RecordingError(path, "holds nothing but comments")
 
 
 def _columns(path: str, names: Sequence[str], line: int, remarks: Remarks) -> dict[str, int]:
@@ -90,12 +102,12 @@ def _what_is_missing(names: Sequence[str]) -> str:
     return f"{REQUIRED}; here it has {', '.join(near or names)[:200]}"
 
 
-def _cells(path: str, number: int, line: str, width: int) -> list[str]:
+def _cells(path: str, number: int, line: str, width: int | None) -> list[str]:
     try:
-        cells = next(csv.reader([line], strict=True))
+        cells = [cell.strip() for cell in next(csv.reader([line], strict=True))]
     except csv.Error as error:
         raise RecordingError(path, f"is no row of a table ({error})", number) from None
-    if len(cells) != width:
+    if width is not None and len(cells) != width:
         hint = ". A decimal comma? Write a point" if len(cells) > width else ". Was it cut off?"
         problem = f"has {len(cells)} cells, the header {width}{hint}"
         raise RecordingError(path, problem, number)
@@ -121,7 +133,7 @@ def _row(line: int, columns: dict[str, int], cells: Sequence[str], remarks: Rema
         uncertainty_ns = None
     return Row(
         line=line,
-        source=cells[columns["source"]].strip() if "source" in columns else ONE_SOURCE,
+        source=cells[columns["source"]] if "source" in columns else ONE_SOURCE,
         local_ns=local_ns,
         arrived_ns=values.get("t4_s", local_ns + ((delay_ns or 0) + 1) // 2),
         offset_ns=values["offset_s"],

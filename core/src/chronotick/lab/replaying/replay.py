@@ -35,7 +35,7 @@ class Excerpt:
     """What of a recording is replayed, in local time of the recording.
 
     Attributes:
-        every_ns: time between estimates; they lie on its multiples.
+        every_ns: time between estimates, above 0; they lie on its multiples.
         start_ns: measurements before are not seen; ``None``: the first.
         until_ns: where estimates end, also beyond the recording; ``None``: the last measurement.
         gaps: measurements that arrive in ``from <= t < to`` are not seen.
@@ -45,6 +45,10 @@ class Excerpt:
     start_ns: int | None = None
     until_ns: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.every_ns <= 0:
+            raise ValueError(f"every_ns is {self.every_ns}: it must be above 0")
 
     def arrivals(self, recording: Recording) -> list[Arrival]:
         """What is seen of a recording."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,10 +11,12 @@ from numpy.typing import NDArray
 from chronotick.lab.recordings.decimals import is_missing, nanoseconds
 from chronotick.lab.recordings.errors import CellError, RecordingError
 from chronotick.lab.recordings.opening import content, text_lines
+from chronotick.lab.recordings.tables import rows_of_cells
 from chronotick.lab.replaying.estimate import Estimate
 
 WARM_UP_S = 3600.0  # of the truth's span, not counted
 NOMINAL_SIGMAS = 1.96  # 95 %
+REQUIRED = ("t_local_s", "offset_s")
 CHRONY = "chrony_offset_s"
 DISCIPLINED = "chrony_disciplined_error_s"
 
@@ -54,8 +55,8 @@ class Errors:
         mean_sigma_s: mean of ``sigma_s``.
         bounded: estimates that had a bound, all of them, the warm-up included.
         bound_violations: of these, how many were further off than their bound.
-        rms_to_chrony, sd_to_chrony: ratio to chrony's estimate on the same measurements; ``None``:
-            the truth holds none.
+        rms_to_chrony, sd_to_chrony: ratio to chrony's estimate on the same measurements, where it
+            had one; ``None``: the truth holds none.
         rms_to_chrony_disciplined: ratio to the clock that chrony steered.
     """
 
@@ -120,47 +121,53 @@ class Truth:
             **self._ratios(spread, since_ns),
         )
 
-    def _ratios(self, spread: Spread, since_ns: float) -> dict[str, float | None]:
-        late = self._times_ns >= since_ns
-        chrony, disciplined = self._columns.get(CHRONY), self._columns.get(DISCIPLINED)
-        ratios: dict[str, float | None] = dict.fromkeys(
-            ("rms_to_chrony", "sd_to_chrony", "rms_to_chrony_disciplined")
-        )
-        if chrony is not None:
-            theirs = _spread((chrony - self._offsets_ns)[late])
-            ratios["rms_to_chrony"] = spread.rms_s / theirs.rms_s
-            ratios["sd_to_chrony"] = spread.sd_s / theirs.sd_s
-        if disciplined is not None:
-            ratios["rms_to_chrony_disciplined"] = spread.rms_s / _spread(disciplined[late]).rms_s
-        return ratios
+    def _ratios(self, ours: Spread, since_ns: float) -> dict[str, float | None]:
+        chrony = self._theirs(CHRONY, self._offsets_ns, since_ns)
+        disciplined = self._theirs(DISCIPLINED, 0.0, since_ns)
+        return {
+            "rms_to_chrony": _ratio(ours, chrony, "rms_s"),
+            "sd_to_chrony": _ratio(ours, chrony, "sd_s"),
+            "rms_to_chrony_disciplined": _ratio(ours, disciplined, "rms_s"),
+        }
+
+    def _theirs(self, column: str, less: Vector | float, since_ns: float) -> Spread | None:
+        """Chrony's errors, where the truth holds them."""
+        if column not in self._columns:
+            return None
+        errors = (self._columns[column] - less)[self._times_ns >= since_ns]
+        known = errors[~np.isnan(errors)]
+        return _spread(known) if len(known) else None
 
 
 def _columns(path: str) -> Mapping[str, Vector]:
-    lines = [line for line in text_lines(path, content(path)) if line.strip()]
-    rows = list(csv.reader(lines))
-    names = rows[0]
-    if not {"t_local_s", "offset_s"} <= set(names):
-        raise RecordingError(path, "the truth needs a header with t_local_s and offset_s", 1)
-    wanted = [n for n in ("t_local_s", "offset_s", CHRONY, DISCIPLINED) if n in names]
+    rows = rows_of_cells(path, text_lines(path, content(path)))
+    first, names = next(rows)
+    if not set(REQUIRED) <= set(names):
+        raise RecordingError(path, "the truth needs a header with t_local_s and offset_s", first)
+    wanted = {n: names.index(n) for n in (*REQUIRED, CHRONY, DISCIPLINED) if n in names}
     values: dict[str, list[float]] = {name: [] for name in wanted}
-    for number, cells in enumerate(rows[1:], start=2):
-        if len(cells) != len(names):
-            raise RecordingError(path, f"has {len(cells)} cells, the header {len(names)}", number)
-        for name in wanted:
-            values[name].append(_value(path, number, name, cells[names.index(name)]))
+    for number, cells in rows:
+        for name, index in wanted.items():
+            values[name].append(_value(path, number, name, cells[index]))
     columns = {name: np.array(column) for name, column in values.items()}
     if not len(columns["t_local_s"]) or (np.diff(columns["t_local_s"]) <= 0).any():
         raise RecordingError(path, "the truth's times must ascend")
-    return {name: column for name, column in columns.items() if not np.isnan(column).any()}
+    return columns
 
 
 def _value(path: str, line: int, name: str, text: str) -> float:
-    if is_missing(text):
-        return float("nan")
+    if is_missing(text) and name not in REQUIRED:
+        return float("nan")  # chrony did not run yet
     try:
         return float(nanoseconds(text, name))
     except CellError as error:
         raise RecordingError(path, error.problem, line, error.column) from None
+
+
+def _ratio(ours: Spread, theirs: Spread | None, of: str) -> float | None:
+    """``None`` without an error of theirs."""
+    theirs_s: float = 0.0 if theirs is None else getattr(theirs, of)
+    return float(getattr(ours, of)) / theirs_s if theirs_s else None
 
 
 def _or_nan(value: int | None) -> float:
