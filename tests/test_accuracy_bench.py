@@ -9,6 +9,7 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -207,6 +208,25 @@ def test_a_line_that_is_not_always_there_is_not_the_best():
 def test_a_geometric_mean_is_of_what_is_known():
     assert scores.geometric_mean([2.0, math.nan, 8.0]) == pytest.approx(4.0)
     assert math.isnan(scores.geometric_mean([math.nan]))
+
+
+def test_what_is_not_known_is_null_in_json():
+    """NaN is no JSON: most readers refuse the whole file."""
+    found = {"worlds": [{"to_chrony": math.nan, "checks": 3, "pair": (1.5, math.inf)}]}
+    told = {"worlds": [{"to_chrony": None, "checks": 3, "pair": [1.5, None]}]}
+    assert benchmark.as_json(found) == told
+
+
+def test_the_legend_names_every_column(capsys):
+    benchmark.print_worlds([])
+    columns = {"/tuned", "bar", *capsys.readouterr().out.replace("error us", "error").split()}
+    assert columns - {"world", "wall", "s"} <= set(benchmark.LEGEND.replace(":", " ").split())
+
+
+def test_progress_is_for_terminals_only(capsys):
+    with ThreadPoolExecutor(1) as pool:
+        assert list(benchmark.progress(pool, abs, [-1, 2], "numbers")) == [1, 2]
+    assert capsys.readouterr().err == ""
 
 
 def test_every_ablation_can_be_sent_to_another_process(world):

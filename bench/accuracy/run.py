@@ -49,6 +49,21 @@ KINDS = (
 )
 """Kinds of fresh worlds where no recorded ones are here to name them."""
 
+LEGEND = """
+error us  root mean square error after the first hour, us; on wan worlds its standard deviation
+/chrony   that over chrony's (default options) on the same measurements; bar: what is aimed at
+/steered  rms error over that of the clock that chrony steers
+/tuned    /chrony over the same ratio of chrony with the best options for the world
+/line     error over that of the best straight line through the newest measurements
+/oracle   error over that of an estimator that sees the future; oracle/chrony: what it would reach
+/member   error of the fused estimate over that of its best member
+cover     share of errors within the 95 % interval
+sigma     mean stated standard uncertainty over rms error
+outside   errors outside the hard bound, of all estimates that have one
+wall s    time that the replay of a world took
+nan       not known: chrony's estimates are not there, or nothing to compare with"""
+"""What the columns of both tables mean."""
+
 Vector = NDArray[np.float64]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -231,11 +246,23 @@ def print_real() -> dict[str, Any]:
 def progress(
     pool: Executor, work: Callable[[_Item], _Result], items: Sequence[_Item], what: str
 ) -> Iterator[_Result]:
-    """Yield results in order, counting on standard error."""
+    """Yield results in order, counting on standard error where that is a terminal."""
+    shown = sys.stderr.isatty()
     for number, result in enumerate(pool.map(work, items), 1):
-        print(f"\r{what}: {number} of {len(items)} ", end="", file=sys.stderr, flush=True)
+        if shown:
+            print(f"\r{what}: {number} of {len(items)} ", end="", file=sys.stderr, flush=True)
         yield result
-    print("\r" + " " * 40 + "\r", end="", file=sys.stderr, flush=True)
+    if shown:
+        print("\r" + " " * 40 + "\r", end="", file=sys.stderr, flush=True)
+
+
+def as_json(found: object) -> object:
+    """The same with ``None`` for what is not finite: JSON has no NaN."""
+    if isinstance(found, dict):
+        return {key: as_json(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [as_json(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def arguments() -> argparse.Namespace:
@@ -288,6 +315,7 @@ def main() -> None:
             rows = [row for row, _, _ in results]
             print_worlds(rows)
             print_networks(rows)
+            print(LEGEND)
             found["worlds"] = [asdict(row) for row in rows]
         if asked.ablations:
             found["ablations"] = print_ablations(pool, names)
@@ -296,7 +324,8 @@ def main() -> None:
     if asked.real:
         found["real"] = print_real()
     if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        told = json.dumps(as_json(found), indent=1, allow_nan=False)
+        asked.json.write_text(told + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,19 @@ def test_it_says_why_how_wrong_and_what_would_help(run, daemon: dict[str, Any]):
     assert prose.endswith("chronos: no weights")
 
 
+def test_an_error_too_small_to_measure_is_not_shown_as_measured(run, daemon: dict[str, Any]):
+    """It once said 0.22 us: a fifth of the estimator's, the least that is ever assumed."""
+    rows = [
+        {"horizon_s": 16.0, "scores": 9, "rms_s": 2.2e-7, "rms_told": False},
+        {"horizon_s": 64.0, "scores": 9, "rms_s": 1e-5, "rms_told": True},
+    ]
+    daemon |= {"ttm": {**READY, "skill": rows}}
+    prose = " ".join(run("models", "status").output.split())
+    assert "rms error not told from zero at 16 s, 10 us at 64 s" in prose
+    assert "0.22" not in prose
+    assert "220" not in prose
+
+
 def test_it_says_how_wide_intervals_are_and_where_they_come_from(run, daemon: dict[str, Any]):
     row = {"horizon_s": 64.0, "scores": 9, "rms_s": 1e-5, "half_80_s": 1.3e-5, "half_95_s": 2e-5}
     told = "its own scored residuals (it states none)"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from chronotick.cli import replay_report
 from chronotick.cli.main import chronotick
 from chronotick.lab import World
 
@@ -138,6 +142,9 @@ def test_a_ready_made_configuration_is_known_by_its_name(measurements):
         (("--out", "/nowhere/estimates.csv"), 1, "cannot be written: No such file"),
         (("--truth", "/nowhere/truth.csv"), 1, "/nowhere/truth.csv: cannot be read"),
         (("--max-error", "0"), 2, "not in the range x>0"),
+        (("--members",), 2, "--members adds columns to --out"),
+        (("--warm-up", "-1h"), 2, "is not a time such as"),
+        (("--until", "5s"), 1, "lies no multiple of 10 s"),
     ],
 )
 def test_bad_arguments_are_told(measurements, arguments, code, words):
@@ -157,6 +164,49 @@ def test_what_is_read_is_never_replaced(measurements, world, tmp_path):
         assert done.exit_code == 2
         assert "would replace what is read" in done.stderr
     assert (measurements.read_bytes(), truth.read_bytes()) == before
+
+
+def test_warm_up_takes_units_and_is_named_where_it_leaves_nothing(measurements, world):
+    truth = world / "truth.csv"
+    assert replay(measurements, "--truth", truth, "--warm-up", "1m").exit_code == 0
+    assert replay(measurements, "--truth", truth, "--warm-up", 0).exit_code == 0
+    done = replay(measurements, "--truth", truth)
+    assert done.exit_code == 1
+    assert "after the warm-up of 3600 s. Shorten that: --warm-up" in done.stderr
+
+
+def test_a_gap_that_hides_nothing_is_noted(measurements):
+    gap = ("--gap", "2h..3h")
+    assert "gap from 7200.000 to 10800.000 s hides no" in replay(measurements, *gap).stderr
+    notes = json.loads(replay(measurements, *gap, "--json").stdout)["recording"]["notes"]
+    assert "hides no measurement. Its local times are 1.000 to 289.000 s" in notes[-1]
+
+
+def test_models_are_listed_as_they_were_asked_for(measurements):
+    done = replay(measurements, "--models", "line,hold", "--json")
+    assert list(json.loads(done.stdout)["models"]) == ["kalman", "line", "hold"]
+
+
+@pytest.mark.parametrize("every", ["10s", "1s"])
+def test_a_reader_who_goes_ends_it_quietly(measurements, every):
+    """Both where it is noticed at once and where all that was written waits in a buffer."""
+    command = [sys.executable, "-m", "chronotick", "lab", "replay", str(measurements)]
+    command += ["--out", "-", "--every", every]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=50
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+
+
+def test_once_is_once():
+    assert [replay_report.often(count) for count in (1, 3)] == ["once", "3 times"]
 
 
 def test_bad_recordings_are_told_in_a_line(tmp_path):

@@ -61,6 +61,14 @@ def test_several_seeds_get_a_directory_each(tmp_path: Path):
     assert all(each["measurements"] > 40 for each in made)
 
 
+def test_a_recording_is_no_description(tmp_path: Path):
+    assert simulate("dc-calm", "--out", tmp_path, "--duration", "10m").exit_code == 0
+    done = simulate(tmp_path / "measurements.csv.gz", "--out", tmp_path / "again")
+    assert done.exit_code == 2
+    assert "chronotick lab replay" in " ".join(done.stderr.split())
+    assert not (tmp_path / "again").exists()
+
+
 def test_nothing_is_overwritten_without_force(tmp_path: Path):
     arguments = ("dc-calm", "--out", tmp_path, "--duration", "10m")
     assert simulate(*arguments).exit_code == 0

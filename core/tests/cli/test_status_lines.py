@@ -41,9 +41,14 @@ ANSWER: dict[str, Any] = {
 
 def test_coverage_is_shown_by_horizon_from_a_minute_on():
     (line,) = (line for line in _status_lines(ANSWER) if line.startswith("coverage"))
-    assert "96.0% of 95 % intervals; 95.1% " in line
-    assert "64 s ahead, 90.0% " in line
+    assert "96.0% of 95 % intervals; 95.1% (40 judged) " in line
     assert "99.0%" not in line
+
+
+def test_a_coverage_of_few_judgements_is_not_told():
+    (line,) = (line for line in _status_lines(ANSWER) if line.startswith("coverage"))
+    assert "64 s ahead, too few (9 judged) " in line
+    assert "90.0%" not in line
 
 
 def test_a_demoted_model_is_shown_with_its_reason():

@@ -34,6 +34,33 @@ def test_unproven_models_have_no_weight_and_say_why(skill, fuse, path_of):
     assert "not proven at 16 s: 0 scored forecasts" in fused.members[1].reason
 
 
+def test_the_horizon_that_is_not_proven_is_one_that_is_judged(skill, fuse, path_of):
+    """It once said "at 0 s", a horizon that nobody scores."""
+    fused = fuse(Fusion("inverse_variance", skill), path_of("new", 5e-3), raw_s=100.2)
+    assert fused.members[1].reason.startswith("not proven at 1 s: ")
+
+
+def test_a_small_weight_of_a_model_with_a_small_error_is_explained(
+    skill, teach, errors_of, fuse, path_of
+):
+    """Estimates at their lower limit read "rms 0.22 us against 1.1 us", beside a weight of 0."""
+    teach(skill, {"m": errors_of(1e-9)}, count=6, horizons=(16.0,), noise_s=20e-6, seed=4)
+    fused = fuse(Fusion("inverse_variance", skill), path_of("m", 1e-6))
+    reason = fused.members[1].reason
+    assert not skill.rms_told("m", 2)
+    assert fused.members[1].weight < 0.1
+    assert "rms not told from zero, against kalman's" in reason
+    assert "standard errors, which count from" in reason
+
+
+def test_a_weight_that_is_sure_needs_no_explanation(skill, teach, errors_of, fuse, path_of):
+    teach(skill, {"good": errors_of(4e-6)}, count=300)
+    reason = fuse(Fusion("inverse_variance", skill), path_of("good", 1e-6)).members[1].reason
+    assert reason.startswith("rms ")
+    assert "not told" not in reason
+    assert "standard errors" not in reason
+
+
 def test_weight_follows_measured_error_not_claims(skill, teach, errors_of, fuse, path_of):
     teach(skill, {"good": errors_of(1e-6, 1), "bad": errors_of(1e-3, 2)}, count=100)
     fused = fuse(

@@ -57,6 +57,16 @@ def test_fused_is_near_a_member_that_is_much_better(seed):
     assert outcome.rms_s() < 0.5 * outcome.rms_s("kalman")
 
 
+@pytest.mark.parametrize(("noise_us", "hours"), [(3, 2.0), (10, 2.0), (30, 4.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_member_that_is_much_better_has_half_the_weight_before_long(noise_us, hours, seed):
+    """Within the times in docs/fusion.md; 30 us are three times the estimator's error."""
+    outcome = rehearse(staged(noise_us, seed, hours=4.0), [Rehearsed(name="good", wrong=GOOD)])
+    reached_s = outcome.at_s[outcome.weights["good"] >= 0.5]
+    assert reached_s.size
+    assert reached_s[0] <= hours * HOUR_S
+
+
 @pytest.mark.parametrize("method", FUSING)
 def test_two_good_independent_members_are_better_than_each(method):
     other = Rehearsed(name="other", wrong=Wrong(level_s=10 * US, slope=2e-7))

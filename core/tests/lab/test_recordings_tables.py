@@ -114,6 +114,23 @@ def test_max_error_bounds_what_nothing_else_does(tmp_path):
     assert 20_000_000 <= arrival.measurement.root_distance_ns <= 20_002_000
 
 
+def test_max_error_widens_nothing_that_the_recording_bounds(tmp_path):
+    """With delays of 1.3 ms, a bound of 0.68 ms became one of 50.6 ms."""
+    delays = "t_s,offset_s,delay_s\n1,0.1,0.0013\n17,0.1,0.0013\n"
+    stated = "t_s,offset_s,uncertainty_s\n1,0.1,0.005\n17,0.1,0.005\n"
+    for text in (delays, stated):
+        plain_, wide = read(tmp_path, text), read(tmp_path, text, max_error_s=0.05)
+        assert wide.arrivals == plain_.arrivals
+        assert "--max-error changes nothing" in wide.notes[-1]
+
+
+def test_a_description_of_a_world_is_no_recording(tmp_path):
+    path = tmp_path / "world.json"
+    path.write_text('{\n "name": "dc"\n}\n')
+    with pytest.raises(RecordingError, match="If it describes a world: chronotick lab simulate "):
+        read_recording(str(path))
+
+
 def test_an_uncertainty_beyond_half_the_delay_widens_the_bound_by_the_rest(tmp_path):
     arrival = read(tmp_path, "t_s,offset_s,delay_s,uncertainty_s\n1,0,0.01,0.008\n").arrivals[0]
     assert 8_000_000 <= arrival.measurement.root_distance_ns <= 8_002_000

@@ -60,6 +60,10 @@ def before(estimates: Iterable[Estimate], local_ns: int) -> list[Estimate]:
     return [each for each in estimates if each.local_ns < local_ns]
 
 
+def unix(recording: Recording) -> Recording:
+    return shifted(recording, 1_763_640_000 * SECOND)
+
+
 @pytest.fixture(scope="module")
 def recording() -> Recording:
     return recorded()
@@ -115,7 +119,7 @@ def test_the_future_changes_nothing_before_it(recording, estimates, share: float
     assert found[-1] != estimates[-1]
 
 
-@pytest.mark.parametrize("count", [1, 5, 20, 77, 150])
+@pytest.mark.parametrize("count", [3, 5, 20, 77, 150])
 def test_the_estimates_of_a_part_are_the_first_of_the_whole(recording, estimates, count: int):
     part = replace(recording, arrivals=recording.arrivals[:count])
     instant_ns = recording.arrivals[count].raw_ns
@@ -193,6 +197,70 @@ def test_a_replay_may_begin_late_and_end_early(recording):
 def test_nothing_to_replay_is_an_error(recording):
     with pytest.raises(NothingToReplayError, match="no measurement lies in what is replayed"):
         replayed(recording, start_ns=10**15)
+
+
+def test_the_error_names_the_times_of_the_recording(recording):
+    """Hours since the beginning mean nothing where times are Unix times."""
+    with pytest.raises(NothingToReplayError, match=r"are 1763640001\.000 to 17636408"):
+        replayed(unix(recording), until_ns=3600 * SECOND)
+
+
+def test_what_hides_nothing_is_noted(recording):
+    late = unix(recording)
+    inside = 1_763_640_100 * SECOND, 1_763_640_200 * SECOND
+    excerpt = Excerpt(start_ns=10 * SECOND, gaps=((300 * SECOND, 700 * SECOND), inside))
+    first, second = excerpt.notes(late)
+    assert first.startswith("beginning at 10.000 s hides no measurement. Its local times are 17636")
+    assert second.startswith("the gap from 300.000 to 700.000 s hides no measurement")
+    assert Excerpt().notes(late) == ()
+
+
+def test_no_estimate_is_an_error_that_says_who_was_left_out(recording):
+    blind = tuple(
+        replace(each, measurement=replace(each.measurement, stratum=16))
+        for each in recording.arrivals
+    )
+    slow = tuple(
+        replace(each, measurement=replace(each.measurement, delay_ns=4 * SECOND))
+        for each in recording.arrivals
+    )
+    for arrivals, why in (
+        (blind, "2: stratum outside .* 56"),
+        (slow, "2: slower than max_delay 56"),
+    ):
+        with pytest.raises(NothingToReplayError, match=f"no estimate. What became .*{why}"):
+            replayed(replace(recording, arrivals=arrivals))
+
+
+def test_no_instant_on_the_grid_is_an_error_that_says_so(recording):
+    with pytest.raises(NothingToReplayError, match="lies no multiple of 10 s"):
+        replayed(recording, until_ns=5 * SECOND)
+
+
+def test_polls_after_a_burst_are_no_holdover():
+    """Until the second interval was seen, its length was not known: that is no silence."""
+    live = World.from_preset("dc-calm", servers=2, seed=3).live()
+    times = [1, 3, 5, 7, *range(71, 1200, 64)]
+    exchanges = [live.exchange(n, t * SECOND + n * SECOND // 5) for t in times for n in (0, 1)]
+    arrivals = [Arrival(each.t4_ns, each.measurement()) for each in exchanges if each is not None]
+    recording = Recording(path="test", format="a world", arrivals=tuple(arrivals))
+    _, summary = replayed(recording)
+    assert "holdover" not in summary.statuses
+
+
+def test_times_of_transitions_are_as_exact_as_they_are(recording):
+    _, summary = replayed(recording)
+    for at_s, _, _ in summary.transitions:
+        assert at_s == round(at_s, 9)
+
+
+def test_models_are_told_in_the_order_of_the_configuration(recording):
+    for order in (["line", "hold"], ["hold", "line"]):
+        config = Config.model_validate(
+            {section: {"models": order} for section in ("short_term", "long_term")}
+        )
+        _, summary = replayed(recording, config, until_ns=60 * SECOND)
+        assert list(summary.models) == ["kalman", *order]
 
 
 def test_a_liar_is_sorted_out():

@@ -41,13 +41,28 @@ def poll_s(sources: RecordedSources) -> float | None:
 
 
 def test_the_poll_interval_is_that_of_the_last_answers(sources):
-    for at_s in (100, 102, 104, 106):  # a burst: never below the shortest configured interval
+    for at_s in (100, 102, 104, 106):  # a burst says nothing of it: what RFC 5905 begins with
         answer(sources, at_s)
-    assert poll_s(sources) == 16
+    assert poll_s(sources) == 64
+    assert sources.next_miss_ns == (106 + 96) * SECOND
     for at_s in (170, 234):
         answer(sources, at_s)
     assert poll_s(sources) == 64
     answer(sources, 362)  # one lost packet doubles nothing
+    assert poll_s(sources) == 64
+
+
+def test_quick_answers_that_go_on_are_a_habit(sources):
+    for number in range(8):
+        answer(sources, 100 + number)
+    assert poll_s(sources) == 64
+    answer(sources, 108)
+    assert poll_s(sources) == 16  # never below the shortest configured interval
+
+
+def test_a_burst_amid_a_recording_changes_no_interval(sources):
+    for at_s in (100, 164, 228, 292, 294, 296, 298):
+        answer(sources, at_s)
     assert poll_s(sources) == 64
 
 

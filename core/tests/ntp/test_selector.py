@@ -15,7 +15,7 @@ from chronotick.ntp.answers import Answers
 from chronotick.ntp.clock_filter import STAGES
 from chronotick.ntp.drift import Drift
 from chronotick.ntp.measurement import Measurement
-from chronotick.ntp.plausible import DELAYS, PLAUSIBLE, Meeting
+from chronotick.ntp.plausible import DELAYS, PLAUSIBLE, RECONCILED_S, Meeting
 from chronotick.ntp.selection import Limits, Reason
 from chronotick.ntp.selector import Selector
 
@@ -145,6 +145,38 @@ def test_a_source_that_was_wrong_must_agree_more_closely_to_be_believed_again(
 
     course = [(0, "+"), (9, "~"), (11, "x"), (9, "x"), (7, "~"), (3.5, "~"), (2.5, "+"), (3.5, "+")]
     assert [found(error_ms) for error_ms, _ in course] == [letter for _, letter in course]
+
+
+@pytest.mark.parametrize(("apart_ms", "letter"), [(7, "*"), (13, "m")])
+def test_two_that_agreed_at_the_start_are_believed_again_after_a_disturbance(
+    selector: Selector, tell: Tell, apart_ms: float, letter: str
+) -> None:
+    """Two routes of 20 ms plausibly differ by 10 ms. Regression: never again, by the hysteresis."""
+    second = 0
+
+    def found(error_ms: float, seconds: int) -> str:
+        nonlocal second
+        for _ in range(0, seconds, 10):
+            second += 10
+            selector.take(tell("a", second))
+            selector.take(tell("b", second, error_ms))
+            reasons = letters(selector, second)
+        return reasons[0]
+
+    assert found(7, 200) == "*"
+    assert found(100, 200) == "m"
+    assert found(apart_ms, RECONCILED_S - 10) == "m"
+    assert found(apart_ms, 200) == letter
+
+
+def test_two_that_agree_now_and_then_are_not_believed_again(selector: Selector, tell: Tell) -> None:
+    """They are not in and out every few minutes, then."""
+    for second in range(0, 6 * RECONCILED_S, 10):
+        error_ms = 7 if second // (RECONCILED_S // 2) % 2 else 13
+        selector.take(tell("a", second))
+        selector.take(tell("b", second, error_ms))
+        if second > 20:
+            assert letters(selector, second) == "mm"
 
 
 def test_silence_does_not_clear_a_source(selector: Selector, tell: Tell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from chronotick.cli.output import NO_DAEMON, fail, json_option, print_json, seconds, table
 
 HOLDOVER_S = 64.0  # horizons from which on coverage is told one by one
+ENOUGH = 20.0  # judgements below which a coverage says nothing: one miss would be 5 %
 
 socket_option = click.option(
     "--socket",
@@ -73,10 +75,17 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
 
 
 def _by_horizon(clock: dict[str, Any]) -> str:
-    """Coverage of forecasts a minute old and older, as far as it was measured."""
+    """Coverage of forecasts a minute old and older, and how many judgements each comes from."""
     rows = [row for row in clock.get("coverage_by_horizon", ()) if row["horizon_s"] >= HOLDOVER_S]
-    told = ", ".join(f"{row['coverage']:.1%} {seconds(row['horizon_s'])} ahead" for row in rows)
+    told = ", ".join(f"{_covered(row)} {seconds(row['horizon_s'])} ahead" for row in rows)
     return f"; {told}" if told else ""
+
+
+def _covered(row: dict[str, Any]) -> str:
+    """A coverage with the number of judgements behind it, if those are enough to say any."""
+    judgements = math.floor(row["judgements"])
+    figure = f"{row['coverage']:.1%}" if row["judgements"] >= ENOUGH else "too few"
+    return f"{figure} ({judgements} judged)"
 
 
 @click.command()

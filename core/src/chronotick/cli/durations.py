@@ -16,12 +16,16 @@ _FORM = re.compile(r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?P<unit>[a
 
 
 class Duration(FiniteRange):
-    """A length of time of a millisecond and more, in s."""
+    """A length of time, in s.
+
+    Args:
+        least_s: the shortest.
+    """
 
     name = "duration"
 
-    def __init__(self) -> None:
-        super().__init__(min=float(UNIT_S["ms"]))
+    def __init__(self, least_s: float = float(UNIT_S["ms"])) -> None:
+        super().__init__(min=least_s)
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -34,3 +38,4 @@ class Duration(FiniteRange):
 
 
 DURATION = Duration()
+DURATION_OR_NONE = Duration(least_s=0.0)

@@ -66,8 +66,12 @@ def _why(entry: dict[str, Any]) -> str:
     why = entry["reason"]
     if entry["state"] != "ready":
         why = entry.get("last_error") or entry.get("detail") or why
-    skill = ", ".join(f"{seconds(s['rms_s'])} at {s['horizon_s']:g} s" for s in entry["skill"])
+    skill = ", ".join(f"{_rms(row)} at {row['horizon_s']:g} s" for row in entry["skill"])
     return "; ".join(filter(None, (why, skill and f"rms error {skill}", _intervals(entry))))
+
+
+def _rms(row: dict[str, Any]) -> str:
+    return seconds(row["rms_s"]) if row.get("rms_told", True) else "not told from zero"
 
 
 def _intervals(entry: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from chronotick.lab.replaying.truth import Errors
 
 
-def report_of(recording: Recording, summary: Summary, errors: Errors | None) -> dict[str, Any]:
+def report_of(
+    recording: Recording, notes: Sequence[str], summary: Summary, errors: Errors | None
+) -> dict[str, Any]:
     """Everything that is known of a replay, as JSON types."""
     from dataclasses import asdict
 
@@ -22,19 +25,19 @@ def report_of(recording: Recording, summary: Summary, errors: Errors | None) -> 
         "path": recording.path,
         "format": recording.format,
         "measurements": len(recording.arrivals),
-        "notes": list(recording.notes),
+        "notes": [*recording.notes, *notes],
     }
     judged = {} if errors is None else {"errors": asdict(errors)}
     return {"recording": told} | asdict(summary) | {"speed_up": summary.speed_up} | judged
 
 
-def show_recording(recording: Recording) -> None:
+def show_recording(recording: Recording, notes: Sequence[str]) -> None:
     """Say what was read, and what was noticed."""
     counts = recording.counts
     sources = f"{len(counts)} source{'s' if len(counts) > 1 else ''}"
     count = len(recording.arrivals)
     click.echo(f"{recording.path}: {recording.format}, {count} measurements of {sources}", err=True)
-    for note in recording.notes:
+    for note in (*recording.notes, *notes):
         click.echo(wrapped(f"  note: {note}", 4), err=True)
 
 
@@ -56,9 +59,14 @@ def show(summary: Summary, errors: Errors | None) -> None:
     header = ("MODEL", "WHERE", "ASKED", "ANSWERED", "SCORED", "MEAN WEIGHT")
     click.echo(table(models, header), err=True)
     for words, count in summary.warnings.items():
-        click.echo(wrapped(f"warning ({count} times): {words}", 4), err=True)
+        click.echo(wrapped(f"warning, {often(count)}: {words}", 4), err=True)
     if errors is not None:
         _show_errors(errors)
+
+
+def often(count: int) -> str:
+    """A count, in words."""
+    return "once" if count == 1 else f"{count} times"
 
 
 def _show_errors(errors: Errors) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronotick.cli.choosing import quieten_workers
-from chronotick.cli.durations import DURATION
+from chronotick.cli.durations import DURATION, DURATION_OR_NONE
 from chronotick.cli.instants import instant, stretch
-from chronotick.cli.numbers import ABOVE_ZERO, FROM_ZERO
+from chronotick.cli.numbers import ABOVE_ZERO
 from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
 from chronotick.cli.replay_report import report_of, show, show_recording
 from chronotick.cli.run import comma_list, parse_checkpoints
@@ -20,12 +20,11 @@ from chronotick.cli.run import comma_list, parse_checkpoints
 if TYPE_CHECKING:
     from chronotick.config.schema import Config
     from chronotick.lab.recordings import Recording
-    from chronotick.lab.replaying import Estimate, Replay, Summary
+    from chronotick.lab.replaying import Estimate, Excerpt, Replay, Summary
     from chronotick.lab.replaying.truth import Errors, Truth
     from chronotick.plugin.registry import Plugins
 
 NS_PER_S = 1_000_000_000
-_WARM_UP_S = 3600.0
 
 
 @click.command()
@@ -34,7 +33,8 @@ _WARM_UP_S = 3600.0
 @click.option(
     "--out",
     metavar="FILE",
-    help="Where estimates go (CSV; packed if it ends in .gz; - is standard output).",
+    help="Where estimates go (CSV; packed if it ends in .gz; - is standard output). A file of that "
+    "name is replaced.",
 )
 @click.option("--every", type=DURATION, default="10s", show_default=True, help="Between estimates.")
 @click.option("--config", metavar="NAME|FILE", help="A ready-made configuration, or a file.")
@@ -61,15 +61,15 @@ _WARM_UP_S = 3600.0
 )
 @click.option(
     "--warm-up",
-    type=FROM_ZERO,
-    default=_WARM_UP_S,
+    type=DURATION_OR_NONE,
+    default="1h",
     show_default=True,
-    help="Seconds of the truth whose errors do not count.",
+    help="Beginning of the truth in which errors do not count.",
 )
 @click.option(
     "--max-error",
     type=ABOVE_ZERO,
-    help="Largest error in s of offsets of which the recording bounds none.",
+    help="Largest error in s of measurements without delay and uncertainty; others keep theirs.",
 )
 @click.option("--boot", help="Which boot of a daemon's history: the beginning of its identifier.")
 @click.option(
@@ -107,6 +107,8 @@ def replay(
     from chronotick.lab.replaying.truth import Truth
 
     quieten_workers()
+    if members and out is None:
+        raise click.UsageError("--members adds columns to --out. Name a file for them.")
     _check_out(out, (measurements, truth_path), as_json=as_json)
     try:
         recording = read_recording(measurements, boot=boot, max_error_s=max_error)
@@ -117,13 +119,15 @@ def replay(
         config, plugins = _configured(options)
     except ConfigError as error:
         fail(error, BAD_CONFIGURATION)
+    excerpt = _excerpt(options)
+    notes = excerpt.notes(recording)
     if not as_json:
-        show_recording(recording)
+        show_recording(recording, notes)
     summary, errors = _run(
-        recording, config, plugins, options, out=out, members=members, judge=(truth, warm_up)
+        recording, config, plugins, excerpt, out=out, members=members, judge=(truth, warm_up)
     )
     if as_json:
-        print_json(report_of(recording, summary, errors))
+        print_json(report_of(recording, notes, summary, errors))
     else:
         show(summary, errors)
 
@@ -169,6 +173,17 @@ def _configured(options: dict[str, Any]) -> tuple[Config, Plugins]:
     return loaded.config, plugins
 
 
+def _excerpt(options: dict[str, Any]) -> Excerpt:
+    from chronotick.lab.replaying import Excerpt
+
+    return Excerpt(
+        every_ns=round(options["every"] * NS_PER_S),
+        start_ns=options["start"],
+        until_ns=options["until"],
+        gaps=options["gaps"],
+    )
+
+
 def _path(named: str | None) -> Path | None:
     from chronotick.config.shipped import shipped
 
@@ -181,7 +196,7 @@ def _run(
     recording: Recording,
     config: Config,
     plugins: Plugins,
-    options: dict[str, Any],
+    excerpt: Excerpt,
     *,
     out: str | None,
     members: bool,
@@ -190,19 +205,12 @@ def _run(
     from chronotick.daemon.zoo import every_name
     from chronotick.lab.recordings import RecordingError
     from chronotick.lab.replaying import (
-        Excerpt,
         ModelUnavailableError,
         NothingToReplayError,
         Replay,
         SteppedBackError,
     )
 
-    excerpt = Excerpt(
-        every_ns=round(options["every"] * NS_PER_S),
-        start_ns=options["start"],
-        until_ns=options["until"],
-        gaps=options["gaps"],
-    )
     truth, warm_up_s = judge
     try:
         with Replay(recording, config, excerpt, plugins) as running:
@@ -216,6 +224,8 @@ def _run(
         fail(f"{error} at t_local_s={where_s:.9f}: a mistake of ours; please report it")
     except (NothingToReplayError, ModelUnavailableError, RecordingError) as error:
         fail(error)
+    except BrokenPipeError:
+        raise  # whoever read standard output wants no more: click ends quietly
     except OSError as error:
         fail(error if out is None else f"--out: {out} cannot be written: {error.strerror}")
 

@@ -138,6 +138,7 @@ def _seeds(
                 "--servers and --false are for named worlds; a description says what servers there "
                 "are. Change them there, or with --set."
             )
+        _refuse_recording(path)
         described = Simulation.read(path)
         first = described.world.seed if seed is None else seed
         return [described.seeded(number) for number in range(first, first + count)]
@@ -145,6 +146,22 @@ def _seeds(
         fail(f"{path} cannot be read: {error.strerror}.")
     except ValueError as error:
         raise click.UsageError(f"{world}: {_reason(error)}") from None
+
+
+def _refuse_recording(path: Path) -> None:
+    """See that a description is not a recording, packed or not."""
+    from chronotick.lab.recordings import RecordingError
+    from chronotick.lab.recordings.opening import content
+
+    try:
+        text = content(str(path))
+    except RecordingError:  # who reads a description says why
+        return
+    if path.suffix != ".json" and not text.lstrip().startswith(b"{"):
+        raise click.UsageError(
+            f"{path} is no description of a world (JSON). If it is a recording: chronotick lab "
+            f"replay {path}"
+        )
 
 
 def _changed(

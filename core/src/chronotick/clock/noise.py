@@ -8,8 +8,9 @@ lay in each bin (recursive expectation-maximisation for a mixture: Titterington,
 parameter estimation using incomplete data", JRSS B 46, 1984). To a filter each bin is a normal
 component.
 
-Where delays are unknown the bins are widths instead: errors are a mixture of normals from a
-microsecond to a hundredth of a second, which is what heavy tails look like.
+Where delays are unknown the bins are widths instead, in units of the scatter that neighbouring
+measurements show (:mod:`chronotick.clock.scatter`): errors are a mixture of normals, most of them
+about as wide as that, some far wider, which is what heavy tails look like.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ PRIOR_SAMPLES = 100.0  # what the density assumed at first is worth
 LEAST_SAMPLES = 1e-3  # that a bin keeps, however long nothing fell into it: nothing is impossible
 MEMORY = 5000.0  # samples after which old ones have lost 63 % of their weight
 SOFTNESS = 0.02  # of the excess: how sharp the ends of the range are taken to be
-WIDTHS_S = np.geomspace(1e-6, 1e-2, BINS)
+WIDTHS = np.geomspace(1 / 8, 32, BINS)  # in scatters
+USUAL_WIDTHS = 1.5  # factor by which widths of one sigma differ from the scatter, at first
 
 Vector = NDArray[np.float64]
 
 _PLACES = (np.arange(BINS) + 0.5) / BINS - 0.5  # of the bins, in excesses
 _PLACE_VARIANCE = (0.5 / BINS) ** 2 + SOFTNESS**2
+_WIDTH_PRIOR = np.exp(-0.5 * (np.log(WIDTHS) / np.log(USUAL_WIDTHS)) ** 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +77,25 @@ class NoiseDensity:
     def __init__(self, count: int, *, delay_known: bool, learns: bool = True) -> None:
         self._delay_known = delay_known
         self._learns = learns
-        self._samples = np.full((count, BINS), PRIOR_SAMPLES / BINS)
+        shares = np.ones(BINS) if delay_known else _WIDTH_PRIOR
+        prior = np.maximum(PRIOR_SAMPLES * shares / shares.sum(), LEAST_SAMPLES)
+        self._samples = np.tile(prior, (count, 1))
 
-    def components(self, excess_s: Vector, floor: Vector) -> Components:
+    def components(self, range_s: Vector, floor: Vector) -> Components:
         """What the density says of a measurement.
 
         Args:
-            excess_s: ``[K]`` how far each filter takes its delay to be above the true minimum.
+            range_s: ``[K]`` how far each filter takes its delay to be above the true minimum;
+                without delays, how much it takes measurements to scatter.
             floor: ``[K]`` variance in s² that no measurement is better than.
         """
         shares = self._samples / self._samples.sum(axis=1, keepdims=True)
         if not self._delay_known:
-            variances = np.maximum(WIDTHS_S**2, floor[:, np.newaxis])
+            variances = np.maximum((range_s[:, np.newaxis] * WIDTHS) ** 2, floor[:, np.newaxis])
             return Components(shares, np.zeros_like(shares), variances)
-        means = excess_s[:, np.newaxis] * _PLACES
+        means = range_s[:, np.newaxis] * _PLACES
         variances = np.broadcast_to(
-            (excess_s**2 * _PLACE_VARIANCE + floor)[:, np.newaxis], means.shape
+            (range_s**2 * _PLACE_VARIANCE + floor)[:, np.newaxis], means.shape
         )
         return Components(shares, means, variances)
 

@@ -15,6 +15,7 @@ from chronotick.clock.options import BankOptions
 from chronotick.clock.packing import packed, unpacked
 from chronotick.clock.queueing import Queueing
 from chronotick.clock.route import WIDEST
+from chronotick.clock.scatter import Scatter
 from chronotick.ntp.measurement import Measurement
 
 BIAS_FLOOR_S = 1e-6  # asymmetry of time stamping
@@ -28,11 +29,13 @@ class Source:
 
     Attributes:
         queueing: its delays.
+        scatter: of its measurements, where delays are unknown.
         density: of its errors.
         bias_prior: variance of its bias before anything was measured, s².
     """
 
     queueing: Queueing
+    scatter: Scatter
     density: NoiseDensity
     bias_prior: float
 
@@ -42,12 +45,22 @@ class Source:
 
     def follow(self, measurement: Measurement) -> float:
         """Take a delay; return by how much the route became longer or shorter, in s."""
-        return self.queueing.add(_delay_s(measurement)) if measurement.delay_known else 0.0
+        if measurement.delay_known:
+            return self.queueing.add(_delay_s(measurement))
+        self.scatter.add(measurement.raw_ns, measurement.offset_ns)
+        return 0.0
+
+    def range_s(self, measurement: Measurement, caution: Vector) -> Vector:
+        """What the density's places count in, ``[K]``: see its ``components``."""
+        if measurement.delay_known:
+            return self.excess_s(measurement) + caution * self.queueing.margin_s
+        return caution * self.scatter.sigma_s
 
     def snapshot(self) -> dict[str, Any]:
         """Return it as JSON types."""
         return {
             "delays": packed(np.array(self.queueing.snapshot())),
+            "scatter": packed(np.array(self.scatter.snapshot())),
             "density": self.density.snapshot(),
             "bias_prior": self.bias_prior,
         }
@@ -91,7 +104,7 @@ class Sources:
         """Take up the source of a measurement."""
         sigma_s = WIDEST * self._options.route_asymmetry * _delay_s(measurement)
         source = self._known[measurement.source] = Source(
-            Queueing(), self._density(measurement), sigma_s**2 + BIAS_FLOOR_S**2
+            Queueing(), Scatter(), self._density(measurement), sigma_s**2 + BIAS_FLOOR_S**2
         )
         return source
 
@@ -103,11 +116,10 @@ class Sources:
         """The noise of a measurement; of an unknown source, as if it was its first."""
         source = self._known.get(measurement.source)
         if source is None:
-            source = Source(Queueing(), self._density(measurement), 0.0)
+            source = Source(Queueing(), Scatter(), self._density(measurement), 0.0)
             source.follow(measurement)
-        excess_s = source.excess_s(measurement) + self._caution * source.queueing.margin_s
         floor = np.maximum(self._floor, (measurement.precision_ns * 1e-9) ** 2)
-        return source.density.components(excess_s, floor)
+        return source.density.components(source.range_s(measurement, self._caution), floor)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all as JSON types."""
@@ -130,6 +142,7 @@ class Sources:
         learns = self._options.learn_noise
         return Source(
             queueing=Queueing.restored(unpacked(saved["delays"], None).tolist()),
+            scatter=Scatter.restored(unpacked(saved["scatter"], None).tolist()),
             density=NoiseDensity.restored(saved["density"], len(self._floor), learns=learns),
             bias_prior=prior,
         )

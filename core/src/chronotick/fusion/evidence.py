@@ -172,15 +172,25 @@ class Evidence:
         ``doubt`` standard errors from 0 counts as nothing, one of many nearly in full. The less
         precisely it is known, the stricter: among poor estimates the large ones are chance.
         """
+        a, b = self.a + self.open_a, self.b + self.open_b
+        sure, needed = self.proof(doubt)
+        return a / b * max(0.0, 1.0 - (needed / sure) ** 4) if sure > 0.0 else 0.0
+
+    def proof(self, doubt: float) -> tuple[float, float]:
+        """Standard errors by which a share is above 0, and beyond how many it counts at all.
+
+        The first is 0 where too little is known, or nothing speaks for the model.
+
+        Args:
+            doubt: standard errors beyond which a share counts that is known precisely.
+        """
         blocks = self.judged_blocks
         a, b = self.a + self.open_a, self.b + self.open_b
         if blocks < FEW_BLOCKS or a <= 0.0:
-            return 0.0
-        share = a / b
-        variance = max(self._squares(1.0, share) * _few(blocks), self.noise)
-        unsure = math.sqrt(variance) / b
-        strictness = doubt * (1.0 + FEW_BLOCKS / blocks) * (1.0 + unsure)
-        return share * max(0.0, 1.0 - (strictness**2 * variance / a**2) ** 2)
+            return 0.0, doubt
+        error = math.sqrt(max(self._squares(1.0, a / b) * _few(blocks), self.noise))
+        needed = doubt * (1.0 + FEW_BLOCKS / blocks) * (1.0 + error / b)
+        return (a / error if error > 0.0 else math.inf), needed
 
     def as_list(self) -> list[float]:
         """All sums, for a snapshot."""

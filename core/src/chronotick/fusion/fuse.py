@@ -17,12 +17,13 @@ from chronotick.fusion.fused import Fused, Member, Scale, fused_variance
 from chronotick.fusion.horizons import HORIZONS_S, horizon_index, place_of
 from chronotick.fusion.paths import gap_of
 from chronotick.fusion.skill import BASELINE, Skill
-from chronotick.fusion.weighing import weigh
+from chronotick.fusion.weighing import DOUBT, weigh
 from chronotick.models.forecast import PathForecast
 
 SMOOTHING_S: Final = 10.0  # time constant with which weights follow their targets
 ABSURD: Final = 10.0  # times its usual difference from the baseline: no forecast but a mistake
 RESIDUALS: Final = "its own scored residuals"
+SURE_ENOUGH: Final = 1.5  # times what is needed: four fifths of an advantage count
 TOLD: Final = 0.02  # a weight below this is told as none to speak of
 
 
@@ -178,7 +179,8 @@ class Fusion:
             return self._skill.why_demoted(path.model)
         if not proven:
             scores = self._skill.scores(path.model, age_s)
-            return f"not proven at {age_s:.0f} s: {scores} scored forecasts"
+            horizon_s = HORIZONS_S[horizon_index(age_s)]
+            return f"not proven at {horizon_s:.0f} s: {scores} scored forecasts"
         return ""
 
     def _tamed(self, model: str, gap_s: float, index: int) -> tuple[int, str]:
@@ -197,7 +199,19 @@ class Fusion:
         index = horizon_index(age_s)
         nearest = self._skill.nearest(candidate.model, index)
         verdict = self._skill.verdict(candidate.model, index if nearest is None else nearest)
-        return verdict if weight > TOLD else f"not proven better: {verdict}"
+        if weight <= TOLD:
+            verdict = f"not proven better: {verdict}"
+        return verdict + self._doubt(candidate.model, index if nearest is None else nearest)
+
+    def _doubt(self, model: str, index: int) -> str:
+        """Why a model weighs less than its error suggests; empty where its advantage is sure."""
+        evidence = self._skill.evidence(model, index)
+        if self._method != "inverse_variance" or evidence is None or evidence.difference >= 0.0:
+            return ""
+        sure, needed = evidence.proof(DOUBT)
+        if sure >= SURE_ENOUGH * needed:
+            return ""
+        return f"; better by {sure:.1f} standard errors, which count from {needed:.1f} on"
 
     def _targets(self, candidates: list[_Candidate], raw_ns: int, age_s: float) -> dict[str, float]:
         """Weights of the models that have a say, at an age of the newest measurement.

@@ -20,6 +20,8 @@ class Residuals:
         horizon_s: the horizon.
         scores: forecasts behind it, old ones forgotten.
         rms_s: root mean square error, the noise of the judges taken off.
+        rms_told: whether that is measured; if not, it is too small to be told from zero, and
+            ``rms_s`` is the least that is ever assumed.
         half_80_s: half-width of the interval around the forecast with 80 % of the errors.
         half_95_s: the same with 95 %.
     """
@@ -27,6 +29,7 @@ class Residuals:
     horizon_s: float
     scores: int
     rms_s: float
+    rms_told: bool
     half_80_s: float
     half_95_s: float
 

@@ -198,6 +198,13 @@ class Skill:
             return math.nan
         return math.sqrt(max(own + evidence.difference, LEAST_RATIO * own))
 
+    def rms_told(self, model: str, index: int) -> bool:
+        """Whether a model's error is measured; if not, it sits at the least that is assumed."""
+        if model == BASELINE:
+            return True
+        evidence, own = self._evidence.get(model, {}).get(index), self._own_squares[index]
+        return evidence is not None and own + evidence.difference > LEAST_RATIO * own
+
     def residuals(self, model: str) -> list[Residuals]:
         """Measured errors of a model at each horizon, growing with it; empty if never judged."""
         rows: list[Residuals] = []
@@ -212,6 +219,7 @@ class Skill:
                     horizon_s=HORIZONS_S[index],
                     scores=self._scores(model, index),
                     rms_s=rms_s,
+                    rms_told=self.rms_told(model, index),
                     half_80_s=max(half_80, before.half_80_s if before else 0.0),
                     half_95_s=max(half_95, before.half_95_s if before else 0.0),
                 )
@@ -223,8 +231,9 @@ class Skill:
         verdicts = self._verdicts[index]
         if model not in verdicts:
             own_us, its_us = self.rms_s(BASELINE, index) * 1e6, self.rms_s(model, index) * 1e6
+            size = f"{its_us:.3g} us" if self.rms_told(model, index) else "not told from zero,"
             verdicts[model] = (
-                f"rms {its_us:.3g} us against {BASELINE}'s {own_us:.3g} us at "
+                f"rms {size} against {BASELINE}'s {own_us:.3g} us at "
                 f"{HORIZONS_S[index]:.0f} s in {self._scores(model, index)} forecasts"
                 if math.isfinite(its_us)
                 else f"it has changed, and is not judged anew at {HORIZONS_S[index]:.0f} s yet"

@@ -13,7 +13,7 @@ from typing import Final
 from chronotick.fusion.evidence import Evidence
 from chronotick.fusion.skill import Skill
 
-DOUBT: Final = 2.0  # standard errors at which an advantage counts for nothing yet
+DOUBT: Final = 3.5  # standard errors at which an advantage counts for nothing yet: scores correlate
 SURE: Final = 3.0  # standard errors by which the method ``best`` wants a model to be better
 STEADY: Final = 0.5  # the method ``best`` leaves a model that keeps less of its share
 HOPELESS: Final = 3.0  # a mean square error by so many of the baseline's larger earns nothing

@@ -30,6 +30,8 @@ USUAL = 0.1
 """Error of an idle path, as a fraction of its round trip, that few routes exceed."""
 READMITTED = 0.5
 """How much of it a source that exceeded it is allowed until it agrees again: hysteresis."""
+RECONCILED_S = 1200
+"""How long sources without a majority agree as closely as new ones must, to be believed again."""
 DELAYS = 64
 """Delays among which a path's shortest is looked for; a longer route is the new one after them."""
 WANDER = 5e-6

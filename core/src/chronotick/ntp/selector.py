@@ -6,12 +6,12 @@ daemon's :class:`~chronotick.ntp.monitor.NtpMonitor` feeds it live, a replay fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from chronotick.ntp.answers import Answers
 from chronotick.ntp.drift import Drift, common_drift
 from chronotick.ntp.measurement import Measurement
-from chronotick.ntp.plausible import Meeting
+from chronotick.ntp.plausible import RECONCILED_S, Meeting
 from chronotick.ntp.selection import JUDGED, Limits, Reason, Selection, select
 
 
@@ -30,6 +30,7 @@ class Selector:
         self._answers: dict[str, Answers] = {}
         self._drift = Drift()
         self._found: dict[str, Reason] = {}
+        self._agreeing_since_ns: int | None = None
 
     @property
     def drift(self) -> Drift:
@@ -68,6 +69,7 @@ class Selector:
         for answers in self._answers.values():
             answers.forget()
         self._found.clear()
+        self._agreeing_since_ns = None
 
     def select(self, raw_ns: int) -> Selection:
         """Decide whom to believe.
@@ -76,15 +78,38 @@ class Selector:
             raw_ns: CLOCK_MONOTONIC_RAW now; no sample may be younger.
         """
         meeting = self._meeting(raw_ns)
-        candidates = [
-            answers.candidate(meeting, self._found.get(source))
-            for source, answers in self._answers.items()
-        ]
-        selection = select(candidates, self.limits, raw_ns)
+        selection = self._reconciled(meeting, self._judge(meeting, self._found))
         judged = {source: why for source, why in selection.reasons.items() if why in JUDGED}
         # A source that is silent for a while stays what it was:
         self._found = {s: why for s, why in self._found.items() if s in self._answers} | judged
         return selection
+
+    def _judge(self, meeting: Meeting, before: Mapping[str, Reason]) -> Selection:
+        candidates = [
+            answers.candidate(meeting, before.get(source))
+            for source, answers in self._answers.items()
+        ]
+        return select(candidates, self.limits, meeting.raw_ns)
+
+    def _reconciled(self, meeting: Meeting, selection: Selection) -> Selection:
+        """Forgive sources that have no majority, once new ones in their place long had one.
+
+        They are held to a stricter standard than at a start lest they are in and out all the time.
+        But where nobody is believed there is no majority that any of them contradicts: two honest
+        servers whose routes differ would not be believed again for good after one disturbance.
+        """
+        if Reason.NO_MAJORITY not in selection.reasons.values():
+            self._agreeing_since_ns = None
+            return selection
+        forgiven = {s: why for s, why in self._found.items() if why is not Reason.NO_MAJORITY}
+        anew = self._judge(meeting, forgiven)
+        if Reason.NO_MAJORITY in anew.reasons.values():
+            self._agreeing_since_ns = None
+            return selection
+        if self._agreeing_since_ns is None:
+            self._agreeing_since_ns = meeting.raw_ns
+        agreed_ns = meeting.raw_ns - self._agreeing_since_ns
+        return anew if agreed_ns >= RECONCILED_S * 1_000_000_000 else selection
 
     def _meeting(self, raw_ns: int) -> Meeting:
         everyone = self._answers.values()

@@ -22,6 +22,7 @@ LATEST_NS = 2**53  # 104 days: times up to here are a host's since its boot
 ASSUMED_ERROR_NS = NS_PER_S
 """Where a recording says nothing of an error: so wide that selection sorts nobody out for it."""
 NOTABLE_GAP = 10.0  # poll intervals
+MAX_ERROR_IS_IDLE = "--max-error changes nothing: the recording bounds every error itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +54,7 @@ def assembled(origin: Origin, rows: Iterable[Row], remarks: Remarks) -> Recordin
     ordered = sorted(_in_order(origin.path, _distinct(usable, remarks), remarks), key=_arrival)
     shift_ns = _shift_ns(ordered)
     _note_gap(ordered, remarks)
-    unbounded = sum(_error_ns(row, origin) is None for row in ordered)
-    if unbounded:
-        remarks.note(
-            f"nothing bounds the error of {unbounded} measurements (no delay, no uncertainty): "
-            "bound_s stays empty where no other bounds it. Say what is known: --max-error"
-        )
+    _note_unbounded(ordered, origin, remarks)
     return Recording(
         path=origin.path,
         format=origin.format,
@@ -134,6 +130,17 @@ def _note_gap(rows: Sequence[Row], remarks: Remarks) -> None:
         remarks.note(f"longest gap: {gaps_s.max():.0f} s, after {start_s:.0f} s of local time")
 
 
+def _note_unbounded(rows: Sequence[Row], origin: Origin, remarks: Remarks) -> None:
+    unbounded = sum(row.delay_ns is None and row.uncertainty_ns is None for row in rows)
+    if unbounded and origin.max_error_ns is None:
+        remarks.note(
+            f"nothing bounds the error of {unbounded} measurements (no delay, no uncertainty): "
+            "bound_s is inf where no other bounds it. Say what is known: --max-error"
+        )
+    if not unbounded and origin.max_error_ns is not None:
+        remarks.note(MAX_ERROR_IS_IDLE)
+
+
 def _poll_s(rows: Sequence[Row]) -> float:
     """Typical time between two measurements of a source, s; at least a second."""
     times: dict[str, list[int]] = {}
@@ -145,10 +152,9 @@ def _poll_s(rows: Sequence[Row]) -> float:
 
 def _error_ns(row: Row, origin: Origin) -> int | None:
     """Largest error of the offset against the server; ``None`` if nothing bounds it."""
-    stated = row.uncertainty_ns if row.uncertainty_ns is not None else origin.max_error_ns
-    if row.delay_ns is None:
-        return stated
-    return max(row.delay_ns // 2, stated or 0)
+    if row.delay_ns is not None:
+        return max(row.delay_ns // 2, row.uncertainty_ns or 0)
+    return origin.max_error_ns if row.uncertainty_ns is None else row.uncertainty_ns
 
 
 def _arrived(row: Row, shift_ns: int, origin: Origin) -> Arrival:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chronotick.lab.recordings.assembling import Origin, assembled
+from chronotick.lab.recordings.assembling import MAX_ERROR_IS_IDLE, Origin, assembled
 from chronotick.lab.recordings.chrony import is_chrony, read_chrony
 from chronotick.lab.recordings.errors import RecordingError
 from chronotick.lab.recordings.ntpd import (
@@ -37,7 +37,7 @@ def read_recording(
         RecordingError: it cannot be read, or holds what cannot be true.
     """
     if is_database(path):
-        return _past(path, boot)
+        return _past(path, boot, max_error_s)
     if boot is not None:
         raise RecordingError(path, "is no history of a daemon: --boot has no meaning")
     remarks = Remarks()
@@ -50,6 +50,9 @@ def read_recording(
 def _rows(path: str, lines: Sequence[str], remarks: Remarks) -> tuple[str, Iterator[Row]]:
     """What the lines are, and their rows."""
     written = [line for line in lines if line.strip()]
+    if written[0].lstrip().startswith("{"):
+        problem = "is no recording, but JSON. If it describes a world: chronotick lab simulate"
+        raise RecordingError(path, f"{problem} {path} --out DIRECTORY, and replay what that writes")
     if is_chrony(written):
         return "chrony's measurements.log", read_chrony(path, lines, remarks)
     if not is_ntpd(written):
@@ -59,8 +62,10 @@ def _rows(path: str, lines: Sequence[str], remarks: Remarks) -> tuple[str, Itera
     return "ntpd's peerstats", read_peerstats(path, lines, remarks)
 
 
-def _past(path: str, boot: str | None) -> Recording:
+def _past(path: str, boot: str | None, max_error_s: float | None) -> Recording:
     remarks = Remarks()
+    if max_error_s is not None:
+        remarks.note(MAX_ERROR_IS_IDLE)
     measurements = [stored.measurement for stored in read_past(path, boot, remarks)]
     arrivals = sorted(
         (Arrival(each.raw_ns + (each.delay_ns + 1) // 2, each) for each in measurements),

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chronotick.config.schema import Config, Predictor
-from chronotick.daemon.zoo import LocalModel, RemoteModel, Zoo
+from chronotick.daemon.zoo import LocalModel, RemoteModel, Zoo, names
 from chronotick.plugin.contract import ContextBatch, Forecast
 from chronotick.plugin.registry import Plugins
 from chronotick.workers.errors import DeadlineMissed
@@ -99,8 +99,11 @@ class Models:
         return next((failure for failure in failures if failure is not None), None)
 
     def report(self) -> dict[str, dict[str, Any]]:
-        """What each model did, by name."""
-        return self._zoo.report()
+        """What each model did, by name, in the order of the configuration."""
+        told = self._zoo.report()
+        loops = (self._config.short_term, self._config.long_term)
+        ordered = dict.fromkeys(name for loop in loops for name in names(loop))
+        return {name: told[name] for name in ordered}
 
     def _check_broken(self) -> None:
         for name, told in self._zoo.report().items():

@@ -54,6 +54,18 @@ class Excerpt:
         """What is seen of a recording."""
         return [each for each in recording.arrivals if self._sees(recording.local_ns(each.raw_ns))]
 
+    def notes(self, recording: Recording) -> tuple[str, ...]:
+        """What was asked to be hidden, and is not there; in sentences."""
+        local_ns = [recording.local_ns(each.raw_ns) for each in recording.arrivals]
+        idle = [
+            f"the gap from {low / NS_PER_S:.3f} to {high / NS_PER_S:.3f} s"
+            for low, high in self.gaps
+            if not any(low <= each < high for each in local_ns)
+        ]
+        if self.start_ns is not None and self.start_ns <= local_ns[0]:
+            idle.insert(0, f"beginning at {self.start_ns / NS_PER_S:.3f} s")
+        return tuple(f"{each} hides no measurement. {_range_of(recording)}" for each in idle)
+
     def _sees(self, local_ns: int) -> bool:
         if self.start_ns is not None and local_ns < self.start_ns:
             return False
@@ -63,7 +75,7 @@ class Excerpt:
 
 
 class NothingToReplayError(Exception):
-    """Raised when no measurement of a recording lies in the excerpt."""
+    """Raised when no measurement lies in the excerpt, or no estimate comes of those that do."""
 
 
 class Replay:
@@ -95,7 +107,9 @@ class Replay:
         self.excerpt = excerpt or Excerpt()
         self._arrivals = self.excerpt.arrivals(recording)
         if not self._arrivals:
-            raise NothingToReplayError(f"{recording.path}: no measurement lies in what is replayed")
+            raise NothingToReplayError(
+                f"{recording.path}: no measurement lies in what is replayed. {_range_of(recording)}"
+            )
         self._tally = Tally()
         self._summary: Summary | None = None
         self._plugins = plugins
@@ -125,6 +139,7 @@ class Replay:
 
         Raises:
             ModelUnavailableError: a model died and does not come back.
+            NothingToReplayError: there was no estimate at any of them.
             SteppedBackError: served time ran backwards within an epoch.
             RuntimeError: it is not in a ``with`` statement.
         """
@@ -150,6 +165,8 @@ class Replay:
                 shift_ns=self.recording.shift_ns,
                 warnings=dict(heard.counts),
             )
+        if not self._tally.rows:
+            raise NothingToReplayError(f"{self.recording.path}: no estimate. {self._why_none()}")
 
     @property
     def summary(self) -> Summary | None:
@@ -161,6 +178,18 @@ class Replay:
         first_ns, last_ns = self.span_ns
         for number in range(-(-first_ns // every_ns), last_ns // every_ns + 1):
             yield self.recording.raw_ns(number * every_ns)
+
+    def _why_none(self) -> str:
+        first_ns, last_ns = self.span_ns
+        every_s = self.excerpt.every_ns / NS_PER_S
+        if next(self._grid(), None) is None:
+            return (
+                f"Between {first_ns / NS_PER_S:.3f} s (the first measurement) and "
+                f"{last_ns / NS_PER_S:.3f} s lies no multiple of {every_s:g} s, the time between "
+                "estimates. End later, or ask for them more often"
+            )
+        assert self._summary is not None  # noqa: S101 - made before this is asked
+        return f"What became of the answers of each source: {self._summary.silence}"
 
     def _estimate(self, host: VirtualHost, raw_ns: int) -> Estimate | None:
         plan = host.plan if host.plan.made_raw_ns == raw_ns else host.make_plan(raw_ns)
@@ -193,6 +222,11 @@ def replay(
     """Yield the estimates of a replay as it goes on; arguments and errors as :class:`Replay`."""
     with Replay(recording, config, excerpt, plugins) as running:
         yield from running
+
+
+def _range_of(recording: Recording) -> str:
+    first_ns, last_ns = (recording.local_ns(recording.arrivals[n].raw_ns) for n in (0, -1))
+    return f"Its local times are {first_ns / NS_PER_S:.3f} to {last_ns / NS_PER_S:.3f} s"
 
 
 def _half_width(target: Target) -> int:

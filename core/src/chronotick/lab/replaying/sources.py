@@ -14,6 +14,8 @@ from chronotick.ntp.selector import Selector
 
 NS_PER_S = 1_000_000_000
 INTERVALS = 3  # of which the median is a source's present poll interval: one odd one does not count
+BURST = 8  # questions in quick succession at most (ntpd's iburst): more of them are a habit
+UNKNOWN_POLL_S = 64.0  # before any interval was seen: 2^MINPOLL, where RFC 5905's clients begin
 PATIENCE = 1.5  # poll intervals after which a question counts as unanswered
 REACH_BITS = 8  # questions in a row that make a source unreachable; later ones change nothing
 
@@ -25,13 +27,14 @@ class _Habit:
     shortest_s: float
     newest_ns: int
     intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=INTERVALS))
+    quick: int = 0
     reach: int = 1
     missed: int = 0
 
     @property
     def poll_s(self) -> float:
         """The present poll interval, as the last answers show it."""
-        known = self.intervals_s or (self.shortest_s,)
+        known = self.intervals_s or (UNKNOWN_POLL_S,)
         return max(statistics.median(known), self.shortest_s)
 
     @property
@@ -42,7 +45,11 @@ class _Habit:
         return self.newest_ns + round((PATIENCE + self.missed) * self.poll_s * NS_PER_S)
 
     def answered(self, raw_ns: int) -> None:
-        self.intervals_s.append((raw_ns - self.newest_ns) * 1e-9)
+        interval_s = (raw_ns - self.newest_ns) * 1e-9
+        # A burst says nothing of when the next question is due: the pause after it was holdover.
+        self.quick = self.quick + 1 if interval_s < self.shortest_s / 2 else 0
+        if not 0 < self.quick < BURST:
+            self.intervals_s.append(interval_s)
         self.newest_ns, self.missed = raw_ns, 0
         self._shift(answered=True)
 

@@ -12,6 +12,8 @@ from chronotick.lab.replaying.host import VirtualHost
 from chronotick.lab.replaying.models import Models
 from chronotick.ntp.selection import Reason
 
+NS_PER_S = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSummary:
@@ -28,6 +30,14 @@ class SourceSummary:
     too_slow: int
     reasons: dict[str, int]
     selected: Reason
+
+    @property
+    def words(self) -> str:
+        """Why its answers were used or not, counted."""
+        counts = dict(self.reasons)
+        if self.too_slow:
+            counts["slower than max_delay"] = self.too_slow
+        return ", ".join(f"{why} {count}" for why, count in counts.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +86,11 @@ class Summary:
     warnings: dict[str, int]
 
     @property
+    def silence(self) -> str:
+        """What became of the answers, source by source, for people."""
+        return "; ".join(f"{name}: {told.words}" for name, told in self.sources.items())
+
+    @property
     def speed_up(self) -> float:
         """How much faster than real time it was."""
         return self.replayed_s / self.wall_s if self.wall_s else math.inf
@@ -115,7 +130,7 @@ class Tally:
             statuses={status: count / rows for status, count in self.statuses.items()},
             steps=host.served.steps,
             transitions=[
-                ((each.raw_ns - shift_ns) * 1e-9, words(each.after), each.reason)
+                ((each.raw_ns - shift_ns) / NS_PER_S, words(each.after), each.reason)
                 for each in host.transitions
             ],
             sources=_sources(host),

@@ -82,6 +82,7 @@ def writing(path: str) -> Iterator[IO[str]]:
     """
     if path == STDOUT:
         yield sys.stdout
+        sys.stdout.flush()  # a reader that has gone is noticed here, not when Python ends
         return
     part = Path(f"{path}.part")
     with part.open("wb") as raw:

@@ -97,7 +97,7 @@ class Truth:
         """Compare; errors count from ``warm_up_s`` after the truth begins on.
 
         Raises:
-            RecordingError: no estimate lies in what is left of the truth's span.
+            RecordingError: there is no estimate in the truth's span, or none after the warm-up.
         """
         local = np.array([each.local_ns for each in estimates], dtype=np.int64)
         error = np.array([each.offset_ns for each in estimates]) - self.offset_ns(local)
@@ -106,7 +106,9 @@ class Truth:
         since_ns = self._times_ns[0] + warm_up_s * 1e9
         counted = known & (local >= since_ns)
         if not counted.any():
-            raise RecordingError(self._path, "no estimate lies in it, after its warm-up")
+            raise RecordingError(
+                self._path, self._why_none(local, warm_up_s, known=bool(known.any()))
+            )
         served = np.array([_or_nan(each.served_offset_ns) for each in estimates])
         served_error = (served - self.offset_ns(local))[counted]
         sigma = np.array([each.sigma_ns for each in estimates])[counted]
@@ -119,6 +121,21 @@ class Truth:
             bounded=int(np.count_nonzero(~np.isnan(bounds) & known)),
             bound_violations=int(np.count_nonzero(np.abs(error) > bounds)),
             **self._ratios(spread, since_ns),
+        )
+
+    def _why_none(self, local_ns: NDArray[np.int64], warm_up_s: float, *, known: bool) -> str:
+        if known:
+            return (
+                f"no estimate lies in it after the warm-up of {warm_up_s:g} s. Shorten that: "
+                "--warm-up"
+            )
+        first_s, last_s = self._times_ns[0] * 1e-9, self._times_ns[-1] * 1e-9
+        ours = (
+            f"{local_ns[0] * 1e-9:.3f} to {local_ns[-1] * 1e-9:.3f} s" if len(local_ns) else "none"
+        )
+        return (
+            f"no estimate lies in it: it knows local times {first_s:.3f} to {last_s:.3f} s, "
+            f"estimates are of {ours}"
         )
 
     def _ratios(self, ours: Spread, since_ns: float) -> dict[str, float | None]:
