@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scores import NORMAL_95, rms
 from worlds import Truth, traces
 
-from chronotick.clock import KalmanBank
+from chronotick.config.schema import Config
+from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.lab.recordings import read_recording
 
 Vector = NDArray[np.float64]
@@ -88,20 +89,20 @@ def holdover(name: str, step_s: float) -> Iterator[Holdover]:
 
 
 def _forecasts(name: str, origins: Vector) -> tuple[Vector, Vector]:
+    """What the daemon would publish at each horizon after each origin: offset and sigma."""
     recording = read_recording(str(path_of(name)))
-    bank, taken = KalmanBank(), 0
+    keeper, taken = Timekeeper(Config()), 0
     offsets, sigmas = np.full((2, len(origins), len(HORIZONS_S)), math.nan)
     for row, origin in enumerate(origins):
         raw_ns = recording.raw_ns(round(origin * NS))
         while taken < len(recording.arrivals) and recording.arrivals[taken].raw_ns <= raw_ns:
-            bank.update(recording.arrivals[taken].measurement)
+            keeper.measure(recording.arrivals[taken].measurement)
             taken += 1
-        state = bank.state(raw_ns)
-        assert state is not None  # noqa: S101 - origins begin after two hours
         for place, horizon_s in enumerate(HORIZONS_S):
-            then_ns = raw_ns + round(horizon_s * NS)
-            offsets[row, place] = (state.offset_at(then_ns) + recording.shift_ns) / NS
-            sigmas[row, place] = state.sigma_at(then_ns)
+            target = keeper.target(raw_ns + round(horizon_s * NS), keeper.contributors)
+            assert target is not None  # noqa: S101 - origins begin after two hours
+            offsets[row, place] = (target.offset_ns + recording.shift_ns) / NS
+            sigmas[row, place] = target.sigma_ns / NS
     return offsets, sigmas
 
 

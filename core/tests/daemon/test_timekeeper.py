@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -134,6 +136,29 @@ def test_a_clock_that_jumped_is_not_held_to_what_was_true_before():
     window = k.window(Config().short_term, target.raw_ns + SECOND)
     assert window is not None
     assert np.nanmax(np.abs(window.values)) < 1e-3
+
+
+def test_a_clock_that_changes_again_and_again_is_not_trusted_in_holdover():
+    """Forecasts were dropped unjudged when the clock had changed: only its quiet times counted.
+
+    On a recorded host whose frequency jumped every quarter of an hour, 95 % intervals 1024 s ahead
+    held 43 %.
+    """
+    k, rng = keeper(), np.random.default_rng(1)
+    offset_s, frequency, reacquired = 0.0, 0.0, 0
+    for n in range(3000):
+        if n % 100 == 50:
+            frequency = rng.normal(0.0, 2e-6)
+        offset_s += 4.0 * frequency
+        measured = replace(over_40_ms("a", n * 4.0, round(offset_s * 1e9)), delay_ns=2_000)
+        skill = k.skill.table()
+        innovation, scores = k.measure(measured)
+        reacquired += innovation.reacquired
+        if innovation.reacquired:
+            assert (scores, k.skill.table()) == ([], skill)
+    factors = {row["horizon_s"]: row["factor"] for row in k.coverage.table()}
+    assert reacquired >= 10
+    assert factors[256.0] > 3.0
 
 
 def test_the_first_measurement_of_a_clock_calibrates_nothing_whenever_it_comes():

@@ -128,6 +128,19 @@ def test_forecasts_of_a_disrupted_clock_are_not_judged(path_of, close):
     assert judge(scorer, 116) == []
 
 
+def test_forecasts_from_before_the_clock_changed_are_judged_as_outdated(path_of, close):
+    scorer = Scorer()
+    scorer.add(path_of("m", 1e-6))
+    close(scorer, 100)
+    scorer.outdate()
+    close(scorer, 112)
+    before, after = judge(scorer, 104), judge(scorer, 128)
+    assert [found.era.outdated for found in before] == [True]
+    assert before[0].gaps == {"m": pytest.approx(1e-6)}
+    assert [found.era.outdated for found in after] == [False]
+    assert after[0].gaps == {}
+
+
 def test_constant_errors_of_routes_are_not_expected_to_show(state_at):
     scorer = Scorer()
     state = state_at(100.0, route_s=1e-3)

@@ -133,8 +133,10 @@ class Timekeeper:
         self._move_on()
         self.accepted += 1
         if innovation.reacquired:
+            self._scorer.outdate()
             self._drop_forecasts()
-        return innovation, [score for judgement in judgements for score in judgement.scores]
+        current = [judgement for judgement in judgements if not judgement.era.outdated]
+        return innovation, [score for judgement in current for score in judgement.scores]
 
     def disbelieve(self, sources: Collection[str]) -> None:
         """Rebuild the estimate without the measurements of sources that turned out to lie."""
@@ -146,6 +148,7 @@ class Timekeeper:
         for measurement in list(self._samples)[-REPLAYED:]:
             self._estimator.update(measurement)
         self._move_on()
+        self._scorer.forget()
         self._drop_forecasts()
 
     def remember(self, measurements: Iterable[Measurement]) -> None:
@@ -160,6 +163,7 @@ class Timekeeper:
         self._samples.clear()
         self._newest.clear()
         self._move_on()
+        self._scorer.forget()
         self._drop_forecasts()
 
     def forecast(self, path: PathForecast) -> None:
@@ -263,6 +267,8 @@ class Timekeeper:
             variance = fused_variance(each.expected, weights, gaps, ratios)
             error_s, noise = each.residual_s - fused_s, each.noise_variance
             self.coverage.add(raw_ns, each.index, error_s, variance, noise)
+            if each.era.outdated:
+                continue
             judged = self.skill.judge(raw_ns, horizon_s, each.residual_s, noise, each.expected)
             self.skill.take(judged, each.gaps)
 
@@ -308,4 +314,3 @@ class Timekeeper:
     def _drop_forecasts(self) -> None:
         self.generation += 1
         self._paths.clear()
-        self._scorer.forget()

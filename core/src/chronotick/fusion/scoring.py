@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from chronotick.clock.state import ClockState
@@ -54,12 +54,15 @@ class Era:
         paths: of each model, one per prediction loop.
         weights: the fusion's, by model, at that horizon.
         innovations: factor of the estimator's standard uncertainty that was in force.
+        outdated: the clock has changed since. How far its forecasts were off says how far forecasts
+            can be trusted, and nothing of what a model is worth.
     """
 
     state: ClockState
     paths: Mapping[str, tuple[PathForecast, ...]]
     weights: Mapping[str, float]
     innovations: float
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,14 @@ class Scorer:
                 self._judged_ns[index] = raw_ns
                 found.append(_judgement(era, index, measurement, noise_variance, expected_error_s))
         return found
+
+    def outdate(self) -> None:
+        """Keep eras for what they say of uncertainty only: the clock has changed by itself."""
+        self._paths.clear()
+        for eras in self._eras:
+            changed = [replace(era, outdated=True) for era in eras]
+            eras.clear()
+            eras.extend(changed)
 
     def forget(self) -> None:
         """Drop everything: the clock was disrupted, it was about another one."""
