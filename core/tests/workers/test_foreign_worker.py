@@ -95,6 +95,8 @@ def test_its_exit_statuses_are_those_of_the_document(program: Path, parent: str,
 
 
 async def test_it_leaves_when_its_lifeline_is_cut(foreign: Worker):
+    """It was ready before its process was known: a C program is faster than a thread's answer."""
     process = foreign._partner
+    assert process is not None
     process._popen.stdin.close()
     assert await asyncio.wait_for(asyncio.shield(process.exited), 50) == 5

@@ -35,7 +35,7 @@ _OPTIONS: Final = (
     (zmq.HEARTBEAT_TIMEOUT, 8_000),
     (zmq.HEARTBEAT_TTL, 8_000),
 )
-_GOODBYE_MS: Final = 200
+_GOODBYE_MS: Final = 2000
 
 logger = logging.getLogger(__name__)
 

@@ -168,6 +168,7 @@ class Link:
                     "is wrong, or a firewall is in between"
                 )
             case _:
+                self._pumps[1].drain()  # the server may have said why before it went
                 self.end(f"the connection to {route.address} was lost")
 
     def _on_message(self, received: list[zmq.Frame]) -> None:

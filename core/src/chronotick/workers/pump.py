@@ -43,6 +43,11 @@ class Pump:
             self._scheduled = True
             self._loop.call_soon(self._later)
 
+    def drain(self) -> None:
+        """Handle at once what has arrived; for a socket that nobody sends to any more."""
+        while not self._closed and has_input(self._socket):
+            self._handle(self._inbox.receive())
+
     def close(self) -> None:
         """Stop reading; the socket stays open."""
         self._closed = True

@@ -54,6 +54,7 @@ class Worker(Counterpart[WorkerProcess]):
         self._services = services
         self._parent_pid = bootstrap_pid
         self._ending: Ending | None = None
+        self._early: Hello | None = None
         self._progress = 0
         self._rss: int | None = None
         self._errands: set[asyncio.Task[int]] = set()
@@ -145,6 +146,7 @@ class Worker(Counterpart[WorkerProcess]):
 
     async def _launch(self, lease: Lease) -> WorkerProcess:
         self._new_identity()
+        self._early = None
         self._enter(Phase.STARTING)
         bootstrap = Bootstrap(
             address=self._services.address,
@@ -155,6 +157,9 @@ class Worker(Counterpart[WorkerProcess]):
         process = await self._services.launch(lease, bootstrap, self._logger)
         self._partner = process
         self._policy.started(self._loop.time())
+        early, self._early = self._early, None
+        if early is not None:
+            self._on_hello(early)
         return process
 
     def _bury(self, process: WorkerProcess, returncode: int) -> Ending:
@@ -200,6 +205,9 @@ class Worker(Counterpart[WorkerProcess]):
         if not self._is_meant(hello):
             self._send(Refuse(reason="wrong token"))
             return False
+        if self._partner is None:  # a small program says HELLO before we are told that it runs
+            self._early = hello
+            return True
         version = common_version(hello.protocol)
         if version is None:
             self._refuse_protocol(hello.protocol)
