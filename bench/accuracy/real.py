@@ -99,10 +99,10 @@ def _forecasts(name: str, origins: Vector) -> tuple[Vector, Vector]:
             keeper.measure(recording.arrivals[taken].measurement)
             taken += 1
         for place, horizon_s in enumerate(HORIZONS_S):
-            target = keeper.target(raw_ns + round(horizon_s * NS), keeper.contributors)
-            assert target is not None  # noqa: S101 - origins begin after two hours
-            offsets[row, place] = (target.offset_ns + recording.shift_ns) / NS
-            sigmas[row, place] = target.sigma_ns / NS
+            fused = keeper.fused(raw_ns + round(horizon_s * NS))
+            assert fused is not None  # noqa: S101 - origins begin after two hours
+            offsets[row, place] = (fused.offset_ns + recording.shift_ns) / NS
+            sigmas[row, place] = fused.sigma_s
     return offsets, sigmas
 
 

@@ -155,6 +155,7 @@ def _configured(options: dict[str, Any]) -> tuple[Config, Plugins]:
 
     from chronotick.cli.fitting import fitted
     from chronotick.config import load
+    from chronotick.config.shipped import named_file
     from chronotick.plugin.registry import load_plugins
 
     models = comma_list(options["models"])
@@ -167,7 +168,7 @@ def _configured(options: dict[str, Any]) -> tuple[Config, Plugins]:
         "workers.checkpoints": parse_checkpoints(options["checkpoints"]),
     }
     plugins = load_plugins()
-    loaded = fitted(load(_path(options["config"]), os.environ, overrides), plugins)
+    loaded = fitted(load(named_file(options["config"]), os.environ, overrides), plugins)
     for remark in loaded.remarks:
         click.echo(f"chronotick: {remark}", err=True)
     return loaded.config, plugins
@@ -182,14 +183,6 @@ def _excerpt(options: dict[str, Any]) -> Excerpt:
         until_ns=options["until"],
         gaps=options["gaps"],
     )
-
-
-def _path(named: str | None) -> Path | None:
-    from chronotick.config.shipped import shipped
-
-    if named is None:
-        return None
-    return shipped().get(named, Path(named)) if not Path(named).exists() else Path(named)
 
 
 def _run(

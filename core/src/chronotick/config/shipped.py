@@ -13,6 +13,13 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_DIRECTORY.glob("*.yaml"))}
 
 
+def named_file(named: str | None) -> Path | None:
+    """Return the file of a ready-made configuration, or the file itself; ``None`` for none."""
+    if named is None:
+        return None
+    return Path(named) if Path(named).exists() else shipped().get(named, Path(named))
+
+
 def purpose(path: Path) -> str:
     """Return what a configuration is for: the comment it begins with, up to an empty line."""
     lines = []

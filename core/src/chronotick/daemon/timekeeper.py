@@ -183,6 +183,11 @@ class Timekeeper:
             return None
         return self._samples.window(trend, round(predictor.step * 1e9), predictor.context_length)
 
+    def said_of(self, measurement: Measurement) -> tuple[float, float]:
+        """Noise and expected error in s of a measurement, as the estimator sees it now."""
+        noise_s = self._estimator.noise_s(measurement)
+        return noise_s, self._estimator.expected_error_s(measurement)
+
     def target(self, raw_ns: int, sources: Collection[str]) -> Target | None:
         """Return where time should be; ``None`` before the first measurement.
 
@@ -190,12 +195,10 @@ class Timekeeper:
             raw_ns: the instant.
             sources: the believed sources, whose intervals make the hard bound.
         """
-        # Fused from the state at the newest measurement: its age is the baseline's horizon.
-        state, limits = self._newest_state, self.bound.at(raw_ns, sources)
-        if state is None or limits is None:
+        state, now, limits = self._newest_state, self.fused(raw_ns), self.bound.at(raw_ns, sources)
+        if state is None or now is None or limits is None:
             return None
         scale, soon_ns = self._scale(state, raw_ns), raw_ns + LOOK_AHEAD_NS
-        now = self._fusion.fuse(state, scale, raw_ns, self._speakers(raw_ns))
         soon_offset_ns = self._fusion.ahead(state, soon_ns, self._speakers(soon_ns))
         self._widest_ns = max(self._widest_ns, round(now.sigma_s * 1e9))
         return Target(
@@ -210,6 +213,14 @@ class Timekeeper:
             high_rate=limits.high_rate,
             fused=now,
         )
+
+    def fused(self, raw_ns: int) -> Fused | None:
+        """Return the fused estimate of an instant; ``None`` before the first measurement."""
+        state = self._newest_state
+        if state is None:
+            return None
+        # From the state at the newest measurement: its age is the baseline's horizon.
+        return self._fusion.fuse(state, self._scale(state, raw_ns), raw_ns, self._speakers(raw_ns))
 
     def leap_flags(self, sources: Collection[str]) -> Flags:
         """Return what most of the given sources announced last, and whether all authenticate."""
@@ -283,8 +294,7 @@ class Timekeeper:
         return Scale(innovations=self.calibration.factor, horizon=self.coverage.factor(age_s))
 
     def _keep(self, measurement: Measurement) -> None:
-        noise_s = self._estimator.noise_s(measurement)
-        self._samples.add(measurement, noise_s, self._estimator.expected_error_s(measurement))
+        self._samples.add(measurement, *self.said_of(measurement))
         self._newest[measurement.source] = measurement
 
     def _drop_gone(self, raw_ns: int) -> None:

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from chronotick.testing.checks import Subject, Violation
 from chronotick.testing.contexts import batch_of, walk
 from chronotick.testing.running import NotReady, running
 from chronotick.workers import EnvironmentProblem, WorkerError, provide
+from chronotick.workers.procfs import peak_bytes
 
 _LEVELS: Final = (0.05, 0.5, 0.95)
 _PATIENCE_S: Final = 300.0
@@ -142,7 +142,7 @@ async def _measure(trial: Trial, config: Workers, question: Question) -> Measure
             reference=_REFERENCE,
             reference_median_s=other,
             ratio=median / other,
-            peak_memory_mb=_peak_memory_bytes(subject.worker.state.pid) / 2**20,
+            peak_memory_mb=peak_bytes(subject.worker.state.pid or 0) / 2**20,
         )
 
 
@@ -176,10 +176,3 @@ def _reference() -> Callable[[], object]:
     """One thread always, unlike a product of matrices."""
     signal = np.random.default_rng(0).normal(size=_REFERENCE_LENGTH)
     return lambda: np.fft.rfft(signal)
-
-
-def _peak_memory_bytes(pid: int | None) -> int:
-    """Largest resident memory so far (VmHWM, proc(5))."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return int(fields["VmHWM"].split()[0]) * 1024

@@ -25,3 +25,13 @@ def written_bytes(pid: int) -> int:
         return -1
     fields = dict(line.split(": ", 1) for line in lines)
     return int(fields["wchar"])
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the largest resident memory a process ever had (VmHWM), 0 once it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["VmHWM"].split()[0]) * 1024 if "VmHWM" in fields else 0

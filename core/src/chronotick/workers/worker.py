@@ -157,10 +157,14 @@ class Worker(Counterpart[WorkerProcess]):
         process = await self._services.launch(lease, bootstrap, self._logger)
         self._partner = process
         self._policy.started(self._loop.time())
+        self._greet_again()
+        return process
+
+    def _greet_again(self) -> None:
+        """Answer a HELLO that came before we were told that the process runs."""
         early, self._early = self._early, None
         if early is not None:
             self._on_hello(early)
-        return process
 
     def _bury(self, process: WorkerProcess, returncode: int) -> Ending:
         ending = self._ending or Ending(_exit_words(returncode, process.output.text(1)))
@@ -205,7 +209,7 @@ class Worker(Counterpart[WorkerProcess]):
         if not self._is_meant(hello):
             self._send(Refuse(reason="wrong token"))
             return False
-        if self._partner is None:  # a small program says HELLO before we are told that it runs
+        if self._partner is None:  # a small program is faster than the thread that starts it
             self._early = hello
             return True
         version = common_version(hello.protocol)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from chronotick.config.schema import Config, Predictor
 from chronotick.daemon.zoo import LocalModel, RemoteModel, Zoo, names
+from chronotick.lab.reality import Reality
 from chronotick.plugin.contract import ContextBatch, Forecast
 from chronotick.plugin.registry import Plugins
 from chronotick.workers.errors import DeadlineMissed
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11
 
 POLL_S = 0.05  # how often a worker that is not ready is looked at
-T = TypeVar("T")
 
 
 class ModelUnavailableError(Exception):
@@ -124,27 +123,6 @@ class Models:
         self._reality.run(self._zoo.close())
         self._reality.close()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-
-class Reality:
-    """An event loop in real time, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="workers of a replay", daemon=True
-        )
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something there and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 class StillWorker:
