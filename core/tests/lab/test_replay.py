@@ -170,6 +170,14 @@ def test_beyond_the_last_measurement_it_is_holdover(recording):
     assert summary.transitions[-1][1] == "holdover"
 
 
+def test_estimates_can_be_asked_for_at_any_instants(recording):
+    whole, _ = replayed(recording, Config())
+    wanted = whole[5:50:9]
+    found, _ = replayed(recording, Config(), at_ns=tuple(each.local_ns for each in wanted))
+    assert [each.local_ns for each in found] == [each.local_ns for each in wanted]
+    assert [each.offset_ns for each in found] == [each.offset_ns for each in wanted]
+
+
 def test_an_excerpt_needs_time_between_estimates():
     with pytest.raises(ValueError, match="it must be above 0"):
         Excerpt(every_ns=0)

@@ -10,7 +10,7 @@ import chronotick.lab.recordings
 import chronotick.lab.replaying
 from chronotick.cli.replaying import replay
 from chronotick.daemon.status import words
-from chronotick.lab.recordings.tables import _KNOWN
+from chronotick.lab.recordings.tables import KNOWN
 from chronotick.lab.replaying.table import COLUMNS, MEMBER_COLUMNS
 from chronotick.shm.layout import Status
 
@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "replay.md").read_text()
 
 def test_every_column_is_on_the_page():
     stamps = {"t1_s", "t2_s", "t3_s", "t4_s"}
-    for column in {*COLUMNS, *_KNOWN} - stamps:
+    for column in {*COLUMNS, *KNOWN} - stamps:
         assert f"`{column}`" in PAGE, column
     for column in MEMBER_COLUMNS:
         assert f"`MODEL_{column}`" in PAGE

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from chronotick.lab.recordings import RecordingError
+from chronotick.lab.recordings.decimals import exact_seconds
 from chronotick.lab.replaying.estimate import Estimate, MemberEstimate
-from chronotick.lab.replaying.table import COLUMNS, EstimateTable, exact_seconds, writing
+from chronotick.lab.replaying.table import COLUMNS, EstimateTable, writing
 from chronotick.lab.replaying.truth import Truth
 from chronotick.shm.layout import Source, Status
 

@@ -16,6 +16,7 @@ from chronotick.cli.numbers import (
     SEED,
     SERVERS,
 )
+from chronotick.cli.ordering import order
 from chronotick.cli.output import fail, interruptible, json_option, print_json
 from chronotick.cli.replaying import replay
 from chronotick.cli.simulating import simulate
@@ -31,6 +32,7 @@ def lab() -> None:
 
 lab.add_command(simulate)
 lab.add_command(replay)
+lab.add_command(order)
 
 
 @lab.command()

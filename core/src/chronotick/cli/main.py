@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, str] = {
     "config": "chronotick.cli.configuring:config",
     "doctor": "chronotick.cli.doctor:doctor",
     "bench": "chronotick.cli.benchmark:bench",
+    "compare": "chronotick.cli.comparing:compare",
+    "results": "chronotick.cli.results:results",
     "lab": "chronotick.cli.lab:lab",
 }
 

@@ -116,7 +116,7 @@ def replay(
     except RecordingError as error:
         fail(error)
     try:
-        config, plugins = _configured(options)
+        config, plugins = configured(options)
     except ConfigError as error:
         fail(error, BAD_CONFIGURATION)
     excerpt = _excerpt(options)
@@ -145,7 +145,7 @@ def _check_out(out: str | None, read: tuple[str | None, ...], *, as_json: bool) 
             raise click.UsageError(f"--out {out} would replace what is read. Name another file.")
 
 
-def _configured(options: dict[str, Any]) -> tuple[Config, Plugins]:
+def configured(options: dict[str, Any]) -> tuple[Config, Plugins]:
     """Load the configuration and the plugins it needs.
 
     Raises:

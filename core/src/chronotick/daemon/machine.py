@@ -40,10 +40,9 @@ class Machine:
 def this_machine() -> Machine:
     """Look at the machine, and at the limits of the control groups we run in."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    groups = control_groups()
     return Machine(
-        cores=min(float(affinity or 1), *map(cpu_limit, groups)),
-        memory_mb=min(_available_mb(), *map(memory_limit_mb, groups)),
+        cores=min(float(affinity or 1), *map(cpu_limit, control_groups())),
+        memory_mb=available_mb(),
         gpus=_gpus(),
     )
 
@@ -84,7 +83,12 @@ def memory_limit_mb(group: Path) -> float:
     return float("inf")
 
 
-def _available_mb() -> float:
+def available_mb() -> float:
+    """Return the memory that may be taken now, in MiB."""
+    return min(_free_mb(), *map(memory_limit_mb, control_groups()))
+
+
+def _free_mb() -> float:
     with suppress(OSError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         line = next(line for line in lines if line.startswith("MemAvailable:"))

@@ -1,4 +1,7 @@
-"""Worlds with known truth: simulated oscillators, networks and time servers."""
+"""Worlds with known truth, and models compared on the same traces."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from chronotick.lab.oscillator import OSCILLATORS, Oscillator, OscillatorModel
 from chronotick.lab.path_presets import PATHS
@@ -9,9 +12,13 @@ from chronotick.lab.simulation import Simulation
 from chronotick.lab.world import Exchange, Lie, LiveWorld, ServerModel, World
 from chronotick.lab.writing import Written, write
 
+if TYPE_CHECKING:
+    from chronotick.lab.comparing import Comparison, compare
+
 __all__ = [
     "OSCILLATORS",
     "PATHS",
+    "Comparison",
     "Exchange",
     "Lie",
     "LiveWorld",
@@ -24,6 +31,16 @@ __all__ = [
     "Simulation",
     "World",
     "Written",
+    "compare",
     "serve",
     "write",
 ]
+
+_COMPARING = {"Comparison", "compare"}  # need pandas, which a simulated server does not
+
+
+def __getattr__(name: str) -> object:
+    """Import what comparisons need when they are asked for (PEP 562)."""
+    if name not in _COMPARING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("chronotick.lab.comparing"), name)

@@ -33,11 +33,13 @@ class Origin:
         path: of the file.
         format: what it is, in words.
         max_error_ns: largest error of offsets without delay or uncertainty; ``None``: unknown.
+        is_clock: offsets and times must be such as a clock could have.
     """
 
     path: str
     format: str
     max_error_ns: int | None = None
+    is_clock: bool = True
 
 
 def assembled(origin: Origin, rows: Iterable[Row], remarks: Remarks) -> Recording:
@@ -50,7 +52,8 @@ def assembled(origin: Origin, rows: Iterable[Row], remarks: Remarks) -> Recordin
     if not usable:
         why = "; ".join(remarks.losses) or "it has a header only"
         raise RecordingError(origin.path, f"holds no measurement that can be used: {why}")
-    check_units(origin.path, usable)
+    if origin.is_clock:
+        check_units(origin.path, usable)
     ordered = sorted(_in_order(origin.path, _distinct(usable, remarks), remarks), key=_arrival)
     shift_ns = _shift_ns(ordered)
     _note_gap(ordered, remarks)
@@ -102,8 +105,9 @@ def _in_order(path: str, rows: Sequence[Row], remarks: Remarks) -> Sequence[Row]
         back_ns = before.local_ns - row.local_ns
         if back_ns > MAX_DISORDER_NS:
             problem = (
-                f"its time is {back_ns * 1e-9:.0f} s before that of line {before.line}, of the same"
-                " source: several recordings in one file, or a clock that was set back? Split it"
+                f"its time is {back_ns * 1e-9:.0f} s before that of {remarks.place} {before.line}, "
+                "of the same source: several recordings in one file, or a clock that was set back? "
+                "Split it"
             )
             raise RecordingError(path, problem, row.line)
         late += back_ns > 0

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 from chronotick.lab.recordings.errors import CellError
 
+NS_PER_S = 1_000_000_000
 LARGEST_DIGITS = 20  # before the point: Unix time in nanoseconds, taken for seconds, has 19
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-"})
 
@@ -44,3 +45,9 @@ def resolution_ns(text: str) -> int:
     """What the last digit of a number of seconds is worth; at least a nanosecond."""
     exponent = Decimal(text).as_tuple().exponent
     return max(round(10.0 ** (int(exponent) + 9)), 1)
+
+
+def exact_seconds(nanoseconds: int) -> str:
+    """Nanoseconds as decimal seconds, every digit of them."""
+    whole, fraction = divmod(abs(nanoseconds), NS_PER_S)
+    return f"{'-' if nanoseconds < 0 else ''}{whole}.{fraction:09d}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -31,19 +32,35 @@ def read_past(path: str, boot: str | None, remarks: Remarks) -> Iterator[StoredM
     Raises:
         RecordingError: it is no history, or the boot cannot be told.
     """
+    with _history(path) as connection:
+        chosen = _chosen(path, connection.execute(_BOOTS).fetchall(), boot)
+        stored = measurements_since(connection, chosen, _EVERYTHING)
+    remarks.note(f"boot {chosen}; when a reply was there is taken as half a delay after its middle")
+    yield from stored
+
+
+def boots(path: str) -> tuple[str, ...]:
+    """Identifiers of the boots of which a history holds measurements, the oldest first.
+
+    Raises:
+        RecordingError: it is no history.
+    """
+    with _history(path) as connection:
+        return tuple(boot for boot, *_ in connection.execute(_BOOTS))
+
+
+@contextmanager
+def _history(path: str) -> Iterator[sqlite3.Connection]:
     try:
         with reading(Path(path)) as connection:
             version_of(connection)
-            chosen = _chosen(path, connection.execute(_BOOTS).fetchall(), boot)
-            stored = measurements_since(connection, chosen, _EVERYTHING)
+            yield connection
     except NewerVersionError as error:
         raise RecordingError(path, f"was written by a later version ({error})") from error
     except ForeignDatabaseError as error:
         raise RecordingError(path, f"is another program's database ({error})") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its own messages quote the damage
         raise RecordingError(path, f"cannot be read as a history ({error})") from error
-    remarks.note(f"boot {chosen}; when a reply was there is taken as half a delay after its middle")
-    yield from stored
 
 
 def _chosen(path: str, boots: list[tuple[str, int, int, int]], wanted: str | None) -> str:

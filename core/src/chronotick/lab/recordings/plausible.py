@@ -46,10 +46,12 @@ def _check_range(path: str, what: str, rows: Sequence[Row], values_ns: Sequence[
     furthest_ns, row = max(zip(map(abs, values_ns), rows, strict=True), key=lambda found: found[0])
     seconds = furthest_ns * 1e-9
     if seconds >= LARGEST_S:
-        raise RecordingError(path, f"{what} up to {seconds:.4g} s: {_unit(seconds)}", row.line)
+        raise RecordingError(
+            path, f"{what} up to {seconds:.4g} s: {unit_of_instant(seconds)}", row.line
+        )
 
 
-def _unit(seconds: float) -> str:
+def unit_of_instant(seconds: float) -> str:
     """What a number is that is too large for seconds: sure only of Unix time."""
     for unit, factor in zip(("milliseconds", "microseconds", "nanoseconds"), FACTORS, strict=True):
         if YEAR_2001_S <= seconds / factor < LARGEST_S:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 
 class Remarks:
-    """Collects what was left out and what else should be known."""
+    """Collects what was left out and what else should be known.
 
-    def __init__(self) -> None:
+    Args:
+        place: what the number of a row counts.
+    """
+
+    def __init__(self, place: str = "line") -> None:
+        self.place = place
         self._left_out: dict[str, tuple[int, int]] = {}  # count and first line, by reason
         self._notes: dict[str, None] = {}
 
@@ -23,7 +28,8 @@ class Remarks:
     def losses(self) -> tuple[str, ...]:
         """How many rows were left out for each reason, for people."""
         return tuple(
-            f"{count} row{'s' if count > 1 else ''} left out: {reason} (the first: line {first})"
+            f"{count} row{'s' if count > 1 else ''} left out: {reason} "
+            f"(the first: {self.place} {first})"
             for reason, (count, first) in self._left_out.items()
         )
 

@@ -20,7 +20,7 @@ from chronotick.lab.recordings.stamps import contradiction
 TIMES = ("t_local_s", "t_s")
 STAMPS = ("t1_s", "t2_s", "t3_s", "t4_s")
 REQUIRED = "a table needs a header with t_s (or t_local_s) and offset_s, separated by commas"
-_KNOWN = (
+KNOWN = (
     *TIMES,
     "source",
     "offset_s",
@@ -40,7 +40,17 @@ def read_table(path: str, lines: Sequence[str], remarks: Remarks) -> Iterator[Ro
     Raises:
         RecordingError: the header lacks something, or a cell is no number.
     """
-    numbered = rows_of_cells(path, lines)
+    return read_rows(path, rows_of_cells(path, lines), remarks)
+
+
+def read_rows(
+    path: str, numbered: Iterator[tuple[int, list[str]]], remarks: Remarks
+) -> Iterator[Row]:
+    """Read rows of cells, of which the first is the header.
+
+    Raises:
+        RecordingError: the header lacks something, or a cell is no number.
+    """
     first, names = next(numbered)
     columns = _columns(path, names, first, remarks)
     for number, cells in numbered:
@@ -73,10 +83,10 @@ def _columns(path: str, names: Sequence[str], line: int, remarks: Remarks) -> di
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
         raise RecordingError(path, "there are two columns of that name", line, doubled)
-    columns = {name: index for index, name in enumerate(names) if name in _KNOWN}
+    columns = {name: index for index, name in enumerate(names) if name in KNOWN}
     if "offset_s" not in columns or not set(TIMES) & columns.keys():
         raise RecordingError(path, _what_is_missing(names), line)
-    extra = [name for name in names if name not in _KNOWN and name]
+    extra = [name for name in names if name not in KNOWN and name]
     stamps = [name for name in STAMPS if name in columns]
     if stamps and len(stamps) < len(STAMPS):
         extra += stamps
@@ -92,12 +102,12 @@ def _what_is_missing(names: Sequence[str]) -> str:
     for name in names:
         for ending, factor in _UNITS.items():
             plain = f"{name.removesuffix(ending)}_s"
-            if name.endswith(ending) and plain in _KNOWN:
+            if name.endswith(ending) and plain in KNOWN:
                 return f"{REQUIRED}. Divide {name} by {factor:.0f} and call it {plain}"
     near = [
         f"{name} (meant: {close[0]}?)"
         for name in names
-        if name not in _KNOWN and (close := difflib.get_close_matches(name, _KNOWN, n=1))
+        if name not in KNOWN and (close := difflib.get_close_matches(name, KNOWN, n=1))
     ]
     return f"{REQUIRED}; here it has {', '.join(near or names)[:200]}"
 

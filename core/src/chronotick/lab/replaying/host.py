@@ -104,7 +104,8 @@ class VirtualHost:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        if self._tasks:  # gathering nothing needs a running loop
+            self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
         self._loop.close()
 
     def pass_time(self, raw_ns: int) -> None:

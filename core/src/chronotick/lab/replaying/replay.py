@@ -39,12 +39,14 @@ class Excerpt:
         start_ns: measurements before are not seen; ``None``: the first.
         until_ns: where estimates end, also beyond the recording; ``None``: the last measurement.
         gaps: measurements that arrive in ``from <= t < to`` are not seen.
+        at_ns: instants of the estimates, ascending, in place of the multiples of ``every_ns``.
     """
 
     every_ns: int = 10 * NS_PER_S
     start_ns: int | None = None
     until_ns: int | None = None
     gaps: tuple[tuple[int, int], ...] = ()
+    at_ns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.every_ns <= 0:
@@ -174,6 +176,9 @@ class Replay:
         return self._summary
 
     def _grid(self) -> Iterator[int]:
+        if self.excerpt.at_ns:
+            yield from map(self.recording.raw_ns, self.excerpt.at_ns)
+            return
         every_ns = self.excerpt.every_ns
         first_ns, last_ns = self.span_ns
         for number in range(-(-first_ns // every_ns), last_ns // every_ns + 1):

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from chronotick.lab.recordings.decimals import exact_seconds
 from chronotick.lab.replaying.estimate import Estimate, MemberEstimate
 
 STDOUT = "-"
-NS_PER_S = 1_000_000_000
 COLUMNS = (
     "t_local_s",
     "offset_s",
@@ -60,12 +60,6 @@ class EstimateTable:
             for model in self._models:
                 row += _member(by_name.get(model))
         self._write(row)
-
-
-def exact_seconds(nanoseconds: int) -> str:
-    """Nanoseconds as decimal seconds, every digit of them."""
-    whole, fraction = divmod(abs(nanoseconds), NS_PER_S)
-    return f"{'-' if nanoseconds < 0 else ''}{whole}.{fraction:09d}"
 
 
 @contextmanager

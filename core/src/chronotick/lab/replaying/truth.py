@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.lab.recordings.decimals import is_missing, nanoseconds
-from chronotick.lab.recordings.errors import CellError, RecordingError
-from chronotick.lab.recordings.opening import content, text_lines
-from chronotick.lab.recordings.tables import rows_of_cells
+from chronotick.lab.recordings.errors import RecordingError
+from chronotick.lab.recordings.truths import OFFSET, TIME, read_truth
 from chronotick.lab.replaying.estimate import Estimate
 
 WARM_UP_S = 3600.0  # of the truth's span, not counted
 NOMINAL_SIGMAS = 1.96  # 95 %
-REQUIRED = ("t_local_s", "offset_s")
 CHRONY = "chrony_offset_s"
 DISCIPLINED = "chrony_disciplined_error_s"
 
@@ -82,9 +78,9 @@ class Truth:
     """
 
     def __init__(self, path: str) -> None:
-        columns = _columns(path)
-        self._times_ns = columns["t_local_s"]
-        self._offsets_ns = columns["offset_s"]
+        columns = read_truth(path, (CHRONY, DISCIPLINED))
+        self._times_ns = columns[TIME]
+        self._offsets_ns = columns[OFFSET]
         self._columns = columns
         self._path = path
 
@@ -154,31 +150,6 @@ class Truth:
         errors = (self._columns[column] - less)[self._times_ns >= since_ns]
         known = errors[~np.isnan(errors)]
         return _spread(known) if len(known) else None
-
-
-def _columns(path: str) -> Mapping[str, Vector]:
-    rows = rows_of_cells(path, text_lines(path, content(path)))
-    first, names = next(rows)
-    if not set(REQUIRED) <= set(names):
-        raise RecordingError(path, "the truth needs a header with t_local_s and offset_s", first)
-    wanted = {n: names.index(n) for n in (*REQUIRED, CHRONY, DISCIPLINED) if n in names}
-    values: dict[str, list[float]] = {name: [] for name in wanted}
-    for number, cells in rows:
-        for name, index in wanted.items():
-            values[name].append(_value(path, number, name, cells[index]))
-    columns = {name: np.array(column) for name, column in values.items()}
-    if not len(columns["t_local_s"]) or (np.diff(columns["t_local_s"]) <= 0).any():
-        raise RecordingError(path, "the truth's times must ascend")
-    return columns
-
-
-def _value(path: str, line: int, name: str, text: str) -> float:
-    if is_missing(text) and name not in REQUIRED:
-        return float("nan")  # chrony did not run yet
-    try:
-        return float(nanoseconds(text, name))
-    except CellError as error:
-        raise RecordingError(path, error.problem, line, error.column) from None
 
 
 def _ratio(ours: Spread, theirs: Spread | None, of: str) -> float | None:

@@ -1,0 +1,357 @@
+"""``chronotick compare``: models on the same traces, incompatible ones included."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from chronotick.cli.choosing import quieten_workers
+from chronotick.cli.durations import DURATION, DURATION_OR_NONE
+from chronotick.cli.numbers import FROM_ZERO
+from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
+from chronotick.cli.results import baseline_option, metric_option
+from chronotick.cli.run import comma_list, parse_checkpoints
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from chronotick.lab.comparing import Comparison, Settings, Stage
+    from chronotick.lab.traces import Traces
+
+INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+FEW_THREADS = 2  # models that share a machine: each takes memory, and threads of its own
+
+
+def durations(text: str) -> tuple[float, ...]:
+    """Read lengths of time, separated by commas, in s."""
+    parts = [part for part in text.split(",") if part.strip()]
+    if not parts:
+        raise click.BadParameter("at least one time is needed, such as 64s")
+    return tuple(sorted({DURATION.convert(part, None, None) for part in parts}))
+
+
+@click.command()
+@click.option(
+    "--traces",
+    "patterns",
+    multiple=True,
+    required=True,
+    metavar="PATTERN",
+    help="Files, directories or patterns ('DIR/*.csv*'). May be repeated.",
+)
+@click.option("--models", default="", help="Models, separated by commas. Yardsticks always run.")
+@click.option(
+    "--horizons",
+    type=durations,
+    default="64s,256s,1024s,1h",
+    show_default=True,
+    help="How far ahead forecasts are judged.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="For results."
+)
+@click.option(
+    "--windows",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Origins of each trace, at most.",
+)
+@click.option("--every", type=DURATION, help="Between origins; default: spread over the trace.")
+@click.option(
+    "--warm-up",
+    type=DURATION_OR_NONE,
+    default="2h",
+    show_default=True,
+    help="Before the first origin.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    type=FROM_ZERO,
+    multiple=True,
+    metavar="SECONDS",
+    help="This origin, in local time of the trace, instead. May be repeated.",
+)
+@click.option(
+    "--context",
+    type=click.IntRange(8, 8192),
+    default=512,
+    show_default=True,
+    help="Samples in a context.",
+)
+@click.option("--kind", type=click.Choice(["clock", "series"]), help="Of traces that do not say.")
+@click.option("--value", metavar="COLUMN", help="Column of the values, in tables of series.")
+@click.option("--unit", help="Of series that state none.")
+@click.option("--host", help="Of traces that state none; default: each is a host of its own.")
+@click.option("--season", type=DURATION, help="Length of the season of series.")
+@baseline_option
+@metric_option
+@click.option(
+    "--format",
+    "formats",
+    default="html",
+    show_default=True,
+    help="Of the report: html, md, both separated by a comma, or none.",
+)
+@click.option(
+    "--executor",
+    "where",
+    default="local",
+    show_default=True,
+    metavar="local|threads|dask://HOST:PORT",
+    help="Where jobs run.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2, or the threads of Dask)."
+)
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="MODEL=WEIGHTS",
+    help="Weights of a model: a hub id or a directory. May be repeated.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--batch", type=click.IntRange(min=1), help="Windows at once, at most.")
+@click.option("--deadline", type=DURATION, default="4s", show_default=True, help="Of a forecast.")
+@click.option("--config", metavar="NAME|FILE", help="A ready-made configuration, or a file.")
+@click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
+@json_option
+def compare(
+    *,
+    patterns: tuple[str, ...],
+    models: str,
+    out: Path,
+    baseline: str,
+    metric: str,
+    formats: str,
+    where: str,
+    jobs: int | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click's
+) -> None:
+    """Compare models on the same traces: a leaderboard, a report, and rows to go on with.
+
+    What is computed is kept in --out, job by job: Ctrl-C or a crash loses at most what was being
+    computed, the same command goes on from there, and a further model computes that model only.
+    """
+    from chronotick.lab.comparing import ResultsError, compare_traces
+    from chronotick.plugin.registry import UnknownModel
+
+    quieten_workers()
+    wanted, names = _formats(formats), comma_list(models) or []
+    _check_baseline(baseline, names)
+    try:
+        settings, traces = _settings(options), _traces(patterns, options)
+        with ExitStack() as stack:
+            executor, lanes = stack.enter_context(_executor(where, jobs))
+            watch = stack.enter_context(_bars())
+            compared = compare_traces(
+                names,
+                traces,
+                settings,
+                out,
+                executor=executor,
+                lanes=lanes,
+                command=["chronotick", *sys.argv[1:]],
+                watch=watch,
+            )
+        _finish(compared, wanted, baseline=baseline, metric=metric, as_json=as_json)
+    except UnknownModel as error:
+        fail(error, BAD_CONFIGURATION)
+    except ResultsError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        _end_interrupted()
+
+
+def _check_baseline(baseline: str, names: list[str]) -> None:
+    from chronotick.lab.comparing.contestants import everyone
+
+    known = everyone(names)
+    if baseline not in known:
+        told = f"{baseline!r} is not compared; {', '.join(known)} are"
+        raise click.BadParameter(told, param_hint="--baseline")
+
+
+def _end_interrupted() -> NoReturn:
+    click.echo("interrupted; the same command goes on from here", err=True)
+    raise click.exceptions.Exit(INTERRUPTED)
+
+
+def _formats(text: str) -> list[str]:
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    unknown = [each for each in wanted if each not in {"html", "md", "none"}]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r}: html, md or none", param_hint="--format")
+    return [each for each in wanted if each != "none"]
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    import os
+
+    from chronotick.config import ConfigError, load
+    from chronotick.config.shipped import named_file
+    from chronotick.lab.comparing import Origins, Preparation, Settings
+    from chronotick.lab.comparing.sessions import MOST_BATCH
+
+    overrides: dict[str, object] = {
+        "workers.checkpoints": parse_checkpoints(options["checkpoints"]),
+        "workers.offline": options["offline"],
+    }
+    try:
+        loaded = load(named_file(options["config"]), os.environ, overrides)
+    except ConfigError as error:
+        fail(error, BAD_CONFIGURATION)
+    origins = Origins(
+        warm_up_s=options["warm_up"],
+        every_s=options["every"],
+        windows=options["windows"],
+        exactly_s=options["origins"],
+    )
+    return Settings(
+        preparation=Preparation(
+            horizons_s=options["horizons"],
+            context=options["context"],
+            origins=origins,
+            clock=loaded.config.clock,
+        ),
+        workers=loaded.config.workers,
+        device=options["device"],
+        most_batch=options["batch"] or MOST_BATCH,
+        deadline_s=options["deadline"],
+        reading=tuple(_reading(options)),
+    )
+
+
+def _reading(options: dict[str, Any]) -> Iterator[str]:
+    """Options that decide how traces are read and what is assumed of them, for the results."""
+    for name in ("kind", "value", "unit", "host", "season", "config"):
+        if options[name] is not None:
+            yield from (f"--{name}", str(options[name]))
+
+
+def _traces(patterns: tuple[str, ...], options: dict[str, Any]) -> Traces:
+    from chronotick.lab.traces import read_traces
+
+    traces = read_traces(
+        patterns,
+        kind=options["kind"],
+        value=options["value"],
+        unit=options["unit"],
+        host=options["host"],
+        season_s=options["season"],
+    )
+    for problem in traces.problems:
+        click.echo(f"left out: {problem.name or problem.path}: {problem.reason}", err=True)
+    if not traces.traces:
+        fail("no trace can be used", BAD_CONFIGURATION)
+    return traces
+
+
+@contextmanager
+def _executor(where: str, jobs: int | None) -> Iterator[tuple[Executor | None, int | None]]:
+    """An executor, and how many jobs it is given at once."""
+    if where == "local":
+        yield None, jobs
+    elif where == "threads":
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(jobs or FEW_THREADS) as executor:
+            yield executor, jobs or FEW_THREADS
+    elif where.startswith("dask://"):
+        yield from _dask(where.removeprefix("dask://"), jobs)
+    else:
+        raise click.BadParameter(
+            f"{where!r}: local, threads or dask://HOST:PORT", param_hint="--executor"
+        )
+
+
+def _dask(address: str, jobs: int | None) -> Iterator[tuple[Executor, int]]:
+    try:
+        from distributed import Client
+    except ImportError:
+        fail("--executor dask:// needs Dask. Run: pip install 'chronotick[dask]'")
+    try:
+        client = Client(f"tcp://{address}", timeout="10s")
+    except OSError as error:
+        fail(f"no Dask scheduler answers at {address}: {error}")
+    from chronotick.lab.comparing.jobs import unload
+
+    with client:
+        yield client.get_executor(pure=False), jobs or max(sum(client.nthreads().values()), 1)
+        with suppress(Exception):  # workers may be gone, and their models with them
+            client.run(unload)
+        client.run(unload)
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[Stage], None]]:
+    """Bars with the time left on a terminal; elsewhere a line now and then."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: Stage) -> None:
+            for name, (done, total) in stage.done.items():
+                if name not in tasks:
+                    tasks[name] = bars.add_task(name, total=total)
+                bars.update(tasks[name], completed=done, total=total)
+
+        yield show
+
+
+def _lines() -> Callable[[Stage], None]:
+    """Say it when a tenth more is done."""
+    told = ("", -1)
+
+    def show(stage: Stage) -> None:
+        nonlocal told
+        done = sum(each for each, _total in stage.done.values())
+        total = sum(each for _done, each in stage.done.values())
+        tenth = 10 * done // total if total else 10
+        if (stage.name, tenth) != told:
+            told = (stage.name, tenth)
+            click.echo(f"{stage.name}: {done} of {total}", err=True)
+
+    return show
+
+
+def _finish(
+    compared: Comparison, formats: list[str], *, baseline: str, metric: str, as_json: bool
+) -> None:
+    from chronotick.cli.results import show, show_problems, told
+
+    interrupted = bool(compared.runs[-1].get("interrupted"))
+    if compared.rows.empty:
+        show_problems(compared)
+        if interrupted:
+            _end_interrupted()
+        fail("nothing was computed: no trace has a window with something to judge a forecast by")
+    reports = [compared.report(compared.directory / f"report.{each}") for each in formats]
+    if as_json:
+        print_json(told(compared, metric=metric, baseline=baseline))
+    else:
+        show(compared, metric=metric, baseline=baseline)
+    for report in reports:
+        click.echo(f"report: {report}", err=True)
+    if interrupted:
+        _end_interrupted()

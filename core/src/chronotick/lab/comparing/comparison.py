@@ -1,0 +1,220 @@
+"""What a comparison came to: rows and all that is made of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from chronotick.lab.comparing.rows import OK
+from chronotick.lab.comparing.store import ResultsError, Store
+from chronotick.lab.scoring import (
+    intervals_of_points,
+    scores,
+)
+from chronotick.lab.scoring.metrics import Target
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from chronotick.lab.reporting.judging import Standing
+
+BASELINE = "kalman"
+
+
+class Comparison:
+    """The results in a directory, complete or of a run that still goes on.
+
+    Args:
+        directory: of the results. Rows of its newest run count; those of others stay there.
+
+    Raises:
+        ResultsError: there are none.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory)
+        self._store = Store(self.directory)
+        self.runs: list[dict[str, Any]] = self._store.runs()
+        if not self.runs:
+            raise ResultsError(f"{self.directory}: no run has begun there")
+        self._jobs = [(model, job) for model, job in self.runs[-1].get("jobs", ())]
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """One row per window, model and horizon; point models with intervals of their own errors.
+
+        Columns: :data:`chronotick.lab.comparing.rows.SCHEMA` and ``quantiles_from``.
+        """
+        rows = self._store.rows(self._jobs).to_pandas()
+        return intervals_of_points(rows) if len(rows) else rows
+
+    @property
+    def traces(self) -> Sequence[Mapping[str, Any]]:
+        """Traces that were compared on."""
+        found: Sequence[Mapping[str, Any]] = self.runs[-1].get("traces", ())
+        return found
+
+    @property
+    def problems(self) -> Sequence[Mapping[str, str]]:
+        """What could not be used, with ``name``, ``path`` and ``reason``."""
+        found: Sequence[Mapping[str, str]] = self.runs[-1].get("problems", ())
+        return found
+
+    @cached_property
+    def models(self) -> Mapping[str, Mapping[str, Any]]:
+        """Models in the order they were asked for, with identity, memory and windows/s."""
+        about: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for each in self._store.about(self._jobs):
+            about[each["model"]].append(each)
+        identities: Mapping[str, Mapping[str, Any]] = self.runs[-1].get("models", {})
+        return {
+            name: dict(identity) | _summed(about.get(name, ()))
+            for name, identity in identities.items()
+        }
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What forecasts can be judged by here: ``truth``, ``measured``."""
+        every: tuple[Target, ...] = ("truth", "measured")
+        return tuple(name for name in every if self.rows[name].notna().any())
+
+    @property
+    def target(self) -> Target:
+        """What forecasts are judged by if nothing else is said: the truth where there is any.
+
+        Raises:
+            ResultsError: there are no rows.
+        """
+        if not self.targets:
+            raise ResultsError(f"{self.directory}: there are no rows yet")
+        return self.targets[0]
+
+    def scores(self, target: Target | None = None) -> pd.DataFrame:
+        """Scores by model, trace and horizon; see :func:`chronotick.lab.scoring.scores`.
+
+        Args:
+            target: ``truth`` or ``measured``; ``None``: truth where there is any.
+        """
+        return scores(self.rows, target or self.target, leaked=self.leaked)
+
+    def leaderboard(
+        self,
+        metric: str = "mae",
+        target: Target | None = None,
+        **choices: Any,  # noqa: ANN401 - of different types
+    ) -> pd.DataFrame:
+        """Models ranked, as in the report; see :func:`chronotick.lab.scoring.leaderboard`.
+
+        Args:
+            metric: of errors.
+            target: ``truth`` or ``measured``; ``None``: truth where there is any.
+            choices: ``baseline``, ``cluster``, ``bootstrap``, ``seed``; see
+                :class:`chronotick.lab.reporting.Choices`.
+
+        Raises:
+            ScoringError: the models cannot be compared that way.
+        """
+        standing = self._standing(metric, target, choices)
+        board = standing.board.copy()
+        board.attrs = {"notes": list(standing.notes)}
+        return board
+
+    def pairwise(
+        self,
+        metric: str = "mae",
+        target: Target | None = None,
+        **choices: Any,  # noqa: ANN401 - of different types
+    ) -> pd.DataFrame:
+        """Each model against each, as in the report; arguments as for :meth:`leaderboard`."""
+        return self._standing(metric, target, choices).pairs
+
+    def _standing(self, metric: str, target: Target | None, choices: Mapping[str, Any]) -> Standing:
+        from chronotick.lab.reporting import Choices
+        from chronotick.lab.reporting.judging import stand, usable_rows
+
+        chosen = Choices(metrics=(metric,), **choices)
+        return stand(usable_rows(self, chosen), target or self.target, metric, chosen, self.leaked)
+
+    @cached_property
+    def leaked(self) -> dict[str, frozenset[str]]:
+        """Traces that models say they have been trained on."""
+        from chronotick.lab.reporting.judging import seen_traces
+
+        return seen_traces(self)
+
+    def failures(self) -> pd.DataFrame:
+        """Windows without a forecast: how many, by model, trace, horizon and reason."""
+        failed = self.rows[self.rows["status"] != OK]
+        keys = ["model", "trace", "horizon_s", "status"]
+        return failed.groupby(keys, sort=True).size().rename("windows").reset_index()
+
+    def latency(self) -> pd.DataFrame:
+        """Seconds that one window alone takes, by model: ``p50``, ``p99`` and how many."""
+        alone = self.rows.dropna(subset=["alone_s"]).drop_duplicates(["model", "job"])
+        alone = alone.set_index("model")["alone_s"]
+        grouped = alone.groupby(level="model", sort=False)
+        return pd.DataFrame(
+            {
+                "p50_s": grouped.quantile(0.5),
+                "p99_s": grouped.quantile(0.99),
+                "asked": grouped.size(),
+            }
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All rows."""
+        return self.rows
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the report: HTML, or Markdown if the file is called ``.md``.
+
+        Args:
+            path: of the file; ``None``: ``report.html`` in the directory of the results.
+        """
+        from chronotick.lab.reporting import write_html, write_markdown
+
+        wanted = self.directory / "report.html" if path is None else Path(path)
+        return (write_markdown if wanted.suffix == ".md" else write_html)(self, wanted)
+
+    def plot(self, name: str, **options: Any) -> go.Figure:  # noqa: ANN401 - of the figure
+        """Draw a figure of the report by name: ``skill``, ``win_rates``, ``pairwise``, ...
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        from chronotick.lab import reporting
+
+        drawing = getattr(reporting, f"plot_{name}", None)
+        if drawing is None:
+            known = sorted(each.removeprefix("plot_") for each in dir(reporting) if "plot_" in each)
+            raise ValueError(f"no figure is called {name!r}; there are {', '.join(known)}")
+        figure: go.Figure = drawing(self, **options)
+        return figure
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a figure's function
+        """``plot_skill()`` is ``plot("skill")``, and so on."""
+        if not name.startswith("plot_"):
+            raise AttributeError(name)
+        return lambda **options: self.plot(name.removeprefix("plot_"), **options)
+
+
+def _summed(about: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all jobs of a model together say of it."""
+    told = [each for each in about if "checkpoint" in each]
+    compute_s = sum(each.get("compute_s", 0.0) for each in about)
+    windows = sum(each.get("windows", 0) for each in about)
+    found: dict[str, Any] = {"windows": windows}
+    if told:
+        found["checkpoint"] = told[-1]["checkpoint"]
+        found["ran_on"] = told[-1]["device"]
+        found["parameters"] = told[-1]["parameters"]
+        found["peak_memory_bytes"] = max(each["peak_memory_bytes"] for each in told)
+        found["batch"] = max(each["batch"] for each in told)
+        answered = sum(each.get("answered", 0) for each in about)
+        found["windows_per_s"] = answered / compute_s if compute_s else None
+    return found

@@ -1,0 +1,258 @@
+"""Jobs: some windows of a trace for one model. What they come to depends on nothing else.
+
+A job's hash is that of its content: model with version, environment and weights, windows. (Models
+answer the same question alike: those that draw seed themselves, by contract.) A
+result that exists under a hash need not be computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from chronotick.lab.comparing.asking import Inquiry, reason_of
+from chronotick.lab.comparing.contestants import Contestant
+from chronotick.lab.comparing.grids import Grid
+from chronotick.lab.comparing.rows import Answers, Label, rows_of
+from chronotick.lab.comparing.sessions import (
+    MOST_BATCH,
+    BatchSize,
+    Session,
+    SessionError,
+    opened,
+)
+from chronotick.lab.comparing.windows import Windows
+from chronotick.lab.comparing.yardsticks import YARDSTICKS
+
+FORMAT = 1  # of rows: of another one they are computed anew
+WINDOWS = 1 + MOST_BATCH  # of a job: one is asked alone
+MODEL_METADATA = b"chronotick"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Some windows of a trace for one model.
+
+    Attributes:
+        contestant: the model.
+        directory: of the windows.
+        key: of the windows' content.
+        grid: of the windows.
+        label: of its rows, but for the hash.
+        start, stop: which windows.
+        season: steps in a season of the trace; 1: none is known.
+        most_batch: windows at once, at most.
+    """
+
+    contestant: Contestant
+    directory: Path
+    key: str
+    grid: Grid
+    label: dict[str, Any]
+    start: int
+    stop: int
+    season: float = 1.0
+    most_batch: int = MOST_BATCH
+
+    @property
+    def name(self) -> str:
+        """Hash of everything that its rows depend on."""
+        told = {
+            "format": FORMAT,
+            "model": dict(self.contestant.identity),
+            "windows": self.key,
+            "part": [self.start, self.stop],
+            "label": self.label,
+            "season": self.season,
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a job came to.
+
+    Attributes:
+        name: of the job.
+        model: name.
+        rows: one per window and horizon.
+        complete: false if the model never ran, so that the next run tries again.
+        remark: why not, in words.
+        hopeless: it has never answered: the next job will end the same way.
+    """
+
+    name: str
+    model: str
+    rows: pa.Table
+    complete: bool = True
+    remark: str = ""
+    hopeless: bool = False
+
+
+def execute(job: Job) -> Outcome:
+    """Do a job, in whatever process: the model is loaded there if it is not yet.
+
+    Whatever a model does ends in rows that say so.
+    """
+    began = time.perf_counter()
+    windows = _windows(job)
+    failure: SessionError | None = None
+    about: dict[str, Any] = {}
+    if job.contestant.is_yardstick:
+        answers = YARDSTICKS[job.contestant.name](windows, job.grid, job.season)
+    else:
+        try:
+            with _LOADED.session(job.contestant, job.most_batch) as (session, size):
+                answers = Inquiry(job.contestant, session, size).answers(windows, job.grid)
+                about = _about(session, size)
+        except SessionError as error:
+            failure = error
+            answers = Answers.none(len(windows), len(job.grid.steps), reason_of(error))
+    about |= {
+        "identity": dict(job.contestant.identity),
+        "windows": len(windows),
+        "answered": int(np.isfinite(answers.latency_s).sum()),
+        "wall_s": time.perf_counter() - began,
+        "compute_s": float(np.nansum(answers.latency_s)),
+    }
+    return Outcome(
+        name=job.name,
+        model=job.contestant.name,
+        rows=_rows(job, windows, answers, about),
+        complete=failure is None,
+        remark="" if failure is None else reason_of(failure),
+        hopeless=failure is not None and failure.hopeless,
+    )
+
+
+def unanswered(job: Job, words: str) -> Outcome:
+    """What a job comes to that was not done.
+
+    Raises:
+        OSError, ValueError: its windows cannot be read.
+    """
+    windows = _windows(job)
+    answers = Answers.none(len(windows), len(job.grid.steps), words)
+    rows = _rows(job, windows, answers, {"identity": dict(job.contestant.identity)})
+    return Outcome(
+        name=job.name, model=job.contestant.name, rows=rows, complete=False, remark=words
+    )
+
+
+def _windows(job: Job) -> Windows:
+    return Windows.opened(job.directory, job.grid.step_ns / 1e9).part(job.start, job.stop)
+
+
+def _rows(job: Job, windows: Windows, answers: Answers, about: dict[str, Any]) -> pa.Table:
+    label = Label(job=job.name, model=job.contestant.name, **job.label)
+    rows = rows_of(label, windows, job.grid, answers)
+    return rows.replace_schema_metadata({MODEL_METADATA: json.dumps(about).encode()})
+
+
+def _about(session: Session, size: BatchSize) -> dict[str, Any]:
+    return {
+        "checkpoint": session.info.checkpoint,
+        "device": session.info.device,
+        "parameters": session.info.parameters,
+        "peak_memory_bytes": session.peak_memory_bytes,
+        "batch": size.size,
+    }
+
+
+@dataclass(slots=True)
+class _Resident:
+    contestant: Contestant
+    size: BatchSize
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    session: Session | None = None
+    wanted: int = 0
+
+
+class Loaded:
+    """Models that are loaded in this process; those used longest ago give way.
+
+    Attributes:
+        room: how many may be loaded.
+    """
+
+    def __init__(self, room: int = 2) -> None:
+        self.room = room
+        self._residents: OrderedDict[str, _Resident] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def session(
+        self, contestant: Contestant, most_batch: int
+    ) -> Iterator[tuple[Session, BatchSize]]:
+        """Lend a model, loading it if need be; nobody else asks it meanwhile.
+
+        Raises:
+            SessionError: it cannot be loaded.
+        """
+        resident = self._resident(contestant, most_batch)
+        try:
+            with resident.lock:
+                if resident.session is None:
+                    resident.session = opened(contestant)
+                try:
+                    yield resident.session, resident.size
+                except SessionError:
+                    session, resident.session = resident.session, None
+                    session.close()
+                    raise
+        finally:
+            with self._lock:
+                resident.wanted -= 1
+
+    def close(self) -> None:
+        """End all of them."""
+        with self._lock:
+            residents, self._residents = list(self._residents.values()), OrderedDict()
+        for resident in residents:
+            _end(resident)
+
+    def _resident(self, contestant: Contestant, most_batch: int) -> _Resident:
+        key = json.dumps(dict(contestant.identity), sort_keys=True)
+        with self._lock:
+            if key not in self._residents:
+                self._residents[key] = _Resident(contestant, BatchSize(most_batch))
+            self._residents.move_to_end(key)
+            found = self._residents[key]
+            found.wanted += 1
+            idle = [k for k, each in self._residents.items() if not each.wanted]
+            surplus = len(self._residents) - self.room
+            leaving = [self._residents.pop(k) for k in idle[: max(surplus, 0)]]
+        for resident in leaving:
+            _end(resident)
+        return found
+
+
+def _end(resident: _Resident) -> None:
+    with resident.lock:
+        if resident.session is not None:
+            resident.session.close()
+            resident.session = None
+
+
+_LOADED = Loaded()
+
+
+def unload() -> None:
+    """End the models that are loaded in this process; what is asked next loads them again."""
+    _LOADED.close()
+
+
+def loaded() -> Loaded:
+    """The models that are loaded in this process."""
+    return _LOADED

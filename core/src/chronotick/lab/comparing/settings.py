@@ -1,0 +1,106 @@
+"""How models are compared, and what is written down of a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from chronotick.config.schema import Workers
+from chronotick.lab.comparing.contestants import Contestant
+from chronotick.lab.comparing.preparing import Preparation
+from chronotick.lab.comparing.sessions import MOST_BATCH
+from chronotick.lab.scoring.comparisons import SEED
+from chronotick.lab.traces import Trace
+
+DEADLINE_S = 4.0  # short_term.timeout_seconds: what the daemon waits for a forecast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How models are compared.
+
+    Attributes:
+        preparation: horizons, contexts and origins.
+        workers: where environments are, which weights were chosen, threads.
+        device: where models compute.
+        most_batch: windows that a model is asked with at once, at most.
+        deadline_s: time in which the daemon would want an answer.
+        reading: further options of the command line that decide what comes out.
+    """
+
+    preparation: Preparation
+    workers: Workers = field(default_factory=Workers)
+    device: str = "auto"
+    most_batch: int = MOST_BATCH
+    deadline_s: float = DEADLINE_S
+    reading: tuple[str, ...] = ()
+
+
+def run_of(
+    command: Sequence[str],
+    settings: Settings,
+    compared: Sequence[Contestant],
+    traces: Sequence[Trace],
+    problems: list[dict[str, str]],
+) -> dict[str, Any]:
+    """Everything that is known of a run when it begins, as JSON types."""
+    preparation = settings.preparation
+    return {
+        "started": now(),
+        "command": list(command),
+        "versions": {
+            name: version(name) for name in ("chronotick", "numpy", "pandas", "pyarrow", "uv")
+        },
+        "commit": _commit(),
+        "machine": {
+            "node": platform.node(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cpus": os.cpu_count(),
+        },
+        "settings": {
+            "horizons_s": list(preparation.horizons_s),
+            "context": preparation.context,
+            "origins": asdict(preparation.origins),
+            "device": settings.device,
+            "bootstrap_seed": SEED,
+            "deadline_s": settings.deadline_s,
+            "reading": list(settings.reading),
+        },
+        "models": {each.name: dict(each.identity) for each in compared},
+        "traces": [_described(trace) for trace in traces],
+        "problems": problems,
+        "jobs": [],
+    }
+
+
+def _described(trace: Trace) -> dict[str, Any]:
+    told = {name: getattr(trace, name) for name in ("name", "host", "path", "digest", "kind")}
+    more = {"unit": trace.unit, "cadence_s": trace.cadence_s, "notes": list(trace.notes)}
+    return told | more | {"truth": bool(trace.truth_time_s.size), "season": trace.season}
+
+
+def now() -> str:
+    """The time, for people and as the name of a run."""
+    return datetime.now(timezone.utc).isoformat()
+
+
+def _commit() -> str:
+    """Of the checkout that this code runs from; empty for an installed release."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],  # noqa: S607 - wherever git is
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

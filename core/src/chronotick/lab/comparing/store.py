@@ -1,0 +1,167 @@
+"""The directory of a comparison: rows as Parquet, one file a job, and what they were made by.
+
+``rows/MODEL/JOB.parquet`` is there in whole or not at all. Rows of a model that never ran are in
+``rows/MODEL/JOB.failed.parquet``: they are shown, and computed again by the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chronotick.lab.comparing.jobs import MODEL_METADATA, Outcome
+from chronotick.lab.comparing.rows import SCHEMA
+
+RUN = "run.json"
+ROWS = "rows"
+WINDOWS = "windows"
+FAILED = ".failed.parquet"
+FORMAT = 1
+
+
+class ResultsError(Exception):
+    """Raised when a directory is not one of results, or cannot be read or written."""
+
+
+class Store:
+    """A directory of results.
+
+    Args:
+        directory: it; made when something is written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @property
+    def windows(self) -> Path:
+        """Directory of the windows, from which everything could be computed again."""
+        return self.directory / WINDOWS
+
+    def has(self, model: str, job: str) -> bool:
+        """Whether a job is done."""
+        return self._path(model, job).is_file()
+
+    def write(self, outcome: Outcome) -> None:
+        """Keep the rows of a job, in whole or not at all.
+
+        Raises:
+            OSError: they could not be written; nothing is left of them.
+        """
+        path = self._path(outcome.model, outcome.name)
+        failed = path.with_name(outcome.name + FAILED)
+        wanted = path if outcome.complete else failed
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{outcome.name}.{os.getpid()}")
+        try:
+            pq.write_table(outcome.rows, draft, compression="zstd")
+            draft.replace(wanted)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+        if outcome.complete:
+            failed.unlink(missing_ok=True)
+
+    def rows(self, jobs: Iterable[tuple[str, str]]) -> pa.Table:
+        """Rows of some jobs, in a stable order.
+
+        Args:
+            jobs: model and hash of each that is wanted; what is not there is passed over.
+        """
+        paths = sorted(self._of(jobs))
+        tables = [read_rows(path) for path in paths]
+        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def about(self, jobs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+        """What is known of how each job was done."""
+        paths = sorted(self._of(jobs))
+        found = []
+        for path in paths:
+            told = json.loads(_metadata(path).get(MODEL_METADATA, b"{}"))
+            found.append(told | {"model": path.parent.name, "job": path.name.partition(".")[0]})
+        return found
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Runs that wrote here, oldest first.
+
+        Raises:
+            ResultsError: this is no directory of results.
+        """
+        try:
+            told = json.loads((self.directory / RUN).read_text(encoding="utf-8"))
+            if told["format"] != FORMAT:
+                raise ResultsError(
+                    f"{self.directory}: results of another version of ChronoTick "
+                    f"(format {told['format']}, this one reads {FORMAT})"
+                )
+            runs: list[dict[str, Any]] = told["runs"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ResultsError(
+                f"{self.directory}: no results of `chronotick compare` ({RUN}: {error})"
+            ) from None
+        return runs
+
+    def record(self, run: dict[str, Any]) -> None:
+        """Write down a run, in place of what was written of it before.
+
+        Raises:
+            ResultsError: it cannot be written.
+        """
+        known = self.runs() if (self.directory / RUN).exists() else []
+        others = [each for each in known if each["started"] != run["started"]]
+        text = json.dumps({"format": FORMAT, "runs": [*others, run]}, indent=1) + "\n"
+        draft = self.directory / f".{RUN}.{os.getpid()}"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(self.directory / RUN)
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise ResultsError(f"{self.directory}: cannot be written: {error.strerror}") from None
+
+    def _path(self, model: str, job: str) -> Path:
+        return self.directory / ROWS / model / f"{job}.parquet"
+
+    def _of(self, jobs: Iterable[tuple[str, str]]) -> Iterator[Path]:
+        for model, job in jobs:
+            path = self._path(model, job)
+            failed = path.with_name(job + FAILED)
+            if path.is_file():
+                yield path
+            elif failed.is_file():
+                yield failed
+
+
+def read_rows(path: Path) -> pa.Table:
+    """Read the rows of a job.
+
+    Raises:
+        ResultsError: the file is damaged; delete it, and the next run computes it again.
+    """
+    with _blamed(path):
+        return pq.read_table(path, schema=SCHEMA)
+
+
+def _metadata(path: Path) -> dict[bytes, bytes]:
+    with _blamed(path):
+        found: dict[bytes, bytes] | None = pq.read_schema(path).metadata
+    return found or {}
+
+
+@contextmanager
+def _blamed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise ResultsError(
+            f"{path} cannot be read: {error}. Delete it; the next run computes it again"
+        ) from None

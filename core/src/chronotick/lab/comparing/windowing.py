@@ -1,0 +1,123 @@
+"""Windows of all traces, made side by side."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from chronotick.lab.comparing.preparing import (
+    NoWindowsError,
+    Preparation,
+    is_prepared,
+    prepare,
+    prepared,
+)
+from chronotick.lab.recordings import RecordingError
+from chronotick.lab.traces import Trace
+
+Counts = dict[str, int]
+Submit = Callable[[Trace], "Future[Counts]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """Traces with the number of windows under each key, and those that have none, with why."""
+
+    counts: list[tuple[Trace, Mapping[str, int]]] = field(default_factory=list)
+    refused: list[tuple[Trace, str]] = field(default_factory=list)
+
+
+def make_windows(
+    traces: Sequence[Trace],
+    preparation: Preparation,
+    root: Path,
+    *,
+    executor: Executor | None = None,
+    processes: int | None = None,
+    watch: Callable[[int], None] = lambda _done: None,
+) -> Usable:
+    """Make the windows of traces that have none yet.
+
+    Whatever goes wrong with a trace refuses that trace; the others go on.
+
+    Args:
+        traces: all.
+        preparation: how.
+        root: directory of all windows.
+        executor: that makes them; ``None``: processes of its own.
+        processes: how many of these; ``None``: one per core.
+        watch: told how many traces are done.
+    """
+    usable = Usable()
+    new = [each for each in traces if not is_prepared(each, preparation, root)]
+    with _submitting(executor, processes, preparation, root, needed=bool(new)) as submit:
+        making = {id(each): submit(each) for each in new}
+        try:
+            for number, trace in enumerate(traces):
+                watch(number)
+                future = making.get(id(trace))
+                try:
+                    counts = future.result() if future else prepared(trace, preparation, root)
+                    usable.counts.append((trace, counts))
+                except (NoWindowsError, RecordingError) as error:
+                    usable.refused.append((trace, str(error)))
+                except Exception as error:  # noqa: BLE001 - of one trace, or of its process
+                    words = f"no windows could be made: {type(error).__name__}: {error}"
+                    usable.refused.append((trace, words))
+        except KeyboardInterrupt:
+            for future in making.values():
+                future.cancel()
+            raise
+    watch(len(traces))
+    return usable
+
+
+@contextmanager
+def _submitting(
+    executor: Executor | None,
+    processes: int | None,
+    preparation: Preparation,
+    root: Path,
+    *,
+    needed: bool,
+) -> Iterator[Submit]:
+    """The estimator is Python: threads would take turns, so that processes make windows."""
+    if executor is not None or not needed:
+        yield partial(_submitted, executor, prepare, preparation, root)
+        return
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(
+        processes or os.cpu_count(), mp_context=spawn, initializer=_ignore_interrupts
+    ) as own:
+        yield partial(_submitted, own, _prepare_interruptibly, preparation, root)
+
+
+def _submitted(
+    executor: Executor | None,
+    work: Callable[[Trace, Preparation, Path], Counts],
+    preparation: Preparation,
+    root: Path,
+    trace: Trace,
+) -> Future[Counts]:
+    assert executor is not None  # noqa: S101 - there is one where there is anything to do
+    return executor.submit(work, trace, preparation, root)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; those without work would complain of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _prepare_interruptibly(trace: Trace, preparation: Preparation, root: Path) -> Counts:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return prepare(trace, preparation, root)
+    finally:
+        _ignore_interrupts()

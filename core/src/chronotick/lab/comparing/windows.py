@@ -1,0 +1,187 @@
+"""Windows: what models are given, and what they are judged by. On disk, as arrays.
+
+A window is a context that ends at an origin. Contexts are the residuals that the daemon would have
+made at that instant; everything else is a table with a row per window.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.plugin.contract import ContextBatch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11
+
+INDEX = "windows.json"
+ARRAYS = "arrays"
+PER_WINDOW = {"origin_s": (), "context": (), "last": (), "trend": (6,)}
+PER_HORIZON = ("mean", "sigma", "low", "high", "measured", "truth", "scale")
+"""Columns of the table, and the shape of a row of the first. ``trend``: offset in s at the origin,
+frequency, and the estimator's covariances as in :class:`ContextBatch`. ``mean`` and ``sigma``: what
+the estimator expects at each horizon; ``low`` and ``high``: hard limits. All in s of the
+recording's offsets, NaN where there is none."""
+
+Vector = NDArray[np.float64]
+Single = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Windows:
+    """Windows of one trace and grid.
+
+    Attributes:
+        step_s: of contexts.
+        values, noise: ``[windows, context]`` residuals in s, and their standard uncertainty.
+        table: columns, ``[windows, ...]`` each.
+    """
+
+    step_s: float
+    values: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    table: dict[str, Vector]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, start: int, stop: int) -> Self:
+        """Windows ``start`` to ``stop``, without the latter."""
+        return type(self)(
+            step_s=self.step_s,
+            values=self.values[start:stop],
+            noise=self.noise[start:stop],
+            table={name: column[start:stop] for name, column in self.table.items()},
+        )
+
+    def chosen(self, places: NDArray[np.intp], length: int) -> ContextBatch:
+        """The batch that a model is asked with: the newest ``length`` samples of some windows."""
+        return ContextBatch(
+            values=self.values[places, -length:].astype(np.float64),
+            noise=self.noise[places, -length:].astype(np.float64),
+            step_s=self.step_s,
+            trend_covariance=np.ascontiguousarray(self.table["trend"][places, 2:]),
+        )
+
+    @classmethod
+    def opened(cls, directory: Path, step_s: float) -> Self:
+        """Map what was written; contexts stay on disk until they are asked for."""
+        mapped = {
+            name: np.load(directory / ARRAYS / f"{name}.npy", mmap_mode="r")
+            for name in ("values", "noise", *PER_WINDOW, *PER_HORIZON)
+        }
+        values, noise = mapped.pop("values"), mapped.pop("noise")
+        return cls(step_s=step_s, values=values, noise=noise, table=mapped)
+
+
+class WindowWriter:
+    """Writes windows one by one, so that memory does not grow with their number.
+
+    Not through a memory map: on a full disk that would end the process (SIGBUS).
+
+    Args:
+        directory: where; made.
+        count: how many windows there may be.
+        context: samples in each.
+        horizons: how many.
+    """
+
+    def __init__(self, directory: Path, count: int, context: int, horizons: int) -> None:
+        directory.mkdir(parents=True)
+        self._directory = directory
+        shapes = PER_WINDOW | dict.fromkeys(PER_HORIZON, (horizons,))
+        self.table = {name: np.full((count, *shape), np.nan) for name, shape in shapes.items()}
+        self._nothing = np.full(context, np.nan, dtype=np.float32)
+        self._count, self._written = count, 0
+        self._values, self._noise = (self._begun(name) for name in ("values", "noise"))
+
+    def context(self, number: int, values: Vector, noise: Vector) -> None:
+        """Write the context of a window; those passed over hold nothing."""
+        for _ in range(self._written, number):
+            self._write(self._nothing, self._nothing)
+        self._write(values, noise)
+
+    def close(self) -> None:
+        """Write what is left."""
+        for _ in range(self._written, self._count):
+            self._write(self._nothing, self._nothing)
+        self._values.close()
+        self._noise.close()
+        for name, column in self.table.items():
+            np.save(self._directory / f"{name}.npy", column)
+
+    def discard(self) -> None:
+        """Have done with the files, if that was not done yet."""
+        for file in (self._values, self._noise):
+            with suppress(OSError):  # what could not be written is still waiting
+                file.close()
+
+    def _begun(self, name: str) -> BinaryIO:
+        file = (self._directory / f"{name}.npy").open("wb")
+        about = {
+            "descr": "<f4",
+            "fortran_order": False,
+            "shape": (self._count, *self._nothing.shape),
+        }
+        np.lib.format.write_array_header_1_0(file, about)
+        return file
+
+    def _write(self, values: Vector | Single, noise: Vector | Single) -> None:
+        self._values.write(values.astype("<f4").tobytes())
+        self._noise.write(noise.astype("<f4").tobytes())
+        self._written += 1
+
+
+def write_index(directory: Path, index: dict[str, Any]) -> None:
+    """Say what a directory holds."""
+    (directory / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def read_index(directory: Path) -> dict[str, Any] | None:
+    """What a directory holds; ``None`` where it is not there or not complete."""
+    try:
+        found = json.loads((directory / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+class Draft:
+    """A directory that gets its name when it is complete; to be used in a ``with`` statement.
+
+    Args:
+        directory: the name it gets. What has it already is replaced.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._final = directory
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        self.path = directory.parent / f".{directory.name}-{secrets.token_hex(4)}"
+        self.path.mkdir()
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        try:
+            if kind is None and read_index(self._final) is None:
+                self._move()
+        finally:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def _move(self) -> None:
+        shutil.rmtree(self._final, ignore_errors=True)
+        try:
+            os.replace(self.path, self._final)  # noqa: PTH105 - Path.replace is for files
+        except OSError:
+            if read_index(self._final) is None:
+                raise  # else another process was faster

@@ -1,0 +1,78 @@
+"""The report as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final
+
+from plotly.offline import get_plotlyjs
+
+from chronotick.lab.reporting.findings import Findings
+from chronotick.lab.reporting.fragments import selector
+from chronotick.lab.reporting.html import Html, data, joined, tag
+from chronotick.lab.reporting.palette import DARK
+from chronotick.lab.reporting.sections import (
+    Section,
+    metric_choice,
+    sections,
+    summary,
+    target_choice,
+)
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+"""What the page may load: nothing. Browsers hold it to that."""
+
+
+def page(findings: Findings) -> str:
+    """Return the report as HTML."""
+    parts = list(sections(findings))
+    head = joined(
+        [
+            tag("meta", charset="utf-8"),
+            tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name="generator", content="chronotick compare"),
+            tag("title", "Comparison of clock models"),
+            tag("style", Html(_resource("page.css"))),
+        ]
+    )
+    choices = [selector(target_choice(findings)), selector(metric_choice(findings))]
+    body = joined(
+        [
+            tag(
+                "header",
+                tag("h1", "Comparison of clock models"),
+                summary(findings),
+                _contents(parts),
+            ),
+            tag("noscript", tag("p", "Figures, sorting and selectors need JavaScript.")),
+            tag("div", tag("div", *choices), class_="choices"),
+            tag("main", *map(_section, parts)),
+            tag("footer", "Made by chronotick compare. This file is complete: it loads nothing."),
+            data("dark", DARK),
+            _script(get_plotlyjs()),
+            _script(_resource("page.js")),
+        ]
+    )
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+
+
+def _contents(parts: list[Section]) -> Html:
+    links = [tag("li", tag("a", part.title, href=f"#{part.name}")) for part in parts]
+    return tag("nav", tag("ol", *links), aria_label="contents")
+
+
+def _section(part: Section) -> Html:
+    return tag("section", tag("h2", part.title), tag("p", part.sentence), part.body, id=part.name)
+
+
+def _script(text: str) -> Html:
+    """A script, none of whose strings can end the element."""
+    return tag("script", Html(text.replace("</script", "<\\/script").replace("<!--", "<\\!--")))
+
+
+def _resource(name: str) -> str:
+    return resources.files("chronotick.lab.reporting").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Figures as dictionaries for plotly; :mod:`chronotick.lab.reporting.figures` for notebooks."""

@@ -1,0 +1,242 @@
+"""Jobs run wherever an executor runs them: threads, processes, a cluster; some of which die."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from chronotick.lab.comparing import Comparison, Settings, Stage, compare_traces
+from chronotick.lab.comparing.jobs import loaded
+from chronotick.lab.traces import Traces
+from chronotick.plugin.registry import Plugins
+
+MakeSettings = Callable[..., Settings]
+Watch = Callable[[Stage], None]
+
+
+class Elsewhere:
+    """Compares with the executor of a test, from empty directories."""
+
+    def __init__(self, plugins: Plugins, clocks: Traces, settings: MakeSettings, out: Path) -> None:
+        self.plugins, self.clocks, self.out, self._settings = plugins, clocks, out, settings
+
+    def __call__(
+        self,
+        executor: Executor | None,
+        models: str = "echo",
+        watch: Watch = lambda _stage: None,
+        **more: object,
+    ) -> Comparison:
+        return compare_traces(
+            models.split(),
+            self.clocks,
+            self._settings(**more),
+            self.out,
+            executor=executor,
+            plugins=self.plugins,
+            watch=watch,
+        )
+
+
+@pytest.fixture
+def elsewhere(
+    plugins: Plugins, clocks: Traces, make_settings: MakeSettings, tmp_path: Path
+) -> Elsewhere:
+    return Elsewhere(plugins, clocks, make_settings, tmp_path / "out")
+
+
+def same(found: Comparison, wanted: Comparison) -> None:
+    """Rows are the same, but for how long they took."""
+    keys = ["model", "trace", "horizon_s", "origin_s"]
+    tables = [
+        each.rows.drop(columns=["latency_s", "alone_s"]).sort_values(keys).reset_index(drop=True)
+        for each in (found, wanted)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
+@contextmanager
+def spawned(count: int) -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+def test_processes_compute_what_threads_compute(elsewhere: Elsewhere, compared: Comparison):
+    with spawned(2) as executor:
+        same(elsewhere(executor), compared)
+
+
+def test_without_an_executor_processes_make_windows_and_threads_ask(
+    elsewhere: Elsewhere, compared: Comparison
+):
+    stages: list[Stage] = []
+    same(elsewhere(None, watch=stages.append), compared)
+    assert [stage.done["windows"] for stage in stages if stage.name == "windows"] == [
+        (0, 2),
+        (1, 2),
+        (2, 2),
+    ]
+    asked = [stage.done for stage in stages if stage.name == "asked"]
+    assert asked[0]["echo"] == (0, 24)
+    assert asked[-1] == dict.fromkeys(
+        ("kalman", "naive", "drift", "hold", "line", "echo"), (24, 24)
+    )
+    assert not loaded()._residents  # their processes have ended
+
+
+def test_models_end_with_the_run_whoever_owns_the_executor(elsewhere: Elsewhere):
+    with ThreadPoolExecutor(2) as executor:
+        elsewhere(executor)
+        assert not loaded()._residents
+    assert not [each for each in psutil.Process().children() if "worker" in each.name()]
+
+
+class Once:
+    """An executor that runs nothing, and of which every future ends the same way."""
+
+    _max_workers = 3
+
+    def __init__(self, end: Callable[[Future], None]) -> None:
+        self._end = end
+        self.submitted = 0
+
+    def submit(self, *_work: object) -> Future:
+        self.submitted += 1
+        future: Future = Future()
+        self._end(future)
+        return future
+
+
+def test_jobs_that_an_executor_loses_are_tried_twice_and_told(
+    elsewhere: Elsewhere, compared: Comparison
+):
+    elsewhere(None, "")  # windows and yardsticks are there
+    lost = Once(lambda future: future.set_exception(ConnectionError("the node went away")))
+    found = elsewhere(lost, "echo")
+    rows = found.rows[found.rows["model"] == "echo"]
+    words = "the job was lost: ConnectionError: the node went away"
+    assert set(rows["status"]) == {words}
+    assert lost.submitted == 2 * 2
+    assert [each["reason"] for each in found.problems] == [f"echo: {words}"]
+    same(elsewhere(None), compared)
+
+
+def test_jobs_that_an_executor_cancels_are_told(elsewhere: Elsewhere):
+    elsewhere(None, "")
+
+    def cancel(future: Future) -> None:
+        future.cancel()
+        future.set_running_or_notify_cancel()
+
+    found = elsewhere(Once(cancel), "echo")
+    rows = found.rows[found.rows["model"] == "echo"]
+    assert set(rows["status"]) == {"the job was lost: CancelledError: CancelledError"}
+
+
+def test_a_process_that_is_killed_loses_jobs_and_the_next_run_does_them(
+    elsewhere: Elsewhere, compared: Comparison
+):
+    """Of a pool one of whose processes died nothing more can be had (BrokenProcessPool)."""
+    killed: list[int] = []
+    with spawned(1) as executor:
+
+        def kill(stage: Stage) -> None:
+            if stage.name == "asked" and stage.done["kalman"][0] and not killed:
+                killed.extend(executor._processes)
+                for pid in killed:
+                    os.kill(pid, signal.SIGKILL)
+
+        found = elsewhere(executor, watch=kill)
+    assert killed
+    lost = found.rows[found.rows["status"] != "ok"]
+    assert lost["status"].str.startswith("the job was lost: BrokenProcessPool").all()
+    assert 0 < len(lost) < len(found.rows) == len(compared.rows)
+    same(elsewhere(None), compared)
+
+
+def test_a_trace_whose_process_is_killed_is_left_out(elsewhere: Elsewhere, compared: Comparison):
+    with spawned(1) as executor:
+
+        def kill(_stage: Stage) -> None:
+            for pid in [*executor._processes]:
+                os.kill(pid, signal.SIGKILL)
+
+        found = elsewhere(executor, "", watch=kill)
+    assert found.rows.empty
+    reasons = [each["reason"] for each in found.problems]
+    assert all("no windows could be made: BrokenProcessPool" in each for each in reasons)
+    same(elsewhere(None), compared)
+
+
+# -- Dask ----------------------------------------------------------------------------------------
+
+pytest_dask = [
+    pytest.mark.timeout(240),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning:distributed"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[object]:
+    """A scheduler and two processes that work for it."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as started,
+        distributed.Client(started) as client,
+    ):
+        yield client
+
+
+class TestDask:
+    pytestmark = pytest_dask
+
+    def test_a_cluster_computes_what_threads_compute(
+        self, cluster, elsewhere: Elsewhere, compared: Comparison
+    ):
+        same(elsewhere(cluster.get_executor(pure=False)), compared)
+
+    def test_workers_elsewhere_have_another_working_directory(
+        self, cluster, elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Results lie where the command runs, not where workers were started."""
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        elsewhere.out = Path("relative")
+        found = elsewhere(cluster.get_executor(pure=False), "")
+        assert (found.rows["status"] == "ok").all()
+        assert (tmp_path / "here" / "relative" / "windows").is_dir()
+
+    def test_the_work_of_a_worker_that_is_killed_is_done_by_the_other(
+        self, cluster, elsewhere: Elsewhere, compared: Comparison
+    ):
+        killed: list[int] = []
+
+        def kill(stage: Stage) -> None:
+            if stage.name == "asked" and stage.done["kalman"][0] and not killed:
+                pids = sorted(cluster.run(os.getpid).values())
+                killed.append(pids[0])
+                os.kill(pids[0], signal.SIGKILL)
+
+        found = elsewhere(cluster.get_executor(pure=False), watch=kill)
+        assert killed
+        if (found.rows["status"] != "ok").any():  # then it was said, and the next run does it
+            assert found.problems
+            found = elsewhere(cluster.get_executor(pure=False))
+        same(found, compared)

@@ -1,0 +1,215 @@
+"""What a report says of a comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chronotick.lab.reporting import Choices, ReportError
+from chronotick.lab.reporting.failing import in_short
+from chronotick.lab.reporting.findings import find
+from chronotick.lab.reporting.headline import finding, warnings
+from chronotick.lab.reporting.ranking import alike, mean_ranks
+from chronotick.lab.reporting.standings import board_table
+
+QUICK = Choices(bootstrap=100, metrics=("mae",))
+
+
+def some(comparison, **columns: list[str]):
+    """The same comparison with some of its rows."""
+    rows = comparison.rows
+    for name, wanted in columns.items():
+        rows = rows[rows[name].isin(wanted)]
+    return dataclasses.replace(comparison, rows=rows.reset_index(drop=True))
+
+
+def told(compared, choices=QUICK) -> str:
+    found = find(compared, choices)
+    return finding(found, next(iter(found.judgements.values())))
+
+
+def test_the_finding_names_the_best_model_and_whether_it_is_shown_to_be_better(findings):
+    text = finding(findings, findings.judgements["truth"])
+    board = findings.judgements["truth"].standings["mae"].board
+    assert text.startswith("Clock error against truth (MAE, 22 tasks of 6 hosts): chronos has")
+    assert f"{board.loc['chronos', 'win_rate'] * 100:.1f} %" in text
+    assert board.loc["chronos", "skill_score_lower"] < 0
+    assert "includes 0: that it is better than kalman is not shown" in text
+
+
+def test_skill_that_excludes_0_is_said_to(comparison):
+    rows = comparison.rows.copy()
+    best = rows["model"] == "chronos"
+    rows.loc[best, "forecast"] = rows.loc[best, "truth"].fillna(rows.loc[best, "measured"]) + 1e-9
+    text = told(dataclasses.replace(comparison, rows=rows))
+    assert "excludes 0: it is better than kalman on such hosts" in text
+
+
+def test_the_baseline_may_be_the_best(comparison):
+    text = told(some(comparison, model=["kalman", "naive", "drift"]))
+    assert "kalman has the highest win rate" in text
+    assert "It is the baseline: no model is shown to be better than it" in text
+
+
+def test_models_with_equal_win_rates_are_both_named(comparison):
+    rows = comparison.rows[comparison.rows["model"] == "kalman"]
+    both = pd.concat([rows, rows.assign(model="twin", job="twin")], ignore_index=True)
+    assert ", and so has " in told(dataclasses.replace(comparison, rows=both))
+
+
+def test_of_one_host_no_interval_is_given(comparison):
+    text = told(some(comparison, host=["host-1"]))
+    assert "of 1 host)" in text
+    assert "no interval can be given" in text
+    assert "cannot be told" in text
+
+
+def test_few_hosts_silence_leaks_and_problems_are_warned_of(findings):
+    words = " ".join(warnings(findings))
+    assert "6 hosts only" in words
+    assert "toto gave no forecast at all: the worker ended: environment not built" in words
+    assert "chronos was trained on 1 trace of this comparison (trace-3)" in words
+    assert "2 problems; the section on failures says which." in words
+
+
+def test_twenty_hosts_are_not_warned_of(make_comparison):
+    many = make_comparison(windows=4, hosts=20, traces=22)
+    assert "hosts only" not in " ".join(warnings(find(many, QUICK)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"interrupted": True}, "was interrupted"), ({"ended": ""}, "had not ended")],
+)
+def test_partial_results_are_said_to_be(comparison, change, words: str):
+    partial = dataclasses.replace(comparison, runs=[comparison.runs[-1] | change])
+    assert words in warnings(find(partial, QUICK))[0]
+
+
+def test_a_model_that_was_asked_on_some_traces_costs_others_no_task(comparison):
+    """The seasonal yardstick is asked on series with a season only."""
+    rows = comparison.rows
+    kept = (rows["model"] != "drift") | (rows["trace"] == "trace-2")
+    partial = dataclasses.replace(comparison, rows=rows[kept])
+    standing = find(partial, QUICK).judgements["truth"].standings["mae"]
+    assert "drift was asked on 4 of 24 tasks: it is not compared" in standing.notes
+    assert standing.board.loc["kalman", "tasks"] == 22
+    assert standing.board.index[-1] == "drift"
+    assert np.isnan(standing.board.loc["drift", "win_rate"])
+    assert "drift" not in standing.order
+
+
+def test_without_truth_the_measured_series_is_what_counts(comparison):
+    found = find(some(comparison, trace=["trace-6", "trace-7"]), QUICK)
+    assert list(found.judgements) == ["measured"]
+
+
+def test_a_metric_that_cannot_be_compared_is_told_with_its_reason(make_comparison):
+    short = make_comparison(windows=10)  # too few for intervals of point models
+    points = some(short, model=["naive", "drift", "kalman"])
+    rows = points.rows.copy()
+    rows.loc[:, [name for name in rows if name.startswith("q0")]] = np.nan
+    found = find(dataclasses.replace(points, rows=rows), Choices(bootstrap=10))
+    assert "sql_drift" in found.judgements["truth"].reasons
+    assert "sql_drift" not in found.judgements["truth"].standings
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [(["naive"], "the baseline kalman is not among the models"), ([], "nothing to report")],
+)
+def test_what_cannot_be_reported_is_told(comparison, models: list[str], words: str):
+    with pytest.raises(ReportError, match=words):
+        find(some(comparison, model=models))
+
+
+def test_forecasts_without_any_target_cannot_be_reported(comparison):
+    rows = comparison.rows.assign(truth=np.nan, measured=np.nan)
+    with pytest.raises(ReportError, match="no target was measured"):
+        find(dataclasses.replace(comparison, rows=rows))
+
+
+def test_the_leaderboard_has_what_a_model_costs(findings):
+    judgement = findings.judgements["truth"]
+    table = board_table(findings, judgement, judgement.standings["mae"])
+    place = table.columns.index
+    rows = {row[0].text: row for row in table.rows}
+    assert len(rows) == 9
+    chronos, toto, kalman = rows["chronos"], rows["toto"], rows["kalman"]
+    assert chronos[place("leaks")].text == "3 tasks seen"
+    assert kalman[place("leaks")].text == "none known"
+    assert chronos[place("peak memory")].text == "782 MiB"
+    assert chronos[place("weights")].text == "org/chronos-tiny@8b1f"
+    assert chronos[place("deadline misses")].text == f"{findings.latency.missed['chronos']:g} of 96"
+    assert toto[place("win rate")].text == "\N{EN DASH}"
+    assert toto[place("failed windows")].text == "1\u202f440 of 1\u202f440"
+    assert rows["timesfm"][place("failed tasks")].text == "2"
+    assert "deadline 100 ms" in table.caption
+
+
+def test_a_call_for_several_horizons_counts_once(findings):
+    calls = findings.rows[findings.rows["model"] == "ttm"]
+    alone = calls["alone_s"].notna().sum()
+    assert findings.latency.loc["ttm", "asked"] == alone / 4
+
+
+def test_failures_are_all_counted_and_told_in_short(findings):
+    failed = findings.failures
+    assert failed["failed"].sum() == (findings.rows["status"] != "ok").sum()
+    short = in_short(failed, findings.rows)
+    assert len(short) == 3
+    first = short.iloc[0]
+    assert (first["model"], first["trace"], first["horizon"]) == ("toto", "all", "all")
+    assert first["failed"] == first["windows"] == 8 * 4 * 60
+    assert short["failed"].sum() == failed["failed"].sum()
+
+
+def test_ranks_are_of_tasks_that_all_models_have(findings):
+    judgement = findings.judgements["truth"]
+    standing = judgement.standings["mae"]
+    ranks = standing.ranks
+    assert ranks["rank"].sum() == pytest.approx(sum(range(1, 9)))
+    assert (ranks["rank_lower"] <= ranks["rank"]).all()
+    assert (ranks["rank"] <= ranks["rank_upper"]).all()
+    again = mean_ranks(
+        judgement.scores[judgement.scores["failed"] == 0], "mae", models=standing.order
+    )
+    assert again.equals(ranks)
+
+
+def test_groups_hold_no_pair_that_is_decided(findings):
+    for standing in findings.judgements["measured"].standings.values():
+        order = [str(model) for model in standing.ranks.index]
+        assert standing.groups == alike(order, standing.pairs)
+        for group in standing.groups:
+            for first in group:
+                for second in group:
+                    pair = standing.pairs.loc[(first, second)]
+                    assert first == second or pair.win_rate_lower <= 0.5 <= pair.win_rate_upper
+
+
+def test_a_forecast_that_is_no_number_is_a_failure_with_a_reason(comparison):
+    rows = comparison.rows.copy()
+    mute = (rows["model"] == "naive") & (rows["trace"] == "trace-4") & (rows["horizon_s"] == 64.0)
+    rows.loc[mute, "forecast"] = np.nan
+    found = find(dataclasses.replace(comparison, rows=rows), QUICK)
+    failed = found.failures.set_index(["model", "trace", "horizon_s"])
+    assert failed.loc[("naive", "trace-4", 64.0), "failed"] == 60
+    assert "no number" in failed.loc[("naive", "trace-4", 64.0), "reason"]
+    assert "naive" not in found.silent
+
+
+def test_tasks_without_a_score_of_any_model_are_no_failures(comparison):
+    """Errors cannot be scaled where the context is too short for a scale."""
+    rows = comparison.rows.copy()
+    rows.loc[rows["trace"] == "trace-4", "scale"] = np.nan
+    found = find(dataclasses.replace(comparison, rows=rows), Choices(bootstrap=10))
+    standing = found.judgements["truth"].standings["sql_drift"]
+    assert standing.board.loc["kalman", "failed_tasks"] == 0
+    assert standing.board.loc["kalman", "tasks"] == 20
+    assert any(
+        note.startswith("in 4 of 24 tasks there is no such score") for note in standing.notes
+    )
