@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chronotick.lab.traces import Traces
 
 INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+DASK_PATIENCE_S = 10.0  # for an answer of its scheduler
 FEW_THREADS = 2  # models that share a machine: each takes memory, and threads of its own
 
 
@@ -204,6 +205,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     overrides: dict[str, object] = {
         "workers.checkpoints": parse_checkpoints(options["checkpoints"]),
         "workers.offline": options["offline"],
+        "short_term.device": options["device"],  # its schema knows what a device is
     }
     try:
         loaded = load(named_file(options["config"]), os.environ, overrides)
@@ -248,9 +250,9 @@ def _traces(patterns: tuple[str, ...], options: dict[str, Any]) -> Traces:
         host=options["host"],
         season_s=options["season"],
     )
-    for problem in traces.problems:
-        click.echo(f"left out: {problem.name or problem.path}: {problem.reason}", err=True)
     if not traces.traces:
+        for problem in traces.problems:
+            click.echo(f"left out: {problem.name or problem.path}: {problem.reason}", err=True)
         fail("no trace can be used", BAD_CONFIGURATION)
     return traces
 
@@ -279,16 +281,17 @@ def _dask(address: str, jobs: int | None) -> Iterator[tuple[Executor, int]]:
     except ImportError:
         fail("--executor dask:// needs Dask. Run: pip install 'chronotick[dask]'")
     try:
-        client = Client(f"tcp://{address}", timeout="10s")
+        client = Client(f"tcp://{address}", timeout=DASK_PATIENCE_S)
     except OSError as error:
         fail(f"no Dask scheduler answers at {address}: {error}")
     from chronotick.lab.comparing.jobs import unload
 
     with client:
-        yield client.get_executor(pure=False), jobs or max(sum(client.nthreads().values()), 1)
-        with suppress(Exception):  # workers may be gone, and their models with them
-            client.run(unload)
-        client.run(unload)
+        try:
+            yield client.get_executor(pure=False), jobs or max(sum(client.nthreads().values()), 1)
+        finally:
+            with suppress(Exception):  # workers may be gone, and their models with them
+                client.run(unload)
 
 
 @contextmanager
@@ -338,7 +341,7 @@ def _lines() -> Callable[[Stage], None]:
 def _finish(
     compared: Comparison, formats: list[str], *, baseline: str, metric: str, as_json: bool
 ) -> None:
-    from chronotick.cli.results import show, show_problems, told
+    from chronotick.cli.results import show, show_problems, told, write_report
 
     interrupted = bool(compared.runs[-1].get("interrupted"))
     if compared.rows.empty:
@@ -346,12 +349,11 @@ def _finish(
         if interrupted:
             _end_interrupted()
         fail("nothing was computed: no trace has a window with something to judge a forecast by")
-    reports = [compared.report(compared.directory / f"report.{each}") for each in formats]
     if as_json:
         print_json(told(compared, metric=metric, baseline=baseline))
     else:
         show(compared, metric=metric, baseline=baseline)
-    for report in reports:
-        click.echo(f"report: {report}", err=True)
+    for each in formats:
+        write_report(compared, compared.directory / f"report.{each}", metric, baseline)
     if interrupted:
         _end_interrupted()

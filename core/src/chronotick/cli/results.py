@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from chronotick.lab.comparing import Comparison
+    from chronotick.lab.reporting import Choices
     from chronotick.lab.scoring.metrics import Target
 
 
@@ -104,13 +105,17 @@ def diff(before: Path, after: Path, *, metric: str, target: Target | None, as_js
         print_json(_records(found))
         return
     if found.empty:
-        click.echo("no model and task is in both")
+        click.echo("no window of the same trace, horizon and origin is in both")
         return
     rows = [
-        (r.model, r.trace, f"{r.horizon_s:g} s", _number(r.before), _number(r.after), _ratio(r))
+        (
+            *(r.model, r.trace, f"{r.horizon_s:g} s", r.windows),
+            *(_number(r.before), _number(r.after), _ratio(r)),
+        )
         for r in found.itertuples()
     ]
-    click.echo(table(rows, ("MODEL", "TRACE", "HORIZON", "BEFORE", "AFTER", "AFTER/BEFORE")))
+    header = ("MODEL", "TRACE", "HORIZON", "WINDOWS", "BEFORE", "AFTER", "AFTER/BEFORE")
+    click.echo(table(rows, header))
 
 
 @results.command()
@@ -148,21 +153,46 @@ def export(results_dir: Path, *, form: str, out: Path, target: Target | None) ->
     metavar="DIR",
     help="Write all figures there, as SVG and PNG.",
 )
-def report(results_dir: Path, *, out: Path | None, figures: Path | None) -> None:
+@metric_option
+@baseline_option
+def report(
+    results_dir: Path, *, out: Path | None, figures: Path | None, metric: str, baseline: str
+) -> None:
     """Write the report of the results in DIR anew, or its figures."""
     from chronotick.lab.reporting import ReportError, write_figures
 
-    compared = opened(results_dir)
+    compared, choices = opened(results_dir), _choices(metric, baseline)
     try:
         if figures is not None:
-            for path in write_figures(compared, figures):
+            for path in write_figures(compared, figures, choices=choices):
                 click.echo(path)
         if figures is None or out is not None:
-            click.echo(compared.report(out))
+            click.echo(compared.report(out, choices=choices))
     except ReportError as error:
         fail(error)
     except OSError as error:
         fail(f"{error.filename or out or figures}: cannot be written: {error.strerror or error}")
+
+
+def write_report(compared: Comparison, path: Path, metric: str, baseline: str) -> None:
+    """Write a report and say where; what was computed is kept whatever becomes of it."""
+    from chronotick.lab.reporting import ReportError
+
+    try:
+        compared.report(path, choices=_choices(metric, baseline))
+    except ReportError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{path}: cannot be written: {error.strerror or error}. The results are kept")
+    click.echo(f"report: {path}", err=True)
+
+
+def _choices(metric: str, baseline: str) -> Choices:
+    """What the report is asked for: this metric is shown first."""
+    from chronotick.lab.reporting import Choices
+
+    metrics = tuple(dict.fromkeys((metric, *Choices().metrics)))
+    return Choices(baseline=baseline, metrics=metrics)
 
 
 def opened(path: Path) -> Comparison:
@@ -219,10 +249,18 @@ def show(compared: Comparison, *, metric: str, baseline: str, target: Target | N
     click.echo(table(rows, header))
     for note in board.attrs.get("notes", ()):
         click.echo(wrapped(f"note: {note}"))
-    for each in compared.failures().itertuples():
-        where = f"{each.model} on {each.trace} at {each.horizon_s:g} s"
-        click.echo(wrapped(f"failed: {where}: {each.windows} windows: {each.status}"))
+    for (model, reason), tasks in compared.failures().groupby(["model", "status"], sort=False):
+        click.echo(wrapped(f"failed: {model} {_where(tasks)}: {reason}"))
     show_problems(compared)
+
+
+def _where(tasks: pd.DataFrame) -> str:
+    """How many windows of which task, or of how many: one reason may be that of all."""
+    windows = tasks["windows"].sum()
+    count = f"{windows} window{'s' if windows != 1 else ''}"
+    if len(tasks) > 1:
+        return f"in {count} of {len(tasks)} tasks"
+    return f"on {tasks['trace'].iloc[0]} at {tasks['horizon_s'].iloc[0]:g} s in {count}"
 
 
 def show_problems(compared: Comparison) -> None:
@@ -234,6 +272,7 @@ def show_problems(compared: Comparison) -> None:
 
 
 def _board(compared: Comparison, metric: str, baseline: str, target: Target | None) -> pd.DataFrame:
+    from chronotick.lab.reporting import ReportError
     from chronotick.lab.scoring import ScoringError
 
     if baseline not in compared.models:
@@ -241,7 +280,7 @@ def _board(compared: Comparison, metric: str, baseline: str, target: Target | No
         fail(f"--baseline {baseline}: these results are of {known}", BAD_CONFIGURATION)
     try:
         return compared.leaderboard(metric, target, baseline=baseline)
-    except ScoringError as error:
+    except (ReportError, ScoringError) as error:
         fail(error)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,7 +82,9 @@ def write_world(name: str, directory: Path, *, seed: int, servers: int = 2) -> N
     write(named.model_copy(update=short), directory)
 
 
-def write_series(path: Path, values: np.ndarray, *, cadence_s: float = 60.0, **more: Any) -> Path:
+def write_series(
+    path: Path, values: np.ndarray, *, cadence_s: float = 60.0, **more: object
+) -> Path:
     """A table of a series that begins at 1 000 000 s."""
     times = 1e6 + cadence_s * np.arange(len(values))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ def wavy(count: int = 240, seed: int = 5) -> np.ndarray:
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders ``calm`` and ``wild``, of a simulated host each."""
     root = tmp_path_factory.mktemp("worlds")
-    write_world("dc-calm", root / "calm", seed=2)
+    write_world("dc-calm", root / "calm", seed=2, servers=1)
     write_world("wan-hvac", root / "wild", seed=1)
     return root
 
@@ -137,7 +138,7 @@ def picky_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     sys.path.remove(str(folder))
 
 
-def specification(name: str, worker: str, **more: Any) -> ModelSpec:
+def specification(name: str, worker: str, **more: object) -> ModelSpec:
     return ModelSpec(
         name=name,
         title=name,
@@ -175,7 +176,7 @@ def settings(
     windows: int = 12,
     warm_up_s: float = 3600.0,
     checkpoints: Mapping[str, str] | None = None,
-    **more: Any,
+    **more: object,
 ) -> Settings:
     """Settings of a small comparison of clocks."""
     origins = Origins(warm_up_s=warm_up_s, windows=windows)
@@ -193,7 +194,7 @@ class Comparing:
     plugins: Plugins
     out: Path
 
-    def __call__(self, models: str, *traces: Trace, **more: Any) -> Comparison:
+    def __call__(self, models: str, *traces: Trace, **more: object) -> Comparison:
         with ThreadPoolExecutor(2) as executor:
             return compare_traces(
                 models.split(),
@@ -208,7 +209,8 @@ class Comparing:
         """When each file of rows was written, by its path."""
         rows = self.out / "rows"
         return {
-            str(path.relative_to(rows)): path.stat().st_mtime_ns for path in rows.glob("*/*.parquet")
+            str(path.relative_to(rows)): path.stat().st_mtime_ns
+            for path in rows.glob("*/*.parquet")
         }
 
 
@@ -218,29 +220,32 @@ def known_windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("windows")
 
 
+def results_with(windows: Path, out: Path) -> Path:
+    out.mkdir()
+    (out / "windows").symlink_to(windows)
+    return out
+
+
 @pytest.fixture
 def compare(plugins: Plugins, tmp_path: Path, known_windows: Path) -> Iterator[Comparing]:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "windows").symlink_to(known_windows)
-    yield Comparing(plugins, out)
+    yield Comparing(plugins, results_with(known_windows, tmp_path / "out"))
     unload()
 
 
 @pytest.fixture(scope="session")
 def compared(
-    plugins: Plugins, clocks: Traces, tmp_path_factory: pytest.TempPathFactory
+    plugins: Plugins, clocks: Traces, known_windows: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Comparison:
     """Yardsticks and the echo model on both worlds; read only."""
-    comparing = Comparing(plugins, tmp_path_factory.mktemp("compared") / "out")
-    return comparing("echo", *clocks.traces)
+    out = results_with(known_windows, tmp_path_factory.mktemp("compared") / "out")
+    return Comparing(plugins, out)("echo", *clocks.traces)
 
 
 @pytest.fixture
 def series_of(tmp_path: Path) -> Callable[..., Trace]:
     """Make the trace of a series of values."""
 
-    def make(values: Sequence[float] | np.ndarray, name: str = "s", **reading: Any) -> Trace:
+    def make(values: Sequence[float] | np.ndarray, name: str = "s", **reading: object) -> Trace:
         given = {key: reading.pop(key) for key in ("cadence_s", "truth") if key in reading}
         path = write_series(tmp_path / "traces" / f"{name}.csv", np.asarray(values), **given)
         found = read_traces([str(path)], **reading)

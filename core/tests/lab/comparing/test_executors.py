@@ -19,6 +19,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from chronotick.cli.comparing import _dask
 from chronotick.lab.comparing import Comparison, Settings, Stage, compare_traces
 from chronotick.lab.comparing.jobs import loaded
 from chronotick.lab.traces import Traces
@@ -29,7 +30,7 @@ Watch = Callable[[Stage], None]
 
 
 class Elsewhere:
-    """Compares with the executor of a test, from empty directories."""
+    """Compares with the executor of a test."""
 
     def __init__(self, plugins: Plugins, clocks: Traces, settings: MakeSettings, out: Path) -> None:
         self.plugins, self.clocks, self.out, self._settings = plugins, clocks, out, settings
@@ -59,6 +60,14 @@ def elsewhere(
     return Elsewhere(plugins, clocks, make_settings, tmp_path / "out")
 
 
+@pytest.fixture
+def prepared(elsewhere: Elsewhere, compared: Comparison, known_windows: Path) -> Elsewhere:
+    """The same where the windows are there already."""
+    elsewhere.out.mkdir()
+    (elsewhere.out / "windows").symlink_to(known_windows)
+    return elsewhere
+
+
 def same(found: Comparison, wanted: Comparison) -> None:
     """Rows are the same, but for how long they took."""
     keys = ["model", "trace", "horizon_s", "origin_s"]
@@ -75,9 +84,9 @@ def spawned(count: int) -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
-def test_processes_compute_what_threads_compute(elsewhere: Elsewhere, compared: Comparison):
-    with spawned(2) as executor:
-        same(elsewhere(executor), compared)
+def test_processes_compute_what_threads_compute(prepared: Elsewhere, compared: Comparison):
+    with spawned(1) as executor:
+        same(prepared(executor), compared)
 
 
 def test_without_an_executor_processes_make_windows_and_threads_ask(
@@ -98,9 +107,9 @@ def test_without_an_executor_processes_make_windows_and_threads_ask(
     assert not loaded()._residents  # their processes have ended
 
 
-def test_models_end_with_the_run_whoever_owns_the_executor(elsewhere: Elsewhere):
+def test_models_end_with_the_run_whoever_owns_the_executor(prepared: Elsewhere):
     with ThreadPoolExecutor(2) as executor:
-        elsewhere(executor)
+        prepared(executor)
         assert not loaded()._residents
     assert not [each for each in psutil.Process().children() if "worker" in each.name()]
 
@@ -122,33 +131,33 @@ class Once:
 
 
 def test_jobs_that_an_executor_loses_are_tried_twice_and_told(
-    elsewhere: Elsewhere, compared: Comparison
+    prepared: Elsewhere, compared: Comparison
 ):
-    elsewhere(None, "")  # windows and yardsticks are there
+    prepared(None, "")  # yardsticks are there
     lost = Once(lambda future: future.set_exception(ConnectionError("the node went away")))
-    found = elsewhere(lost, "echo")
+    found = prepared(lost, "echo")
     rows = found.rows[found.rows["model"] == "echo"]
     words = "the job was lost: ConnectionError: the node went away"
     assert set(rows["status"]) == {words}
     assert lost.submitted == 2 * 2
     assert [each["reason"] for each in found.problems] == [f"echo: {words}"]
-    same(elsewhere(None), compared)
+    same(prepared(None), compared)
 
 
-def test_jobs_that_an_executor_cancels_are_told(elsewhere: Elsewhere):
-    elsewhere(None, "")
+def test_jobs_that_an_executor_cancels_are_told(prepared: Elsewhere):
+    prepared(None, "")
 
     def cancel(future: Future) -> None:
         future.cancel()
         future.set_running_or_notify_cancel()
 
-    found = elsewhere(Once(cancel), "echo")
+    found = prepared(Once(cancel), "echo")
     rows = found.rows[found.rows["model"] == "echo"]
     assert set(rows["status"]) == {"the job was lost: CancelledError: CancelledError"}
 
 
 def test_a_process_that_is_killed_loses_jobs_and_the_next_run_does_them(
-    elsewhere: Elsewhere, compared: Comparison
+    prepared: Elsewhere, compared: Comparison
 ):
     """Of a pool one of whose processes died nothing more can be had (BrokenProcessPool)."""
     killed: list[int] = []
@@ -160,35 +169,41 @@ def test_a_process_that_is_killed_loses_jobs_and_the_next_run_does_them(
                 for pid in killed:
                     os.kill(pid, signal.SIGKILL)
 
-        found = elsewhere(executor, watch=kill)
+        found = prepared(executor, watch=kill)
     assert killed
     lost = found.rows[found.rows["status"] != "ok"]
     assert lost["status"].str.startswith("the job was lost: BrokenProcessPool").all()
     assert 0 < len(lost) < len(found.rows) == len(compared.rows)
-    same(elsewhere(None), compared)
+    same(prepared(None), compared)
+
+
+class Outdated(Once):
+    """An executor whose processes have another version of ChronoTick."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda future: future.set_result({"another key": 3}))
+
+
+def test_windows_of_another_version_are_not_taken(elsewhere: Elsewhere):
+    found = elsewhere(Outdated(), "")
+    assert found.rows.empty
+    reasons = {each["reason"].partition(".")[0] for each in found.problems}
+    assert reasons == {"its windows were made by other code than this"}
 
 
 def test_a_trace_whose_process_is_killed_is_left_out(elsewhere: Elsewhere, compared: Comparison):
     with spawned(1) as executor:
 
-        def kill(_stage: Stage) -> None:
-            for pid in [*executor._processes]:
-                os.kill(pid, signal.SIGKILL)
+        def kill(stage: Stage) -> None:
+            if stage == Stage("windows", {"windows": (0, 2)}):
+                for pid in [*executor._processes]:
+                    os.kill(pid, signal.SIGKILL)
 
         found = elsewhere(executor, "", watch=kill)
     assert found.rows.empty
     reasons = [each["reason"] for each in found.problems]
     assert all("no windows could be made: BrokenProcessPool" in each for each in reasons)
-    same(elsewhere(None), compared)
-
-
-# -- Dask ----------------------------------------------------------------------------------------
-
-pytest_dask = [
-    pytest.mark.timeout(240),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning:distributed"),
-]
+    assert len(reasons) == 2
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +219,14 @@ def cluster() -> Iterator[object]:
         yield client
 
 
+def models_of(cluster) -> list[psutil.Process]:
+    """Processes of models that the workers of a cluster have loaded."""
+    pids = cluster.run(os.getpid).values()
+    return [child for pid in pids for child in psutil.Process(pid).children(recursive=True)]
+
+
 class TestDask:
-    pytestmark = pytest_dask
+    pytestmark = pytest.mark.timeout(240)
 
     def test_a_cluster_computes_what_threads_compute(
         self, cluster, elsewhere: Elsewhere, compared: Comparison
@@ -223,8 +244,19 @@ class TestDask:
         assert (found.rows["status"] == "ok").all()
         assert (tmp_path / "here" / "relative" / "windows").is_dir()
 
+    def test_the_command_line_finds_a_cluster_and_leaves_no_model_there(
+        self, cluster, prepared: Elsewhere
+    ):
+        address = cluster.scheduler.address.removeprefix("tcp://")
+        with contextmanager(_dask)(address, None) as (executor, lanes):
+            assert lanes == 2  # one thread in each process
+            found = prepared(executor)
+            assert models_of(cluster)
+        assert (found.rows["status"] == "ok").all()
+        assert not models_of(cluster)
+
     def test_the_work_of_a_worker_that_is_killed_is_done_by_the_other(
-        self, cluster, elsewhere: Elsewhere, compared: Comparison
+        self, cluster, prepared: Elsewhere, compared: Comparison
     ):
         killed: list[int] = []
 
@@ -234,9 +266,9 @@ class TestDask:
                 killed.append(pids[0])
                 os.kill(pids[0], signal.SIGKILL)
 
-        found = elsewhere(cluster.get_executor(pure=False), watch=kill)
+        found = prepared(cluster.get_executor(pure=False), watch=kill)
         assert killed
         if (found.rows["status"] != "ok").any():  # then it was said, and the next run does it
             assert found.problems
-            found = elsewhere(cluster.get_executor(pure=False))
+            found = prepared(cluster.get_executor(pure=False))
         same(found, compared)

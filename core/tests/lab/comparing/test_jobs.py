@@ -148,7 +148,9 @@ def test_names_of_files_are_part_of_weights(weights: Path):
 
 
 def test_yardsticks_are_always_compared_and_nobody_twice(plugins: Plugins):
-    names = [each.name for each in contestants(["echo", "kalman", "line", "echo"], plugins, Workers())]
+    names = [
+        each.name for each in contestants(["echo", "kalman", "line", "echo"], plugins, Workers())
+    ]
     assert names == ["kalman", "naive", "drift", "seasonal", "hold", "line", "echo"]
     assert everyone(["echo", "kalman"]) == tuple(names)
 

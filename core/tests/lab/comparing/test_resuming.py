@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_results_show_what_the_newest_run_asked_for(compare, calm: Trace, wild: 
 def test_lost_rows_are_computed_again_and_the_same(compare, calm: Trace):
     """An interrupted run goes on: whatever is missing is done, whatever is there is kept."""
     first = rows_of(compare("echo", calm, horizons_s=(128.0, 5000.0)))
-    gone = [*compare.out.glob("rows/echo/*.parquet")][0], *compare.out.glob("rows/line/*")
+    gone = [*compare.out.glob("rows/echo/*"), *compare.out.glob("rows/line/*")][1:]
     for path in gone:
         path.unlink()
     before = compare.stamps()
@@ -111,8 +112,8 @@ def test_the_same_values_in_two_files_are_two_traces(compare, calm: Trace):
     """Their windows have one name; the rows of each are kept."""
     twin = replace(calm, name="twin", host="twin")
     rows = compare("", calm, twin).rows
-    assert rows.groupby("trace").size().nunique() == 1
-    assert set(rows["trace"]) == {"calm", "twin"}
+    each = len(rows) // 2
+    assert rows["trace"].value_counts().to_dict() == {"calm": each, "twin": each}
 
 
 def test_damaged_rows_are_named_and_what_to_do(compare, calm: Trace):
@@ -127,6 +128,21 @@ def test_damaged_rows_are_named_and_what_to_do(compare, calm: Trace):
     assert (compare("echo", calm).rows["status"] == "ok").all()
 
 
+def test_damaged_windows_are_named_and_what_to_do(compare, calm: Trace, tmp_path: Path):
+    """A machine that lost its power may leave files without content; the run goes on."""
+    compare.out = tmp_path / "fresh"
+    compare("", calm)
+    (directory,) = (compare.out / "windows").iterdir()
+    (directory / "arrays" / "mean.npy").write_bytes(b"")
+    found = compare("echo", calm)
+    assert set(found.rows["model"]) == MODELS - {"echo"}  # the yardsticks were there
+    (reason,) = {each["reason"] for each in found.problems}
+    assert str(directory) in reason
+    assert "Delete" in reason
+    shutil.rmtree(directory)
+    assert (compare("echo", calm).rows["status"] == "ok").all()
+
+
 def test_a_directory_of_something_else_is_refused(tmp_path: Path):
     with pytest.raises(ResultsError, match="no results of `chronotick compare`"):
         Comparison(tmp_path)
@@ -134,7 +150,7 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path):
     with pytest.raises(ResultsError, match="no results of `chronotick compare`"):
         Comparison(tmp_path)
     (tmp_path / RUN).write_text('{"format": 99, "runs": []}')
-    with pytest.raises(ResultsError, match="another version of ChronoTick .format 99"):
+    with pytest.raises(ResultsError, match="another version of ChronoTick"):
         Comparison(tmp_path)
     (tmp_path / RUN).write_text('{"format": 1, "runs": []}')
     with pytest.raises(ResultsError, match="no run has begun"):
@@ -168,6 +184,4 @@ def test_what_is_written_down_suffices_to_know_a_run(compare, calm: Trace):
     assert run["models"]["echo"]["weights"] == "late=0"
     assert run["models"]["echo"]["plugin"] == "chronotick"
     assert {"chronotick", "numpy", "pandas", "pyarrow"} <= run["versions"].keys()
-    assert {job for _model, job in run["jobs"]} == {
-        Path(name).stem for name in compare.stamps()
-    }
+    assert {job for _model, job in run["jobs"]} == {Path(name).stem for name in compare.stamps()}

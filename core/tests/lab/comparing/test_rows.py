@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from chronotick.history import open_history
 from chronotick.lab.comparing import Comparison
 from chronotick.lab.comparing.grids import Grid
 from chronotick.lab.comparing.rows import NOT_ENOUGH, QUANTILES, SCHEMA, Answers, Label, rows_of
 from chronotick.lab.comparing.windows import PER_HORIZON, Windows
-from chronotick.lab.traces import Trace
+from chronotick.lab.traces import Trace, read_traces
 
 S = 1_000_000_000
 IN_UNIT = ("last", "measured", "truth", "forecast", *QUANTILES)
@@ -50,18 +52,20 @@ def test_the_truth_lies_within_the_limits(compared: Comparison):
 def test_the_echo_model_says_the_last_value_carried_on_by_the_trend(compared: Comparison):
     """Its residual is held; ``hold`` does the same in this process."""
     rows = compared.rows.set_index(["trace", "horizon_s", "origin_s"])
-    ours, theirs = (rows[rows["model"] == name]["forecast"].sort_index() for name in ("hold", "echo"))
+    ours, theirs = (
+        rows[rows["model"] == name]["forecast"].sort_index() for name in ("hold", "echo")
+    )
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_point_models_get_intervals_and_others_keep_their_own(compare, wild: Trace):
-    rows = compare("echo", wild, windows=60).rows
+def test_point_models_get_intervals_and_others_keep_their_own(compare, calm: Trace):
+    rows = compare("echo", calm, windows=60).rows
     by_model = rows.groupby("model")["quantiles_from"].unique().to_dict()
     assert by_model["echo"].tolist() == ["model"]
     assert "residuals" in by_model["hold"]
 
 
-def label(**more: Any) -> Label:
+def label(**more: object) -> Label:
     told = {"job": "j", "model": "m", "trace": "t", "host": "h", "kind": "series", "unit": "MW"}
     return Label(**told | more)
 
@@ -113,9 +117,7 @@ def test_no_row_is_ok_without_a_forecast():
 
 def forecasts(compare: Callable[..., Comparison], trace: Trace) -> dict[str, np.ndarray]:
     """Columns in the trace's unit, of all models, in the same order."""
-    rows = compare(
-        "echo", trace, horizons_s=(MINUTE, 4 * MINUTE), warm_up_s=40 * MINUTE, windows=30
-    ).rows
+    rows = compare("", trace, horizons_s=(MINUTE, 4 * MINUTE), warm_up_s=40 * MINUTE).rows
     ordered = rows.sort_values(["model", "horizon_s", "origin_s"])
     assert (ordered["status"] == "ok").all()
     return {name: ordered[name].to_numpy() for name in (*IN_UNIT, "scale")}
@@ -134,13 +136,33 @@ def test_a_series_comes_back_in_its_unit(compare, series_of: MakeTrace, wave: np
     assert rows["low"].isna().all()  # nothing bounds it
 
 
-@pytest.mark.parametrize(
-    ("factor", "more"), [(2.0**20, 0.0), (1e6, 0.0), (1.0, 1e3), (1e-9, 0.0), (-1.0, 0.0)]
-)
+def test_a_history_of_the_daemon_keeps_its_nanoseconds(compare, calm: Trace, tmp_path: Path):
+    """Offsets since the boot are decades, of which a float of seconds loses a quarter of a us."""
+    assert calm.recording is not None
+    decades_ns = 1_763_640_000 * S
+    with open_history(tmp_path / "history.sqlite3", 30).history as history:
+        for each in calm.recording.arrivals:
+            moved = each.measurement.offset_ns + decades_ns
+            history.add_measurement(replace(each.measurement, offset_ns=moved), selected=True)
+    (trace,) = read_traces([str(tmp_path)]).traces
+    found = compare("", trace, calm).rows
+    by_trace = [
+        found[found["trace"] == name].sort_values(["model", "horizon_s", "origin_s"])
+        for name in ("history", "calm")
+    ]
+    ours, wanted = ((each["forecast"] - each["measured"]).to_numpy() for each in by_trace)
+    # When replies came is known to half a delay: the same windows, but for a few nanoseconds.
+    np.testing.assert_allclose(ours, wanted, atol=2e-9)
+    assert np.median(np.abs(wanted)) > 1e-7
+    unix = by_trace[0]["origin_s"].to_numpy() - by_trace[1]["origin_s"].to_numpy()
+    assert np.abs(unix - decades_ns / S).max() < 1.0
+
+
+@pytest.mark.parametrize(("factor", "more"), [(2.0**20, 0.0), (1.0, 1e3), (-1e-9, 0.0)])
 def test_another_unit_is_the_same_comparison(
     compare, series_of: MakeTrace, wave: np.ndarray, factor: float, more: float
 ):
-    """Offsets are whole nanoseconds of a usual step of 10 us: a ten-thousandth of it is rounding."""
+    """Offsets are whole nanoseconds, a usual step 10 us: a ten-thousandth of it is rounding."""
     before = forecasts(compare, series_of(wave, "before"))
     after = forecasts(compare, series_of(wave * factor + more, "after"))
     usual = np.median(np.abs(np.diff(wave)))

@@ -79,10 +79,10 @@ class Daemon:
                 self.clockwork.measure(arrival.measurement, self.sources)
 
 
-def test_contexts_are_those_of_the_daemon(wild: Trace, tmp_path: Path):
+def test_contexts_are_those_of_the_daemon(wild: Trace, known_windows: Path):
     recording = wild.recording
     assert recording is not None
-    grid, windows = windows_of(wild, preparation(), tmp_path)
+    grid, windows = windows_of(wild, preparation(), known_windows)
     daemon = Daemon(recording)
     for number, origin_s in enumerate(windows.table["origin_s"]):
         raw_ns = recording.raw_ns(round(origin_s * S))
@@ -105,8 +105,8 @@ def test_contexts_are_those_of_the_daemon(wild: Trace, tmp_path: Path):
         assert windows.table["context"][number] == theirs.measured > 30
 
 
-def test_a_batch_is_the_newest_samples_of_the_windows_asked_for(wild: Trace, tmp_path: Path):
-    grid, windows = windows_of(wild, preparation(), tmp_path)
+def test_a_batch_is_the_newest_samples_of_the_windows_asked_for(wild: Trace, known_windows: Path):
+    grid, windows = windows_of(wild, preparation(), known_windows)
     batch = windows.chosen(np.array([5, 2]), 10)
     assert batch.step_s == grid.step_ns / S
     np.testing.assert_array_equal(batch.values, windows.values[[5, 2], -10:])
@@ -114,11 +114,13 @@ def test_a_batch_is_the_newest_samples_of_the_windows_asked_for(wild: Trace, tmp
     assert batch.values.dtype == np.float64
 
 
-def test_what_comes_after_an_origin_changes_nothing_that_was_known(wild: Trace, tmp_path: Path):
+def test_what_comes_after_an_origin_changes_nothing_that_was_known(
+    wild: Trace, known_windows: Path, tmp_path: Path
+):
     """All later measurements are moved by a millisecond, delays too; every tenth is taken out."""
     assert wild.recording is not None
     how = preparation()
-    _, before = windows_of(wild, how, tmp_path)
+    _, before = windows_of(wild, how, known_windows)
     number = 4
     cut_ns = wild.recording.raw_ns(round(before.table["origin_s"][number] * S))
     changed = [
@@ -147,25 +149,25 @@ def test_what_comes_after_an_origin_changes_nothing_that_was_known(wild: Trace, 
     assert not np.array_equal(after.values[number + 1], before.values[number + 1])
 
 
-def test_a_recording_that_ends_early_has_the_same_windows_until_then(wild: Trace, tmp_path: Path):
+def test_a_recording_that_ends_early_has_the_same_windows_until_then(calm: Trace, tmp_path: Path):
     """Nothing of what is known depends on how a recording goes on, or whether it does."""
-    assert wild.recording is not None
+    assert calm.recording is not None
     how = preparation(warm_up_s=1800.0, every_s=600.0)
-    _, whole = windows_of(wild, how, tmp_path)
-    arrivals = wild.recording.arrivals
-    _, part = windows_of(with_arrivals(wild, [*arrivals[: len(arrivals) // 2]]), how, tmp_path)
+    _, whole = windows_of(calm, how, tmp_path)
+    arrivals = calm.recording.arrivals
+    _, part = windows_of(with_arrivals(calm, [*arrivals[: len(arrivals) // 2]]), how, tmp_path)
     both = min(len(whole), len(part)) - 1
     assert both > 3
     for name in KNOWN_BY_THEN:
         np.testing.assert_array_equal(part.table[name][:both], whole.table[name][:both], name)
 
 
-def test_a_forecast_never_enters_a_context(compare: Callable[..., object], wild: Trace):
+def test_a_forecast_never_enters_a_context(compare: Callable[..., object], calm: Trace):
     """Windows are made before any model is asked; the same files serve all of them."""
-    compare("", wild)
+    compare("", calm)
     root = compare.out / "windows"
     before = {path: path.read_bytes() for path in root.glob("*/arrays/*.npy")}
-    compare("echo short", wild)
+    compare("echo short", calm)
     assert {path: path.read_bytes() for path in root.glob("*/arrays/*.npy")} == before
     assert before
 
@@ -220,6 +222,22 @@ def test_truth_is_interpolated_and_never_carried_on(wild: Trace, tmp_path: Path)
         np.testing.assert_array_equal(found[inside], exact)
 
 
+def test_truth_is_not_made_up_in_holes(wild: Trace, tmp_path: Path):
+    """A receiver that was off for twenty minutes leaves them unknown, not a straight line."""
+    off = slice(500, 620)
+    holed = replace(
+        wild,
+        truth_time_s=np.delete(wild.truth_time_s, off),
+        truth_s=np.delete(wild.truth_s, off),
+        digest="holed",
+    )
+    _, windows = windows_of(holed, preparation(128.0, 512.0, every_s=300.0), tmp_path)
+    target_s = windows.table["origin_s"] + 128.0
+    inside = (target_s > wild.truth_time_s[499]) & (target_s < wild.truth_time_s[620])
+    assert 0 < inside.sum() < len(inside)
+    assert (np.isnan(windows.table["truth"][:, 0]) == inside).all()
+
+
 def test_the_last_value_is_as_it_was_measured():
     grid = Grid(step_ns=10 * S, context=4, steps=(1,))
     values = np.array([1e-6, np.nan, 3e-6, np.nan])
@@ -238,13 +256,13 @@ def test_the_scale_is_the_error_of_a_naive_drift():
     assert naive_scale(gaps, 1) == 2.0
 
 
-def test_windows_are_made_once(wild: Trace, tmp_path: Path):
+def test_windows_are_made_once(calm: Trace, tmp_path: Path):
     how = preparation()
-    assert not is_prepared(wild, how, tmp_path)
-    counts = prepare(wild, how, tmp_path)
-    assert is_prepared(wild, how, tmp_path)
+    assert not is_prepared(calm, how, tmp_path)
+    counts = prepare(calm, how, tmp_path)
+    assert is_prepared(calm, how, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert prepare(wild, how, tmp_path) == counts
+    assert prepare(calm, how, tmp_path) == counts
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -298,9 +316,12 @@ def test_a_half_written_directory_is_none(tmp_path: Path):
 
 
 def test_a_draft_that_fails_leaves_nothing(tmp_path: Path):
-    with pytest.raises(RuntimeError), Draft(tmp_path / "windows") as path:
+    def fail(path: Path) -> None:
         (path / "half").write_text("half")
         raise RuntimeError
+
+    with pytest.raises(RuntimeError), Draft(tmp_path / "windows") as path:
+        fail(path)
     assert not list(tmp_path.iterdir())
 
 
@@ -333,8 +354,8 @@ def test_directories_of_windows_can_be_read_by_a_group(calm: Trace, tmp_path: Pa
     assert os.listdir(tmp_path / key / ARRAYS)  # noqa: PTH208 - any entry will do
 
 
-def test_the_table_has_a_row_per_window_and_a_column_per_horizon(calm: Trace, tmp_path: Path):
-    grid, windows = windows_of(calm, preparation(), tmp_path)
+def test_the_table_has_a_row_per_window_and_a_column_per_horizon(wild: Trace, known_windows: Path):
+    grid, windows = windows_of(wild, preparation(), known_windows)
     assert len(windows) == 8
     for name in PER_HORIZON:
         assert windows.table[name].shape == (8, len(grid.steps)), name

@@ -37,7 +37,7 @@ class Inquiry:
         self._size = size
 
     def answers(self, windows: Windows, grid: Grid) -> Answers:
-        """Ask for all windows; the first alone, so that it is known how long one takes.
+        """Ask for the windows that are judged; the first alone, to know how long one takes.
 
         Raises:
             SessionError: the model is gone for good.
@@ -48,7 +48,7 @@ class Inquiry:
             f"a horizon of {steps} steps; it forecasts {most}" if steps > most else ""
             for steps in grid.steps
         ]
-        places = self._with_context(windows, answers)
+        places = self._worth_asking(windows, answers)
         if all(answers.beyond) or not len(places):
             return answers
         self._ask(windows, grid, places[:1], answers)
@@ -59,7 +59,7 @@ class Inquiry:
             self._ask(windows, grid, batch, answers)
         return answers
 
-    def _with_context(self, windows: Windows, answers: Answers) -> Places:
+    def _worth_asking(self, windows: Windows, answers: Answers) -> Places:
         """Windows that hold as many measurements as the model needs; the others are told so."""
         known = np.nan_to_num(windows.table["context"])
         fewest = max(self._spec.min_context, 1)
@@ -67,7 +67,7 @@ class Inquiry:
             answers.status[number] = (
                 f"{known[number]:.0f} measurements in the context, not {fewest}"
             )
-        return np.flatnonzero(known >= fewest)
+        return np.flatnonzero((known >= fewest) & windows.judged.any(axis=1))
 
     def _ask(self, windows: Windows, grid: Grid, places: Places, answers: Answers) -> bool:
         """Ask for one batch; if it fails, for its halves, until those that fail are alone.

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from chronotick.lab.comparing.frames import frame_of
 from chronotick.lab.comparing.rows import OK
 from chronotick.lab.comparing.store import ResultsError, Store
-from chronotick.lab.scoring import (
-    intervals_of_points,
-    scores,
-)
+from chronotick.lab.scoring import scores
 from chronotick.lab.scoring.metrics import Target
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from chronotick.lab.reporting import Choices
     from chronotick.lab.reporting.judging import Standing
 
 BASELINE = "kalman"
@@ -48,10 +47,10 @@ class Comparison:
     def rows(self) -> pd.DataFrame:
         """One row per window, model and horizon; point models with intervals of their own errors.
 
-        Columns: :data:`chronotick.lab.comparing.rows.SCHEMA` and ``quantiles_from``.
+        Columns: :data:`chronotick.lab.comparing.rows.SCHEMA` and ``quantiles_from``; text as
+        categories.
         """
-        rows = self._store.rows(self._jobs).to_pandas()
-        return intervals_of_points(rows) if len(rows) else rows
+        return frame_of(self._store.models(self._jobs))
 
     @property
     def traces(self) -> Sequence[Mapping[str, Any]]:
@@ -151,13 +150,13 @@ class Comparison:
         """Windows without a forecast: how many, by model, trace, horizon and reason."""
         failed = self.rows[self.rows["status"] != OK]
         keys = ["model", "trace", "horizon_s", "status"]
-        return failed.groupby(keys, sort=True).size().rename("windows").reset_index()
+        return failed.groupby(keys, sort=True, observed=True).size().rename("windows").reset_index()
 
     def latency(self) -> pd.DataFrame:
         """Seconds that one window alone takes, by model: ``p50``, ``p99`` and how many."""
         alone = self.rows.dropna(subset=["alone_s"]).drop_duplicates(["model", "job"])
         alone = alone.set_index("model")["alone_s"]
-        grouped = alone.groupby(level="model", sort=False)
+        grouped = alone.groupby(level="model", sort=False, observed=True)
         return pd.DataFrame(
             {
                 "p50_s": grouped.quantile(0.5),
@@ -170,16 +169,22 @@ class Comparison:
         """All rows."""
         return self.rows
 
-    def report(self, path: Path | str | None = None) -> Path:
+    def report(self, path: Path | str | None = None, *, choices: Choices | None = None) -> Path:
         """Write the report: HTML, or Markdown if the file is called ``.md``.
 
         Args:
             path: of the file; ``None``: ``report.html`` in the directory of the results.
+            choices: baseline, metrics and more.
+
+        Raises:
+            ReportError: there is nothing to report, or not in that way.
+            OSError: the file cannot be written.
         """
         from chronotick.lab.reporting import write_html, write_markdown
 
         wanted = self.directory / "report.html" if path is None else Path(path)
-        return (write_markdown if wanted.suffix == ".md" else write_html)(self, wanted)
+        write = write_markdown if wanted.suffix == ".md" else write_html
+        return write(self, wanted, choices=choices)
 
     def plot(self, name: str, **options: Any) -> go.Figure:  # noqa: ANN401 - of the figure
         """Draw a figure of the report by name: ``skill``, ``win_rates``, ``pairwise``, ...

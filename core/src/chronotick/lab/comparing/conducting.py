@@ -16,9 +16,10 @@ from chronotick.lab.comparing.contestants import Contestant, contestants
 from chronotick.lab.comparing.grids import NS_PER_S, Grid
 from chronotick.lab.comparing.jobs import WINDOWS, Job, loaded, unload
 from chronotick.lab.comparing.preparing import Preparation
+from chronotick.lab.comparing.provenance import now
 from chronotick.lab.comparing.running import Progress, run
-from chronotick.lab.comparing.settings import Settings, now, run_of
-from chronotick.lab.comparing.store import Store
+from chronotick.lab.comparing.settings import Settings, run_of
+from chronotick.lab.comparing.store import ResultsError, Store
 from chronotick.lab.comparing.windowing import Usable, make_windows
 from chronotick.lab.traces import Trace, Traces, read_traces
 from chronotick.plugin.registry import Plugins, load_plugins
@@ -116,11 +117,15 @@ def compare(
 
     Raises:
         UnknownModel: no plugin provides a model.
-        ResultsError: ``out`` cannot be written to, or holds something else.
+        ResultsError: no trace can be used, or ``out`` cannot be written to or holds something else.
     """
     patterns = [traces] if isinstance(traces, str) else list(traces)
     chosen = settings or Settings(preparation=Preparation(horizons_s=tuple(horizons_s)))
-    return compare_traces(models, read_traces(patterns), chosen, Path(out), **options)
+    read = read_traces(patterns)
+    if not read.traces:
+        reasons = "; ".join(f"{each.name or each.path}: {each.reason}" for each in read.problems)
+        raise ResultsError(f"no trace can be used: {reasons}")
+    return compare_traces(models, read, chosen, Path(out), **options)
 
 
 def _jobs(

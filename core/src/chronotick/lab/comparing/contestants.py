@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chronotick.config.schema import Workers
+from chronotick.lab.comparing.provenance import code_of, own_code
 from chronotick.lab.comparing.yardsticks import YARDSTICKS
 from chronotick.plugin.contract import CURRENT_INTERPRETER, ModelSpec
 from chronotick.plugin.registry import Plugins
@@ -78,7 +79,12 @@ def _yardstick(name: str) -> Contestant:
 def _own_identity(name: str) -> dict[str, Any]:
     from importlib.metadata import version
 
-    return {"model": name, "plugin": "chronotick", "version": version("chronotick")}
+    return {
+        "model": name,
+        "plugin": "chronotick",
+        "version": version("chronotick"),
+        "code": own_code(),
+    }
 
 
 def _model(name: str, plugins: Plugins, workers: Workers, device: str) -> Contestant:
@@ -114,6 +120,7 @@ def _identity(found: InstalledModel, workers: Workers, device: str) -> dict[str,
         "model": found.spec.name,
         "plugin": plugin,
         "version": version,
+        "code": own_code() if found.origin.startswith(OWN) else code_of(found.spec.worker),
         "environment": environment.directory.name if environment.directory else environment.state,
         "weights": _weights(found.weights),
         "weights_sha256": "" if directory is None else digest_of(directory),

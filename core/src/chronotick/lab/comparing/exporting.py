@@ -57,7 +57,9 @@ def fev_summaries(compared: Comparison, target: Target | None = None) -> pd.Data
     scores = compared.scores(target)
     whole, unit = _whole(scores["horizon_s"])
     forecasts = scores["windows"] - scores["failed"]
-    latency_s = scores["model"].map(compared.latency()["p50_s"]).fillna(0.0)
+    asked = compared.rows.groupby(["model", "trace", "horizon_s"], observed=True)["latency_s"]
+    spent_s = asked.sum(min_count=1).rename("spent_s")  # NaN: it was not measured
+    spent_s = scores.join(spent_s, on=["model", "trace", "horizon_s"])["spent_s"]
     known = {
         "dataset_path": scores["trace"],
         "dataset_config": scores["host"],
@@ -70,8 +72,8 @@ def fev_summaries(compared: Comparison, target: Target | None = None) -> pd.Data
         "MASE": scores["mase_drift"],
         "WQL": scores["wql"],
         "SQL": scores["sql_drift"],
-        "training_time_s": 0.0,
-        "inference_time_s": latency_s * forecasts,
+        "training_time_s": float("nan"),
+        "inference_time_s": spent_s,
         "trained_on_this_dataset": scores["leaked"],
         "num_forecasts": forecasts,
         "fev_version": FEV_VERSION,

@@ -7,6 +7,7 @@ result that exists under a hash need not be computed again.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import threading
@@ -24,6 +25,7 @@ import pyarrow as pa
 from chronotick.lab.comparing.asking import Inquiry, reason_of
 from chronotick.lab.comparing.contestants import Contestant
 from chronotick.lab.comparing.grids import Grid
+from chronotick.lab.comparing.provenance import here
 from chronotick.lab.comparing.rows import Answers, Label, rows_of
 from chronotick.lab.comparing.sessions import (
     MOST_BATCH,
@@ -119,7 +121,7 @@ def execute(job: Job) -> Outcome:
         except SessionError as error:
             failure = error
             answers = Answers.none(len(windows), len(job.grid.steps), reason_of(error))
-    about |= {
+    about |= here() | {
         "identity": dict(job.contestant.identity),
         "windows": len(windows),
         "answered": int(np.isfinite(answers.latency_s).sum()),
@@ -190,6 +192,7 @@ class Loaded:
         self.room = room
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
         self._lock = threading.Lock()
+        self._is_tidy = False
 
     @contextmanager
     def session(
@@ -225,6 +228,9 @@ class Loaded:
     def _resident(self, contestant: Contestant, most_batch: int) -> _Resident:
         key = json.dumps(dict(contestant.identity), sort_keys=True)
         with self._lock:
+            if not self._is_tidy:
+                self._is_tidy = True
+                atexit.register(self.close)  # in a process of an executor nobody else does it
             if key not in self._residents:
                 self._residents[key] = _Resident(contestant, BatchSize(most_batch))
             self._residents.move_to_end(key)

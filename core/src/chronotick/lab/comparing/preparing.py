@@ -17,10 +17,12 @@ from chronotick.lab.comparing.clockwise import clockwise, gauge
 from chronotick.lab.comparing.grids import NS_PER_S, NS_PER_US, Grid, Origins, grids
 from chronotick.lab.comparing.judging import Judge, last_value, naive_scale
 from chronotick.lab.comparing.observing import Expected, Learnt, Observer
+from chronotick.lab.comparing.provenance import own_code
 from chronotick.lab.comparing.windows import ARRAYS, Draft, WindowWriter, read_index, write_index
 from chronotick.lab.recordings.recording import Recording
 from chronotick.lab.traces import Trace
 
+HOLE = 5.0  # usual distances of known values: farther apart, nothing is known between two
 FORMAT = 1  # of what is prepared: another one is made anew
 
 Vector = NDArray[np.float64]
@@ -50,6 +52,7 @@ class Preparation:
         """Name of the windows of a trace and grid: the same for the same content only."""
         told = {
             "format": FORMAT,
+            "code": own_code(),
             "trace": trace.digest,
             "grid": asdict(grid),
             "origins": asdict(self.origins),
@@ -145,6 +148,23 @@ def _on_samples(found: NDArray[np.int64], trace: Trace) -> NDArray[np.int64]:
     return np.unique(times_ns[place[place >= 0]])
 
 
+def between(at_s: Vector, times_s: Vector, values: Vector) -> Vector:
+    """Values between known ones; NaN outside of them, and in holes: nothing is made up there.
+
+    Args:
+        at_s: where they are wanted.
+        times_s: of the known ones, ascending.
+        values: the known ones.
+    """
+    found: Vector = np.interp(at_s, times_s, values, left=np.nan, right=np.nan)
+    if len(times_s) > 1:
+        steps = np.diff(times_s)
+        after = np.clip(np.searchsorted(times_s, at_s, side="left"), 1, len(steps))
+        exact = np.isin(at_s, times_s)
+        found[(steps[after - 1] > HOLE * np.median(steps)) & ~exact] = np.nan
+    return found
+
+
 def _last_truth_ns(trace: Trace) -> int:
     return round(float(trace.truth_time_s[-1]) * NS_PER_S) if trace.truth_time_s.size else 0
 
@@ -220,4 +240,4 @@ class _Maker:
             return np.nan
         times, measured = self._trace.truth_time_s, gauge(self._trace)
         truth = (self._trace.truth_s - measured.zero) / measured.unit_per_s
-        return np.interp(targets_ns / NS_PER_S, times, truth, left=np.nan, right=np.nan)
+        return between(targets_ns / NS_PER_S, times, truth)

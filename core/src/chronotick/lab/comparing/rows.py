@@ -101,8 +101,7 @@ class Label:
 def rows_of(label: Label, windows: Windows, grid: Grid, answers: Answers) -> pa.Table:
     """Make the rows of a job, window by window; those without a target to be judged by left out."""
     table, horizons_s = windows.table, grid.horizons_s
-    judged = ~(np.isnan(table["measured"]) & np.isnan(table["truth"]))
-    number, place = np.nonzero(judged)
+    number, place = np.nonzero(windows.judged)
     origin_s, horizon_s = table["origin_s"][number], np.array(horizons_s)[place]
     columns: dict[str, Sequence[str] | Vector | NDArray[np.int64]] = {
         name: [getattr(label, name)] * len(number) for name in _TEXTS

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 from chronotick.config.schema import Workers
 from chronotick.lab.comparing.contestants import Contestant
 from chronotick.lab.comparing.preparing import Preparation
+from chronotick.lab.comparing.provenance import commit, now
 from chronotick.lab.comparing.sessions import MOST_BATCH
 from chronotick.lab.scoring.comparisons import SEED
 from chronotick.lab.traces import Trace
@@ -58,7 +57,7 @@ def run_of(
         "versions": {
             name: version(name) for name in ("chronotick", "numpy", "pandas", "pyarrow", "uv")
         },
-        "commit": _commit(),
+        "commit": commit(),
         "machine": {
             "node": platform.node(),
             "system": platform.platform(),
@@ -82,25 +81,7 @@ def run_of(
 
 
 def _described(trace: Trace) -> dict[str, Any]:
-    told = {name: getattr(trace, name) for name in ("name", "host", "path", "digest", "kind")}
+    told = {name: getattr(trace, name) for name in ("name", "host", "digest", "kind")}
+    told["path"] = str(Path(trace.path).absolute())  # commands are run from anywhere
     more = {"unit": trace.unit, "cadence_s": trace.cadence_s, "notes": list(trace.notes)}
     return told | more | {"truth": bool(trace.truth_time_s.size), "season": trace.season}
-
-
-def now() -> str:
-    """The time, for people and as the name of a run."""
-    return datetime.now(timezone.utc).isoformat()
-
-
-def _commit() -> str:
-    """Of the checkout that this code runs from; empty for an installed release."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],  # noqa: S607 - wherever git is
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,17 @@ class Store:
         if outcome.complete:
             failed.unlink(missing_ok=True)
 
-    def rows(self, jobs: Iterable[tuple[str, str]]) -> pa.Table:
-        """Rows of some jobs, in a stable order.
+    def models(self, jobs: Iterable[tuple[str, str]]) -> Iterator[pa.Table]:
+        """All rows of some jobs, model by model, in a stable order.
 
         Args:
             jobs: model and hash of each that is wanted; what is not there is passed over.
+
+        Raises:
+            ResultsError: a file is damaged; delete it, and the next run computes it again.
         """
-        paths = sorted(self._of(jobs))
-        tables = [read_rows(path) for path in paths]
-        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+        for _model, paths in groupby(sorted(self._of(jobs)), key=lambda path: path.parent):
+            yield pa.concat_tables([read_rows(path) for path in paths])
 
     def about(self, jobs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
         """What is known of how each job was done."""

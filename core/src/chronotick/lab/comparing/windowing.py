@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from chronotick.lab.comparing.preparing import (
     NoWindowsError,
@@ -65,6 +68,7 @@ def make_windows(
                 future = making.get(id(trace))
                 try:
                     counts = future.result() if future else prepared(trace, preparation, root)
+                    _check_same_code(trace, preparation, counts)
                     usable.counts.append((trace, counts))
                 except (NoWindowsError, RecordingError) as error:
                     usable.refused.append((trace, str(error)))
@@ -72,11 +76,21 @@ def make_windows(
                     words = f"no windows could be made: {type(error).__name__}: {error}"
                     usable.refused.append((trace, words))
         except KeyboardInterrupt:
-            for future in making.values():
-                future.cancel()
+            if executor is not None:
+                for future in making.values():
+                    future.cancel()
             raise
     watch(len(traces))
     return usable
+
+
+def _check_same_code(trace: Trace, preparation: Preparation, counts: Counts) -> None:
+    wanted = {preparation.key(trace, grid) for grid in preparation.grids(trace)}
+    if not wanted <= counts.keys():
+        raise NoWindowsError(
+            "its windows were made by other code than this. Install the same version of ChronoTick "
+            "wherever jobs run"
+        )
 
 
 @contextmanager
@@ -92,11 +106,18 @@ def _submitting(
     if executor is not None or not needed:
         yield partial(_submitted, executor, prepare, preparation, root)
         return
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(
-        processes or os.cpu_count(), mp_context=spawn, initializer=_ignore_interrupts
-    ) as own:
-        yield partial(_submitted, own, _prepare_interruptibly, preparation, root)
+    root.mkdir(parents=True, exist_ok=True)
+    others = set(active_children())
+    with (
+        TemporaryDirectory(prefix=".traces-", dir=root) as luggage,
+        ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as own,
+    ):
+        try:
+            yield partial(_submitted_as_file, own, preparation, root, Path(luggage))
+        except KeyboardInterrupt:
+            for child in set(active_children()) - others:
+                child.terminate()
+            raise
 
 
 def _submitted(
@@ -110,14 +131,31 @@ def _submitted(
     return executor.submit(work, trace, preparation, root)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; those without work would complain of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _submitted_as_file(
+    own: Executor, preparation: Preparation, root: Path, luggage: Path, trace: Trace
+) -> Future[Counts]:
+    """Traces travel as files: in a pipe that nobody reads any more they would block the end."""
+    path = luggage / f"{trace.digest}-{len(list(luggage.iterdir()))}"
+    path.write_bytes(pickle.dumps(trace))
+    with _no_interrupts():  # the processes started here inherit it
+        return own.submit(_prepare_file, path, preparation, root)
 
 
-def _prepare_interruptibly(trace: Trace, preparation: Preparation, root: Path) -> Counts:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def _prepare_file(path: Path, preparation: Preparation, root: Path) -> Counts:
+    signal.signal(signal.SIGTERM, _leave)  # so that no draft of windows is left behind
+    trace: Trace = pickle.loads(path.read_bytes())  # noqa: S301 - our own parent wrote it
+    return prepare(trace, preparation, root)
+
+
+def _leave(*_signal: object) -> None:
+    sys.exit(1)
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal. Only this one knows what to do about it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return prepare(trace, preparation, root)
+        yield
     finally:
-        _ignore_interrupts()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -54,6 +54,12 @@ class Windows:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """``[windows, horizons]``: where there is something to judge a forecast by."""
+        measured, truth = (np.isfinite(self.table[name]) for name in ("measured", "truth"))
+        return np.asarray(measured | truth)
+
     def part(self, start: int, stop: int) -> Self:
         """Windows ``start`` to ``stop``, without the latter."""
         return type(self)(
@@ -74,11 +80,21 @@ class Windows:
 
     @classmethod
     def opened(cls, directory: Path, step_s: float) -> Self:
-        """Map what was written; contexts stay on disk until they are asked for."""
-        mapped = {
-            name: np.load(directory / ARRAYS / f"{name}.npy", mmap_mode="r")
-            for name in ("values", "noise", *PER_WINDOW, *PER_HORIZON)
-        }
+        """Map what was written; contexts stay on disk until they are asked for.
+
+        Raises:
+            OSError: it is not there, or damaged.
+        """
+        names = ("values", "noise", *PER_WINDOW, *PER_HORIZON)
+        try:
+            mapped = {
+                name: np.load(directory / ARRAYS / f"{name}.npy", mmap_mode="r") for name in names
+            }
+        except (ValueError, EOFError) as error:
+            raise OSError(
+                f"{directory}: its windows are damaged ({error}). Delete that directory; the next "
+                "run makes them anew"
+            ) from None
         values, noise = mapped.pop("values"), mapped.pop("noise")
         return cls(step_s=step_s, values=values, noise=noise, table=mapped)
 

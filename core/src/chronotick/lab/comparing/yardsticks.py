@@ -44,9 +44,9 @@ def drift(windows: Windows, grid: Grid, season: float) -> Answers:
     for number in range(len(windows)):
         values = _as_measured(windows, number)
         known = np.flatnonzero(~np.isnan(values))
-        if known.size > 1:
+        if known.size:
             first, last = known[0], known[-1]
-            slope = (values[last] - values[first]) / (last - first)
+            slope = (values[last] - values[first]) / max(last - first, 1)  # of one value: 0
             age = len(values) - 1 - last
             answers.mean[number] = values[last] + slope * (ahead + age)
     return answers

@@ -58,7 +58,7 @@ def mean_ranks(
 def _resampled(ranks: np.ndarray, labels: np.ndarray, bootstrap: int, seed: int) -> np.ndarray:
     """Mean ranks ``[bootstrap, models]`` of clusters drawn with replacement."""
     clusters = int(labels.max()) + 1 if labels.size else 0
-    if not clusters:
+    if clusters < 2:  # noqa: PLR2004 - of one, nothing can be drawn that differs
         return np.empty((0, ranks.shape[1]))
     sums = np.zeros((clusters, ranks.shape[1]))
     np.add.at(sums, labels, ranks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -73,9 +74,18 @@ def histories(path: str, name: str, wanted: Wanted) -> Iterator[Draft]:
         suffix = f"@{shown[boot]}" if len(known) > 1 else ""
         try:
             recording = read_recording(path, boot=boot, max_error_s=wanted.max_error_s)
-            yield Draft(clock(name, recording), suffix)
+            yield Draft(clock(name, _near_utc(recording)), suffix)
         except RecordingError as error:
             yield Draft(problem_of(error, name), suffix)
+
+
+def _near_utc(recording: Recording) -> Recording:
+    """The same with local times near UTC, whole seconds away from those since the boot.
+
+    Offsets since the boot are decades: as numbers of seconds they would lose their nanoseconds.
+    """
+    whole_s = round(recording.arrivals[0].measurement.offset_ns / NS_PER_S)
+    return replace(recording, shift_ns=-whole_s * NS_PER_S)
 
 
 def _shown(known: tuple[str, ...]) -> Mapping[str, str]:

@@ -1,0 +1,331 @@
+"""``chronotick compare``, killed, interrupted, out of disk space and asked for nonsense."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import Result
+
+from chronotick.cli import comparing
+from chronotick.lab.comparing import Comparison
+
+SERIES = 8
+VALUES = 48
+MINUTE = 60.0
+HORIZONS = "60s,120s"
+WINDOWS = 6
+MODELS = ("kalman", "naive", "drift", "hold", "line", "echo")
+ROWS = SERIES * WINDOWS * 2 * len(MODELS)
+KIBI = 1024
+
+Run = Callable[..., Result]
+
+
+def wave(count: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return 100 + 10 * np.sin(np.arange(count) / 3) + rng.normal(0, 1, count)
+
+
+def frame(path: Path, lengths: dict[str, int]) -> Path:
+    """A long frame of series of these lengths."""
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": MINUTE * np.arange(count), "y": wave(count, place)})
+        for place, (name, count) in enumerate(lengths.items())
+    ]
+    pd.concat(parts).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Many short series: many small jobs."""
+    return frame(tmp_path / "many.csv", {f"s{number:02}": VALUES for number in range(SERIES)})
+
+
+@pytest.fixture(autouse=True)
+def known_plugins(plugin_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are really installed are read once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(plugin_cache))
+
+
+def arguments(traces: Path | str, out: Path, *more: str, checkpoint: str = "late=0") -> list[str]:
+    return [
+        *("compare", "--traces", str(traces), "--out", str(out), "--models", "echo"),
+        *("--horizons", HORIZONS, "--warm-up", "30m", "--context", "16"),
+        *("--windows", str(WINDOWS), "--format", "none", "--executor", "threads"),
+        *("--checkpoint", f"echo={checkpoint}", *more),
+    ]
+
+
+@contextmanager
+def started(args: list[str], **popen: object) -> Iterator[subprocess.Popen[str]]:
+    """The command in a session of its own, as a terminal's is."""
+    command = [sys.executable, "-m", "chronotick", *args]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **popen,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 50
+    while not condition():
+        if process.poll() is not None:
+            pytest.fail(f"it ended too early: {process.communicate()}")
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def finished(out: Path, model: str = "*") -> dict[Path, int]:
+    """Files of rows that are there in whole, and when they were written."""
+    return {path: path.stat().st_mtime_ns for path in out.glob(f"rows/{model}/*.parquet")}
+
+
+def windows_in(out: Path) -> dict[Path, int]:
+    """Windows that are there in whole, and when that was said. Drafts have names with a dot."""
+    found = out.glob("windows/[!.]*/windows.json")
+    return {path: path.stat().st_mtime_ns for path in found}
+
+
+def assert_complete(out: Path) -> None:
+    """Each row is there once, with a forecast."""
+    rows = Comparison(out).rows
+    assert len(rows) == ROWS
+    assert not rows.duplicated(["model", "trace", "horizon_s", "origin_s"]).any()
+    assert (rows["status"] == "ok").all()
+
+
+@pytest.mark.timeout(120)
+def test_a_run_that_is_killed_goes_on_where_it_was(many: Path, tmp_path: Path, run: Run):
+    """Killed while windows are made, then while a model is asked; then the same command again."""
+    out = tmp_path / "out"
+    args = arguments(many, out, checkpoint="late=0.04")
+    moments: list[Callable[[], bool]] = [
+        lambda: len(windows_in(out)) > 2,
+        lambda: len(finished(out, "echo")) > 2,
+    ]
+    for moment in moments:
+        with started(args) as process:
+            wait_for(process, moment)
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
+    windows = windows_in(out)
+    before = finished(out)
+    assert len(windows) == SERIES
+    assert 2 < len(finished(out, "echo")) < SERIES
+    shown = json.loads(run("results", "show", str(out), "--json").stdout)
+    assert (shown["complete"], shown["interrupted"]) == (False, False)
+    # A killed run leaves drafts behind: they are no results.
+    draft = next(iter(before)).with_name(".half.4711")
+    draft.write_bytes(b"PAR1 and so on")
+    assert run(*args).exit_code == 0
+    assert before.items() <= finished(out).items()
+    assert windows_in(out) == windows
+    assert_complete(out)
+
+
+@pytest.mark.timeout(120)
+def test_ctrl_c_keeps_what_is_done(many: Path, tmp_path: Path, run: Run):
+    """Of a terminal, whose signal reaches every process of the command."""
+    out = tmp_path / "out"
+    args = arguments(many, out, checkpoint="late=0.05")
+    with started(args) as process:
+        wait_for(process, lambda: len(finished(out, "echo")) > 2)
+        os.killpg(process.pid, signal.SIGINT)
+        told, complaints = process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert complaints.endswith("interrupted; the same command goes on from here\n")
+    assert "Traceback" not in complaints
+    assert "echo" in told  # a table of what is there
+    before = finished(out)
+    assert 2 < len(finished(out, "echo")) < SERIES
+    shown = json.loads(run("results", "show", str(out), "--json").stdout)
+    assert (shown["interrupted"], shown["complete"]) == (True, True)
+    assert run(*args).exit_code == 0
+    assert before.items() <= finished(out).items()
+    assert_complete(out)
+
+
+@pytest.mark.timeout(120)
+def test_ctrl_c_while_windows_are_made_is_no_traceback(many: Path, tmp_path: Path):
+    """Here processes make them, which the signal reaches too."""
+    out = tmp_path / "out"
+    args = [*arguments(many, out), "--executor", "local", "--jobs", "1"]
+    with started(args) as process:
+        wait_for(process, lambda: len([*out.glob("windows/*")]) > 1)
+        os.killpg(process.pid, signal.SIGINT)
+        _told, complaints = process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert complaints.endswith("interrupted; the same command goes on from here\n")
+    assert "Traceback" not in complaints
+    assert Comparison(out).runs[-1]["interrupted"]
+    assert not [path for path in out.glob("windows/.*") if any(path.rglob("windows.json"))]
+
+
+@pytest.mark.timeout(120)
+def test_a_full_disk_is_told_and_the_next_run_completes_it(tmp_path: Path, run: Run):
+    """Files of more than 48 KiB cannot be written: rows of 300 windows with quantiles."""
+    out = tmp_path / "out"
+    traces = frame(tmp_path / "two.csv", {"long": 400, "short": 40})
+    args = [*arguments(traces, out), "--windows", "300"]
+    limit = 48 * KIBI
+    lower = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    with started(args, preexec_fn=lower) as process:
+        told, complaints = process.communicate(timeout=50)
+    assert process.returncode == 0, complaints
+    assert "echo: rows could not be kept" in told
+    assert "Run it again" in told
+    rows = Comparison(out).rows
+    assert set(rows.loc[rows["model"] == "echo", "trace"]) == {"short"}
+    assert not [*out.glob("rows/*/.*")]
+    before = finished(out)
+    assert run(*args).exit_code == 0
+    assert before.items() <= finished(out).items()
+    rows = Comparison(out).rows
+    assert rows.groupby("model")["trace"].nunique().to_dict() == dict.fromkeys(MODELS, 2)
+    assert (rows["status"] == "ok").all()
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    return frame(tmp_path / "one.csv", {"one": VALUES})
+
+
+def test_a_run_tells_what_it_does_and_what_came_of_it(trace: Path, tmp_path: Path, run: Run):
+    out = tmp_path / "out"
+    done = run(*arguments(trace, out))
+    assert done.exit_code == 0
+    assert done.stderr.splitlines()[0] == "windows: 0 of 1"
+    assert done.stderr.splitlines()[-1] == "asked: 36 of 36"
+    header, *lines = done.stdout.splitlines()
+    assert header == "mae against measured, relative to kalman; 95 % intervals by host"
+    assert {line.split()[0] for line in lines[1:7]} == set(MODELS)
+    assert "nan" not in done.stdout
+    again = run(*arguments(trace, out), "--json")
+    told = json.loads(again.stdout)
+    assert {each["model"] for each in told["leaderboard"]} == set(MODELS)
+    assert (told["complete"], told["interrupted"], told["failures"]) == (True, False, [])
+
+
+def test_reports_are_written_as_asked_for(trace: Path, tmp_path: Path, run: Run):
+    out = tmp_path / "out"
+    done = run(*arguments(trace, out), "--format", "html,md")
+    assert done.exit_code == 0
+    for form in ("html", "md"):
+        assert f"report: {out / f'report.{form}'}" in done.stderr
+        assert (out / f"report.{form}").stat().st_size > 1000
+
+
+def test_failures_are_told(trace: Path, tmp_path: Path, run: Run):
+    done = run(*arguments(trace, tmp_path / "out", checkpoint="missing-weights"))
+    assert done.exit_code == 0
+    words = r"failed: echo in \d+ windows of 2 tasks: FileNotFoundError: echo: no weights"
+    assert re.search(words, done.stdout)
+    assert "left out: " not in done.stdout
+    assert "\necho: FileNotFoundError: echo: no weights, as asked for" in done.stdout
+
+
+BAD = {
+    "unknown model": (["--models", "eco"], 2, "unknown model 'eco'. Did you mean echo?"),
+    "unknown metric": (["--metric", "mea"], 2, "'mea' is none of mae, rmse"),
+    "unknown baseline": (["--baseline", "naif"], 2, "'naif' is not compared; kalman, naive"),
+    "unknown format": (["--format", "pdf"], 2, "'pdf': html, md or none"),
+    "unknown executor": (["--executor", "slurm"], 2, "'slurm': local, threads or dask://"),
+    "no horizon": (["--horizons", ","], 2, "at least one time is needed, such as 64s"),
+    "no time": (["--horizons", "soon"], 2, "'soon' is not a time such as 64s"),
+    "weights of nobody": (["--checkpoint", "late"], 2, "expected MODEL=WEIGHTS"),
+    "out is a file": (["--out", "{tmp}/one.csv"], 1, "one.csv: cannot be written"),
+    "too far": (["--horizons", "9h"], 1, "nothing was computed: no trace has a window"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_told_with_the_right_exit_code(
+    trace: Path, tmp_path: Path, run: Run, name: str
+):
+    options, code, words = BAD[name]
+    out = tmp_path / "out"
+    done = run(*arguments(trace, out), *(each.format(tmp=tmp_path) for each in options))
+    assert done.exit_code == code
+    assert words in done.stderr
+    assert "Traceback" not in done.output
+    if code == 2:
+        assert not out.exists()  # it was said before anything was done
+
+
+def test_no_trace_at_all_is_told_with_what_was_looked_for(tmp_path: Path, run: Run):
+    done = run(*arguments(tmp_path / "nothing*", tmp_path / "out"))
+    assert done.exit_code == 2
+    assert "nothing*: no file matches" in done.stderr
+    assert done.stderr.endswith("no trace can be used\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trace_that_cannot_be_used_does_not_end_the_others(trace: Path, tmp_path: Path, run: Run):
+    frame(tmp_path / "short.csv", {"short": 5})
+    done = run(*arguments(tmp_path / "*.csv", tmp_path / "out"))
+    assert done.exit_code == 0
+    words = "left out: short: holds 5 values, a comparison needs 32 at least"
+    assert words in done.stdout
+    assert set(Comparison(tmp_path / "out").rows["trace"]) == {"one"}
+
+
+def test_a_horizon_longer_than_the_trace_says_what_to_shorten(
+    trace: Path, tmp_path: Path, run: Run
+):
+    done = run(*arguments(trace, tmp_path / "out"), "--horizons", "9h")
+    assert "left out: one: no window fits: it lasts 2820 s" in done.stdout
+    assert "Shorten --warm-up or --horizons" in done.stdout
+
+
+def test_results_of_another_version_are_left_alone(trace: Path, tmp_path: Path, run: Run):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text('{"format": 99, "runs": []}')
+    done = run(*arguments(trace, out))
+    assert done.exit_code == 1
+    assert "results of another version of ChronoTick (format 99, this one reads 1)" in done.stderr
+
+
+def test_a_damaged_part_is_named(trace: Path, tmp_path: Path, run: Run):
+    out = tmp_path / "out"
+    run(*arguments(trace, out))
+    (path,) = finished(out, "echo")
+    path.write_bytes(b"PAR1")
+    done = run(*arguments(trace, out))
+    assert done.exit_code == 1
+    assert f"{path} cannot be read" in done.stderr
+    assert "Delete it; the next run computes it again" in done.stderr
+
+
+def test_a_scheduler_that_does_not_answer_is_told(
+    trace: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(comparing, "DASK_PATIENCE_S", 0.5)
+    done = run(*arguments(trace, tmp_path / "out"), "--executor", "dask://127.0.0.1:9")
+    assert done.exit_code == 1
+    assert "no Dask scheduler answers at 127.0.0.1:9" in done.stderr
