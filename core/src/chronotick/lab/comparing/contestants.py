@@ -61,10 +61,20 @@ def contestants(
     Raises:
         UnknownModel: no plugin provides one of them.
     """
+    here = _from_here(workers)
     return [
-        _yardstick(name) if name in YARDSTICKS else _model(name, plugins, workers, device)
+        _yardstick(name) if name in YARDSTICKS else _model(name, plugins, here, device)
         for name in everyone(names)
     ]
+
+
+def _from_here(workers: Workers) -> Workers:
+    """Directories of weights made absolute: jobs may run in another working directory."""
+    checkpoints = {
+        model: str(Path(weights).absolute()) if Path(weights).is_dir() else weights
+        for model, weights in workers.checkpoints.items()
+    }
+    return workers.model_copy(update={"checkpoints": checkpoints})
 
 
 def everyone(names: Iterable[str]) -> tuple[str, ...]:
