@@ -161,10 +161,11 @@ def on_disk(tmp_path: Path) -> Path:
     directory = tmp_path / "k"
     writer = WindowWriter(directory / ARRAYS, 3, 4, 2)
     for number in (0, 1):
-        writer.context(number, np.arange(4.0) + number, np.ones(4))
-        writer.table["context"][number], writer.table["trend"][number] = 4, 0.0
-    writer.table["origin_s"][:], writer.table["measured"][:] = [1.0, 2.0, 3.0], 0.5
+        known = {"values": np.arange(4.0) + number, "noise": np.ones(4), "context": 4}
+        writer.write(number, {**known, "trend": np.zeros(6)})
     writer.close()
+    writer.column("origin_s", np.array([1.0, 2.0, 3.0]))
+    writer.column("measured", np.full((3, 2), 0.5))
     return directory
 
 

@@ -37,11 +37,10 @@ def written(directory: Path, count: int) -> Grid:
     """Windows of a walk, of 2 KiB of values and as much noise each."""
     rng = np.random.default_rng(1)
     writer = WindowWriter(directory / ARRAYS, count, CONTEXT, 2)
+    table = dict.fromkeys(("trend", "last", *PER_HORIZON), 0.0)
     for number in range(count):
-        writer.context(number, rng.normal(0, 1e-6, CONTEXT), np.full(CONTEXT, 1e-7))
-    for name in ("context", "trend", "last", *PER_HORIZON):
-        writer.table[name][:] = CONTEXT if name == "context" else 0.0
-    writer.table["origin_s"][:] = np.arange(count)
+        contexts = {"values": rng.normal(0, 1e-6, CONTEXT), "noise": np.full(CONTEXT, 1e-7)}
+        writer.write(number, {**contexts, **table, "context": CONTEXT, "origin_s": number})
     writer.close()
     return Grid(step_ns=S, context=CONTEXT, steps=(1, 16))
 

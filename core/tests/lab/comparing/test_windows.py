@@ -294,7 +294,7 @@ def test_an_origin_before_the_first_measurement_is_none(calm: Trace, tmp_path: P
 def test_windows_that_are_passed_over_hold_nothing(tmp_path: Path):
     """Not zeros, which would be measurements."""
     writer = WindowWriter(tmp_path / "key" / ARRAYS, 4, 3, 1)
-    writer.context(1, np.arange(3.0), np.ones(3))
+    writer.write(1, {"values": np.arange(3.0), "noise": np.ones(3)})
     writer.close()
     windows = Windows.opened(tmp_path / "key", 1.0)
     assert windows.values[1].tolist() == [0.0, 1.0, 2.0]

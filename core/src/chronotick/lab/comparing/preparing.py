@@ -110,8 +110,6 @@ def _made(
             key: _Maker(paths[key] / ARRAYS, trace, recording, grid, origins_ns)
             for key, grid in wanted.items()
         }
-        for maker in makers.values():
-            drafts.callback(maker.discard)
         for number, local_ns in enumerate(origins_ns):
             observer.until(recording.raw_ns(int(local_ns)))
             for maker in makers.values():
@@ -183,6 +181,7 @@ class _Maker:
         self._trace, self._grid, self._recording = trace, grid, recording
         self._origins_ns = origins_ns
         self._writer = WindowWriter(directory, len(origins_ns), grid.context, len(grid.steps))
+        self._frequency = np.full(len(origins_ns), np.nan)
         self._shift_ns = recording.shift_ns
 
     def look(self, number: int, observer: Observer) -> None:
@@ -193,51 +192,51 @@ class _Maker:
         expected = observer.expect(instants)
         if window is None or expected is None:
             return
-        table, trend = self._writer.table, window.trend
-        self._writer.context(number, window.values, window.noise)
+        trend = window.trend
         offset_s = (trend.offset_ns + self._shift_ns) / NS_PER_S
-        table["trend"][number] = (
-            offset_s,
-            trend.frequency,
-            trend.var_offset,
-            trend.cov,
-            trend.var_frequency,
-            trend.wander_psd,
+        covariance = (trend.var_offset, trend.cov, trend.var_frequency, trend.wander_psd)
+        self._frequency[number] = trend.frequency
+        self._writer.write(
+            number,
+            {
+                "values": window.values,
+                "noise": window.noise,
+                "trend": (offset_s, trend.frequency, *covariance),
+                "context": window.measured,
+                "last": last_value(window.values, offset_s, trend.frequency, self._grid),
+                "scale": [naive_scale(window.values, steps) for steps in self._grid.steps],
+                "mean": [self._seconds(each.offset_ns) for each in expected],
+                "sigma": [each.sigma_s for each in expected],
+                "low": [self._seconds(low_ns) for low_ns, _high_ns in map(_bounds, expected)],
+                "high": [self._seconds(high_ns) for _low_ns, high_ns in map(_bounds, expected)],
+            },
         )
-        table["context"][number] = window.measured
-        table["last"][number] = last_value(window.values, offset_s, trend.frequency, self._grid)
-        table["scale"][number] = [naive_scale(window.values, steps) for steps in self._grid.steps]
-        for place, each in enumerate(expected):
-            self._expect(number, place, each)
 
-    def _expect(self, number: int, place: int, expected: Expected) -> None:
-        table = self._writer.table
-        table["mean"][number, place] = (expected.offset_ns + self._shift_ns) / NS_PER_S
-        table["sigma"][number, place] = expected.sigma_s
-        if expected.low_ns is not None and expected.high_ns is not None:
-            table["low"][number, place] = (expected.low_ns + self._shift_ns) / NS_PER_S
-            table["high"][number, place] = (expected.high_ns + self._shift_ns) / NS_PER_S
-
-    def discard(self) -> None:
-        """Close what is still open."""
-        self._writer.discard()
+    def _seconds(self, offset_ns: float) -> float:
+        """An offset of the recording."""
+        return (offset_ns + self._shift_ns) / NS_PER_S
 
     def finish(self, learnt: Sequence[Learnt]) -> None:
-        """Add what windows are judged by, and write everything."""
-        table = self._writer.table
-        table["origin_s"][:] = self._origins_ns / NS_PER_S
-        judge = Judge(learnt, self._recording)
-        for place, steps in enumerate(self._grid.steps):
-            targets_ns = self._origins_ns + steps * self._grid.step_ns
-            table["truth"][:, place] = self._truth(targets_ns)
-            table["measured"][:, place] = judge.measured(
-                targets_ns, self._grid.step_ns, table["trend"][:, 1]
-            )
+        """Write what is left, and what windows are judged by."""
         self._writer.close()
+        self._writer.column("origin_s", self._origins_ns / NS_PER_S)
+        judge, step_ns = Judge(learnt, self._recording), self._grid.step_ns
+        targets_ns = [self._origins_ns + steps * step_ns for steps in self._grid.steps]
+        truth = [self._truth(each) for each in targets_ns]
+        self._writer.column("truth", np.stack(truth, axis=1))
+        measured = [judge.measured(each, step_ns, self._frequency) for each in targets_ns]
+        self._writer.column("measured", np.stack(measured, axis=1))
 
-    def _truth(self, targets_ns: NDArray[np.int64]) -> Vector | float:
+    def _truth(self, targets_ns: NDArray[np.int64]) -> Vector:
         if not self._trace.truth_time_s.size:
-            return np.nan
+            return np.full(len(targets_ns), np.nan)
         times, measured = self._trace.truth_time_s, gauge(self._trace)
         truth = (self._trace.truth_s - measured.zero) / measured.unit_per_s
         return between(targets_ns / NS_PER_S, times, truth)
+
+
+def _bounds(expected: Expected) -> tuple[float, float]:
+    """Hard limits in ns; NaN where there are none."""
+    if expected.low_ns is None or expected.high_ns is None:
+        return np.nan, np.nan
+    return expected.low_ns, expected.high_ns

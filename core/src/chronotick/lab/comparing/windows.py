@@ -10,13 +10,13 @@ import json
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from chronotick.plugin.contract import ContextBatch
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 INDEX = "windows.json"
 ARRAYS = "arrays"
+BLOCK = 128  # windows that are written at once
+CONTEXTS = ("values", "noise")
 PER_WINDOW = {"origin_s": (), "context": (), "last": (), "trend": (6,)}
 PER_HORIZON = ("mean", "sigma", "low", "high", "measured", "truth", "scale")
 """Columns of the table, and the shape of a row of the first. ``trend``: offset in s at the origin,
@@ -33,7 +35,6 @@ the estimator expects at each horizon; ``low`` and ``high``: hard limits. All in
 recording's offsets, NaN where there is none."""
 
 Vector = NDArray[np.float64]
-Single = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,7 +86,7 @@ class Windows:
         Raises:
             OSError: it is not there, or damaged.
         """
-        names = ("values", "noise", *PER_WINDOW, *PER_HORIZON)
+        names = (*CONTEXTS, *PER_WINDOW, *PER_HORIZON)
         try:
             mapped = {
                 name: np.load(directory / ARRAYS / f"{name}.npy", mmap_mode="r") for name in names
@@ -100,7 +101,7 @@ class Windows:
 
 
 class WindowWriter:
-    """Writes windows one by one, so that memory does not grow with their number.
+    """Writes windows in blocks, so that memory does not grow with their number.
 
     Not through a memory map: on a full disk that would end the process (SIGBUS).
 
@@ -114,47 +115,50 @@ class WindowWriter:
     def __init__(self, directory: Path, count: int, context: int, horizons: int) -> None:
         directory.mkdir(parents=True)
         self._directory = directory
-        shapes = PER_WINDOW | dict.fromkeys(PER_HORIZON, (horizons,))
-        self.table = {name: np.full((count, *shape), np.nan) for name, shape in shapes.items()}
-        self._nothing = np.full(context, np.nan, dtype=np.float32)
         self._count, self._written = count, 0
-        self._values, self._noise = (self._begun(name) for name in ("values", "noise"))
+        shapes = PER_WINDOW | dict.fromkeys(PER_HORIZON, (horizons,))
+        contexts = {name: np.full((BLOCK, context), np.nan, np.float32) for name in CONTEXTS}
+        table = {name: np.full((BLOCK, *shape), np.nan) for name, shape in shapes.items()}
+        self._block: dict[str, NDArray[Any]] = contexts | table
+        for name, block in self._block.items():
+            self._begin(name, block)
 
-    def context(self, number: int, values: Vector, noise: Vector) -> None:
-        """Write the context of a window; those passed over hold nothing."""
-        for _ in range(self._written, number):
-            self._write(self._nothing, self._nothing)
-        self._write(values, noise)
+    def write(self, number: int, columns: Mapping[str, ArrayLike]) -> None:
+        """Write a window, after those of smaller numbers.
+
+        Args:
+            number: of the window; those passed over hold NaN.
+            columns: ``values``, ``noise`` and those of the table; the others hold NaN.
+        """
+        while number >= self._written + BLOCK:
+            self._flush(BLOCK)
+        for name, value in columns.items():
+            self._block[name][number - self._written] = value
 
     def close(self) -> None:
         """Write what is left."""
-        for _ in range(self._written, self._count):
-            self._write(self._nothing, self._nothing)
-        self._values.close()
-        self._noise.close()
-        for name, column in self.table.items():
-            np.save(self._directory / f"{name}.npy", column)
+        while self._written < self._count:
+            self._flush(min(BLOCK, self._count - self._written))
 
-    def discard(self) -> None:
-        """Have done with the files, if that was not done yet."""
-        for file in (self._values, self._noise):
-            with suppress(OSError):  # what could not be written is still waiting
-                file.close()
+    def column(self, name: str, values: Vector) -> None:
+        """Write a column of all windows at once, when the writer is closed."""
+        np.save(self._directory / f"{name}.npy", values)
 
-    def _begun(self, name: str) -> BinaryIO:
-        file = (self._directory / f"{name}.npy").open("wb")
+    def _begin(self, name: str, block: NDArray[Any]) -> None:
         about = {
-            "descr": "<f4",
+            "descr": np.lib.format.dtype_to_descr(block.dtype),
             "fortran_order": False,
-            "shape": (self._count, *self._nothing.shape),
+            "shape": (self._count, *block.shape[1:]),
         }
-        np.lib.format.write_array_header_1_0(file, about)
-        return file
+        with (self._directory / f"{name}.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, about)
 
-    def _write(self, values: Vector | Single, noise: Vector | Single) -> None:
-        self._values.write(values.astype("<f4").tobytes())
-        self._noise.write(noise.astype("<f4").tobytes())
-        self._written += 1
+    def _flush(self, count: int) -> None:
+        for name, block in self._block.items():
+            with (self._directory / f"{name}.npy").open("ab") as file:
+                file.write(block[:count].tobytes())
+            block[:] = np.nan
+        self._written += count
 
 
 def write_index(directory: Path, index: dict[str, Any]) -> None:
