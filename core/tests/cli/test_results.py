@@ -19,7 +19,7 @@ from chronotick.config.schema import Workers
 from chronotick.lab import Polling, Simulation, write
 from chronotick.lab.comparing import Comparison, Origins, Preparation, Settings, compare_traces
 from chronotick.lab.comparing.jobs import unload
-from chronotick.lab.comparing.rows import QUANTILES
+from chronotick.lab.scoring.columns import QUANTILE_COLUMNS
 from chronotick.lab.traces import read_traces
 from chronotick.models import builtin
 from chronotick.plugin import echo
@@ -136,7 +136,7 @@ def test_the_command_of_a_row_computes_it_again(
     decided = ["origin_s", "target_s", "last", "measured", "truth", "scale", "forecast"]
     decided += ["low", "high", "step_s", "context", "status"]
     if model != "line":  # a point model's intervals are of its other errors
-        decided += QUANTILES
+        decided += QUANTILE_COLUMNS
     pd.testing.assert_series_equal(
         same.iloc[0][decided], chosen[decided], check_names=False, check_exact=True
     )

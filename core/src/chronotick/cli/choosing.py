@@ -24,6 +24,13 @@ checkpoint_option = click.option(
     help="Hub id (org/name[@revision]) or directory, of the one model if it begins with MODEL=; "
     "default: as configured, else the model's own.",
 )
+checkpoints_option = click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="MODEL=WEIGHTS",
+    help="Weights of a model: a hub id or a directory. May be repeated.",
+)
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="Where it computes: auto, cpu or cuda[:N]."
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from chronotick.cli.choosing import quieten_workers
+from chronotick.cli.choosing import checkpoints_option, quieten_workers
 from chronotick.cli.durations import DURATION, DURATION_OR_NONE
 from chronotick.cli.numbers import FROM_ZERO
 from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
@@ -111,13 +111,7 @@ def durations(text: str) -> tuple[float, ...]:
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2, or the threads of Dask)."
 )
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    metavar="MODEL=WEIGHTS",
-    help="Weights of a model: a hub id or a directory. May be repeated.",
-)
+@checkpoints_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--batch", type=click.IntRange(min=1), help="Windows at once, at most.")
 @click.option("--deadline", type=DURATION, default="4s", show_default=True, help="Of a forecast.")

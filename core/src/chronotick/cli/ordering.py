@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronotick.cli.choosing import quieten_workers
+from chronotick.cli.choosing import checkpoints_option, quieten_workers
 from chronotick.cli.durations import DURATION, DURATION_OR_NONE
 from chronotick.cli.numbers import COUNT, FROM_ZERO, SEED
 from chronotick.cli.ordering_inputs import METHODS, methods_of, nodes_of, settings_of
@@ -50,13 +50,7 @@ NODES = "nodes"
 )
 @click.option("--models", default="kalman,line,hold", show_default=True, help="Of the method zoo.")
 @click.option("--config", metavar="NAME|FILE", help="A ready-made configuration, or a file.")
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    metavar="MODEL=WEIGHTS",
-    help="Weights of a model: a hub id or a directory. May be repeated.",
-)
+@checkpoints_option
 @click.option("--device", help="Where models compute: auto, cpu, cuda or cuda:N.")
 @click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
 @click.option("--events", type=COUNT, default=10_000, show_default=True, help="Pairs of events.")

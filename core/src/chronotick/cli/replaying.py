@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronotick.cli.choosing import quieten_workers
+from chronotick.cli.choosing import checkpoints_option, quieten_workers
 from chronotick.cli.durations import DURATION, DURATION_OR_NONE
 from chronotick.cli.instants import instant, stretch
 from chronotick.cli.numbers import ABOVE_ZERO
@@ -72,13 +72,7 @@ NS_PER_S = 1_000_000_000
     help="Largest error in s of measurements without delay and uncertainty; others keep theirs.",
 )
 @click.option("--boot", help="Which boot of a daemon's history: the beginning of its identifier.")
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    metavar="MODEL=WEIGHTS",
-    help="Weights of a model: a hub id or a directory. May be repeated.",
-)
+@checkpoints_option
 @click.option("--device", help="Where models compute: auto, cpu, cuda or cuda:N.")
 @click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
 @json_option

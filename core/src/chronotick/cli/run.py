@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronotick.cli.choosing import checkpoints_option
 from chronotick.cli.output import BAD_CONFIGURATION, FAILED, fail
 from chronotick.cli.settings import config_option
 
@@ -27,13 +28,7 @@ PLUGIN_PATIENCE_S = 2.0  # one that works is read in half a second, once
     help="Without a configuration file, use the one that `config recommend` picks.",
 )
 @click.option("--models", help="Models of both prediction loops, separated by commas.")
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    metavar="MODEL=WEIGHTS",
-    help="Weights of a model: a hub id or a directory. May be repeated.",
-)
+@checkpoints_option
 @click.option(
     "--remote",
     "remotes",

@@ -12,12 +12,19 @@ import pytest
 from chronotick.history import open_history
 from chronotick.lab.comparing import Comparison
 from chronotick.lab.comparing.grids import Grid
-from chronotick.lab.comparing.rows import NOT_ENOUGH, QUANTILES, SCHEMA, Answers, Label, rows_of
+from chronotick.lab.comparing.rows import (
+    NOT_ENOUGH,
+    SCHEMA,
+    Answers,
+    Label,
+    rows_of,
+)
 from chronotick.lab.comparing.windows import PER_HORIZON, Windows
+from chronotick.lab.scoring.columns import QUANTILE_COLUMNS
 from chronotick.lab.traces import Trace, read_traces
 
 S = 1_000_000_000
-IN_UNIT = ("last", "measured", "truth", "forecast", *QUANTILES)
+IN_UNIT = ("last", "measured", "truth", "forecast", *QUANTILE_COLUMNS)
 MINUTE = 60.0
 
 MakeTrace = Callable[..., Trace]
@@ -166,8 +173,8 @@ def test_another_unit_is_the_same_comparison(
     before = forecasts(compare, series_of(wave, "before"))
     after = forecasts(compare, series_of(wave * factor + more, "after"))
     usual = np.median(np.abs(np.diff(wave)))
-    levels = (*QUANTILES,) if factor > 0 else (*reversed(QUANTILES),)
-    there = dict(zip((*QUANTILES, "scale"), (*levels, "scale"), strict=True))
+    levels = (*QUANTILE_COLUMNS,) if factor > 0 else (*reversed(QUANTILE_COLUMNS),)
+    there = dict(zip((*QUANTILE_COLUMNS, "scale"), (*levels, "scale"), strict=True))
     for name in (*IN_UNIT, "scale"):
         wanted = before[there.get(name, name)]
         wanted = wanted * abs(factor) if name == "scale" else wanted * factor + more

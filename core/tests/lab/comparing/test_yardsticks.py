@@ -12,11 +12,11 @@ from chronotick.config.schema import Config
 from chronotick.lab.comparing import Origins, Preparation
 from chronotick.lab.comparing.grids import Grid
 from chronotick.lab.comparing.preparing import prepare
-from chronotick.lab.comparing.rows import LEVELS
 from chronotick.lab.comparing.windows import PER_HORIZON, Windows
 from chronotick.lab.comparing.yardsticks import drift, kalman, naive, seasonal
 from chronotick.lab.replaying import Excerpt, Replay
 from chronotick.lab.replaying.estimate import Estimate
+from chronotick.lab.scoring.columns import QUANTILES
 from chronotick.lab.traces import Trace
 
 S = 1_000_000_000
@@ -108,8 +108,8 @@ def test_kalman_is_the_estimator_with_its_normal_interval():
     found = kalman(made, grid(1, 2), 1)
     assert found.mean.tolist() == [[7.0, 8.0]]
     z = NormalDist().inv_cdf(0.975)
-    assert found.quantiles[0, 1, LEVELS.index(0.975)] == pytest.approx(8.0 + 2.0 * z)
-    assert found.quantiles[0, 0, LEVELS.index(0.5)] == 7.0
+    assert found.quantiles[0, 1, QUANTILES.index(0.975)] == pytest.approx(8.0 + 2.0 * z)
+    assert found.quantiles[0, 0, QUANTILES.index(0.5)] == 7.0
 
 
 def published(trace: Trace, origin_s: float, horizons_s: tuple[float, ...]) -> list[Estimate]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from chronotick.lab.comparing.frames import frame_of
-from chronotick.lab.comparing.rows import OK
 from chronotick.lab.comparing.store import ResultsError, Store
 from chronotick.lab.scoring import scores
+from chronotick.lab.scoring.columns import OK
 from chronotick.lab.scoring.metrics import Target
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from chronotick.lab.reporting import Choices
     from chronotick.lab.reporting.judging import Standing
-
-BASELINE = "kalman"
 
 
 class Comparison:

@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 
 from chronotick.lab.comparing.grids import Grid
 from chronotick.lab.comparing.windows import Windows
+from chronotick.lab.scoring.columns import OK, QUANTILE_COLUMNS, QUANTILES
 
-LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
-"""Quantiles that models are asked for: fev's deciles, and the ends of the 95 % interval."""
-QUANTILES = tuple(f"q{level:g}" for level in LEVELS)
-OK = "ok"
 NOT_ENOUGH = "too few measurements in the context"
 
 _TEXTS = ("job", "model", "trace", "host", "kind", "unit")
-_NUMBERS = ("origin_s", "target_s", "last", "measured", "truth", "scale", "forecast", *QUANTILES)
+_NUMBERS = (
+    "origin_s",
+    "target_s",
+    "last",
+    "measured",
+    "truth",
+    "scale",
+    "forecast",
+    *QUANTILE_COLUMNS,
+)
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in _TEXTS),
@@ -63,7 +69,7 @@ class Answers:
         """Nothing answered yet."""
         return cls(
             mean=np.full((windows, horizons), np.nan),
-            quantiles=np.full((windows, horizons, len(LEVELS)), np.nan),
+            quantiles=np.full((windows, horizons, len(QUANTILES)), np.nan),
             latency_s=np.full(windows, np.nan),
             alone_s=np.full(windows, np.nan),
             status=[status] * windows,
@@ -121,7 +127,7 @@ def rows_of(label: Label, windows: Windows, grid: Grid, answers: Answers) -> pa.
     }
     for name in ("measured", "truth", "low", "high"):
         columns[name] = _unit(label, table[name][number, place])
-    for level, name in enumerate(QUANTILES):
+    for level, name in enumerate(QUANTILE_COLUMNS):
         columns[name] = _unit(label, answers.quantiles[number, place, level])
     return pa.table({field.name: columns[field.name] for field in SCHEMA}, schema=SCHEMA)
 

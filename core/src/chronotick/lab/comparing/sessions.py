@@ -12,8 +12,8 @@ from typing import Protocol
 
 from chronotick.daemon.machine import available_mb
 from chronotick.lab.comparing.contestants import Contestant
-from chronotick.lab.comparing.rows import LEVELS
 from chronotick.lab.reality import Reality
+from chronotick.lab.scoring.columns import QUANTILES
 from chronotick.models import InProcessModel
 from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
 from chronotick.workers import Phase, WorkerPool
@@ -56,7 +56,7 @@ class Session(Protocol):
     info: ModelInfo
 
     def forecast(self, batch: ContextBatch, steps: int) -> Forecast:
-        """Ask for a forecast of ``steps`` steps at :data:`LEVELS`.
+        """Ask for a forecast of ``steps`` steps at :data:`QUANTILES`.
 
         Raises:
             WorkerError, ModelFailedError: there is none for this batch.
@@ -83,7 +83,7 @@ class LocalSession:
 
     def forecast(self, batch: ContextBatch, steps: int) -> Forecast:
         """Ask it; see :class:`Session`."""
-        return self._model.forecast(batch, steps, LEVELS)[0]
+        return self._model.forecast(batch, steps, QUANTILES)[0]
 
     def close(self) -> None:
         """Do nothing."""
@@ -114,7 +114,7 @@ class WorkerSession:
     def forecast(self, batch: ContextBatch, steps: int) -> Forecast:
         """Ask it; see :class:`Session`."""
         self._ready()
-        answer = self._reality.run(self._worker.forecast(batch, steps, LEVELS, PATIENCE_S))
+        answer = self._reality.run(self._worker.forecast(batch, steps, QUANTILES, PATIENCE_S))
         self._answered = True
         return answer
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronotick.lab.comparing.grids import Grid
-from chronotick.lab.comparing.rows import LEVELS, Answers
+from chronotick.lab.comparing.rows import Answers
 from chronotick.lab.comparing.windows import Windows
+from chronotick.lab.scoring.columns import QUANTILES
 
 Vector = NDArray[np.float64]
 Yardstick = Callable[[Windows, Grid, float], Answers]
@@ -22,7 +23,7 @@ def kalman(windows: Windows, grid: Grid, season: float) -> Answers:
     del season
     answers = Answers.none(len(windows), len(grid.steps))
     answers.mean[:] = windows.table["mean"]
-    z = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
+    z = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
     sigma = windows.table["sigma"]
     answers.quantiles[:] = answers.mean[:, :, np.newaxis] + sigma[:, :, np.newaxis] * z
     return answers

@@ -17,6 +17,7 @@ Codes = NDArray[np.int64]
 
 DECILES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 QUANTILES: Final = (0.025, *DECILES, 0.975)
+"""Levels that models are asked for: fev's deciles, and the ends of the 95 % interval."""
 TAILS: Final = ("q0.025", "q0.975")
 QUANTILE_COLUMNS: Final = tuple(f"q{level}" for level in QUANTILES)
 DECILE_COLUMNS: Final = tuple(f"q{level}" for level in DECILES)
