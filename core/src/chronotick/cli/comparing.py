@@ -54,22 +54,28 @@ def durations(text: str) -> tuple[float, ...]:
     help="How far ahead forecasts are judged.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="For results."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where results go; what is there already is not computed again.",
 )
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Origins of each trace, at most.",
+    help="How many instants of each trace models forecast from, at most.",
 )
-@click.option("--every", type=DURATION, help="Between origins; default: spread over the trace.")
+@click.option(
+    "--every", type=DURATION, help="Time between these instants; default: spread over the trace."
+)
 @click.option(
     "--warm-up",
     type=DURATION_OR_NONE,
     default="2h",
     show_default=True,
-    help="Before the first origin.",
+    help="Beginning of each trace from which nobody forecasts.",
 )
 @click.option(
     "--origin",
@@ -77,19 +83,25 @@ def durations(text: str) -> tuple[float, ...]:
     type=FROM_ZERO,
     multiple=True,
     metavar="SECONDS",
-    help="This origin, in local time of the trace, instead. May be repeated.",
+    help="Forecast from this instant instead (local time of the trace). May be repeated.",
 )
 @click.option(
     "--context",
     type=click.IntRange(8, 8192),
     default=512,
     show_default=True,
-    help="Samples in a context.",
+    help="How many samples models are given.",
 )
-@click.option("--kind", type=click.Choice(["clock", "series"]), help="Of traces that do not say.")
-@click.option("--value", metavar="COLUMN", help="Column of the values, in tables of series.")
-@click.option("--unit", help="Of series that state none.")
-@click.option("--host", help="Of traces that state none; default: each is a host of its own.")
+@click.option(
+    "--kind",
+    type=click.Choice(["clock", "series"]),
+    help="What traces are that do not say it themselves.",
+)
+@click.option(
+    "--value", metavar="COLUMN", help="Which column of a table holds the values of a series."
+)
+@click.option("--unit", help="Unit of series that state none.")
+@click.option("--host", help="Host of traces that state none; default: each is of its own.")
 @click.option("--season", type=DURATION, help="Length of the season of series.")
 @baseline_option
 @metric_option
@@ -98,7 +110,7 @@ def durations(text: str) -> tuple[float, ...]:
     "formats",
     default="html",
     show_default=True,
-    help="Of the report: html, md, both separated by a comma, or none.",
+    help="Format of the report: html, md, both (html,md) or none.",
 )
 @click.option(
     "--executor",
@@ -112,9 +124,24 @@ def durations(text: str) -> tuple[float, ...]:
     "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2, or the threads of Dask)."
 )
 @checkpoints_option
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--batch", type=click.IntRange(min=1), help="Windows at once, at most.")
-@click.option("--deadline", type=DURATION, default="4s", show_default=True, help="Of a forecast.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where models compute: auto, cpu, cuda or cuda:N.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    help="How many windows a model is asked at once, at most.",
+)
+@click.option(
+    "--deadline",
+    type=DURATION,
+    default="4s",
+    show_default=True,
+    help="How long a daemon would wait for a forecast; misses are counted.",
+)
 @click.option("--config", metavar="NAME|FILE", help="A ready-made configuration, or a file.")
 @click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
 @json_option
