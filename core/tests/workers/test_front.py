@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -362,6 +363,50 @@ async def test_a_flood_costs_the_flooder_only(serve: Serve, connect, machine, ad
         clock.send(forecast(1))
         assert (await clock.receive(Result)).id == 1
     assert front.dropped["too many"] > 0
+
+
+UNREAD = """
+import asyncio, sys
+from pathlib import Path
+import zmq
+from chronotick.workers.allowlist import AllowList
+from chronotick.workers.doorway import Doorway
+from chronotick.workers.keys import KeyPair
+
+allowed, *keys = sys.argv[1:]
+server, clock = KeyPair(*keys[:2]), KeyPair(*keys[2:])
+
+async def main():
+    doorway = Doorway("tcp://127.0.0.1:0", server, AllowList(Path(allowed)), print)
+    doorway._pump.close()  # nobody reads: more than the high-water mark stops the input
+    with zmq.Context() as context, context.socket(zmq.DEALER) as flooder:
+        flooder.linger = 0
+        flooder.curve_serverkey = server.public.encode()
+        flooder.curve_publickey, flooder.curve_secretkey = (key.encode() for key in keys[2:])
+        flooder.connect(doorway.address)
+        for _ in range(1000):
+            await asyncio.to_thread(flooder.send, bytes(1000))
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(4.5)  # libzmq looks after connections every two seconds, if told to
+    doorway.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_flood_that_nobody_reads_does_not_end_the_server(
+    server_machine, clock_machine, allowed: Path
+):
+    """With ZMTP heartbeats libzmq aborts; see :mod:`chronotick.workers.liveness`."""
+    keys = [
+        key
+        for each in (server_machine, clock_machine)
+        for key in (each.pair.public, each.pair.secret)
+    ]
+    program = [sys.executable, "-c", UNREAD, str(allowed), *keys]
+    server = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.PIPE)
+    _out, errors = await server.communicate()
+    assert server.returncode == 0, errors.decode()
 
 
 @pytest.mark.parametrize(("frames", "frame_bytes"), [(1000, 100), (30, 2**20)])

@@ -15,6 +15,7 @@ from chronotick.workers import wire
 from chronotick.workers.allowance import Allowance
 from chronotick.workers.allowlist import AllowList
 from chronotick.workers.keys import KeyPair
+from chronotick.workers.liveness import TCP_OPTIONS
 from chronotick.workers.messages import Message
 from chronotick.workers.multipart import NOBLOCK, send_frames
 from chronotick.workers.pump import Pump
@@ -31,9 +32,7 @@ _OPTIONS: Final = (
     (zmq.BACKLOG, 64),
     (zmq.MAXMSGSIZE, MAX_FRAME_BYTES),
     (zmq.HANDSHAKE_IVL, 5_000),
-    (zmq.HEARTBEAT_IVL, 2_000),
-    (zmq.HEARTBEAT_TIMEOUT, 8_000),
-    (zmq.HEARTBEAT_TTL, 8_000),
+    *TCP_OPTIONS,
 )
 _GOODBYE_MS: Final = 2000
 

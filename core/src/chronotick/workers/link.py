@@ -20,6 +20,7 @@ from chronotick.config.tcp import Address
 from chronotick.workers import wire
 from chronotick.workers.allowance import Allowance
 from chronotick.workers.keys import KeyPair
+from chronotick.workers.liveness import TCP_OPTIONS
 from chronotick.workers.messages import Message
 from chronotick.workers.multipart import NOBLOCK, send_frames
 from chronotick.workers.pump import Pump
@@ -34,8 +35,7 @@ _OPTIONS: Final = (
     (zmq.SNDHWM, 4),
     (zmq.RCVHWM, 16),
     (zmq.MAXMSGSIZE, wire.MAX_ANSWER_BYTES),
-    (zmq.HEARTBEAT_IVL, 2_000),
-    (zmq.HEARTBEAT_TIMEOUT, 8_000),
+    *TCP_OPTIONS,
 )
 _EVENTS: Final = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED
