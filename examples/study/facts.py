@@ -65,6 +65,7 @@ def _sizes(classical: Comparison, everything: Comparison) -> Iterator[Fact]:
     yield "failed", int((rows["status"] != "ok").sum())
     yield "all_forecasts", len(everything.rows)
     yield "all_failed", int((everything.rows["status"] != "ok").sum())
+    yield "asked", int(everything.latency()["asked"].max())
     yield "foundation", len(everything.models) - len(classical.models)
 
 

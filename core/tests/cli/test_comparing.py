@@ -110,6 +110,15 @@ def windows_in(out: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in found}
 
 
+def noted(out: Path) -> set[tuple[str, float]]:
+    """What is known of jobs that are not over: job, and how long an answer took."""
+    found = set()
+    for path in out.glob("journals/*/[!.]*.npz"):
+        with np.load(path) as part:
+            found |= {(path.parent.name, latency_s) for latency_s in part["latency_s"].tolist()}
+    return found
+
+
 def assert_complete(out: Path) -> None:
     """Each row is there once, with a forecast."""
     rows = Comparison(out).rows
@@ -122,10 +131,10 @@ def assert_complete(out: Path) -> None:
 def test_a_run_that_is_killed_goes_on_where_it_was(many: Path, tmp_path: Path, run: Run):
     """Killed while windows are made, then while a model is asked; then the same command again."""
     out = tmp_path / "out"
-    args = arguments(many, out, checkpoint="late=0.04")
+    args = arguments(many, out, "--batch", "2", checkpoint="late=0.02")
     moments: list[Callable[[], bool]] = [
         lambda: len(windows_in(out)) > 2,
-        lambda: len(finished(out, "echo")) > 2,
+        lambda: len(finished(out, "echo")) > 2 and bool(noted(out)),
     ]
     for moment in moments:
         with started(args) as process:
@@ -134,6 +143,8 @@ def test_a_run_that_is_killed_goes_on_where_it_was(many: Path, tmp_path: Path, r
         assert process.wait() == -signal.SIGKILL
     windows = windows_in(out)
     before = finished(out)
+    answered = noted(out)
+    assert answered
     assert len(windows) == SERIES
     assert 2 < len(finished(out, "echo")) < SERIES
     shown = json.loads(run("results", "show", str(out), "--json").stdout)
@@ -145,6 +156,11 @@ def test_a_run_that_is_killed_goes_on_where_it_was(many: Path, tmp_path: Path, r
     assert before.items() <= finished(out).items()
     assert windows_in(out) == windows
     assert_complete(out)
+    rows = Comparison(out).rows
+    kept = {(row.job, row.latency_s) for row in rows.itertuples()}
+    assert answered <= kept  # what was answered of a job that was not over was not asked again
+    assert not noted(out)
+    assert not draft.exists()
 
 
 @pytest.mark.timeout(120)
@@ -166,6 +182,22 @@ def test_ctrl_c_keeps_what_is_done(many: Path, tmp_path: Path, run: Run):
     assert (shown["interrupted"], shown["complete"]) == (True, True)
     assert run(*args).exit_code == 0
     assert before.items() <= finished(out).items()
+    assert_complete(out)
+
+
+@pytest.mark.timeout(120)
+def test_a_second_ctrl_c_does_not_wait_for_what_is_running(many: Path, tmp_path: Path, run: Run):
+    out = tmp_path / "out"
+    with started(arguments(many, out, checkpoint="late=500")) as process:
+        wait_for(process, lambda: len(finished(out, "line")) == SERIES)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stderr is not None
+        while "Ctrl-C again ends at once" not in process.stderr.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=50) == -signal.SIGINT
+    assert not finished(out, "echo")
+    assert run(*arguments(many, out)).exit_code == 0
     assert_complete(out)
 
 
@@ -257,7 +289,21 @@ BAD = {
     "no horizon": (["--horizons", ","], 2, "at least one time is needed, such as 64s"),
     "no time": (["--horizons", "soon"], 2, "'soon' is not a time such as 64s"),
     "weights of nobody": (["--checkpoint", "late"], 2, "expected MODEL=WEIGHTS"),
-    "out is a file": (["--out", "{tmp}/one.csv"], 1, "one.csv: cannot be written"),
+    "weights of another": (
+        ["--checkpoint", "eco=late"],
+        2,
+        "'eco' is not compared. Add it to --models: echo,eco",
+    ),
+    "no season": (["--models", "seasonal,echo"], 2, "no trace has a season. If these are series"),
+    "no season to be relative to": (["--baseline", "seasonal"], 2, "such as --season 24h"),
+    "a long season": (
+        ["--models", "seasonal,echo", "--season", "24h"],
+        2,
+        "in spite of --season: a season of 86400 s is not used: 1440 samples of 48",
+    ),
+    "out is a file": (["--out", "{tmp}/one.csv"], 2, "one.csv is a file. Results need a directory"),
+    "out in a file": (["--out", "{tmp}/one.csv/x"], 2, "one.csv is a file. Results need a dire"),
+    "out is with the traces": (["--out", "{tmp}"], 2, "the traces are there, and directories with"),
     "too far": (["--horizons", "9h"], 1, "nothing was computed: no trace has a window"),
 }
 
@@ -274,6 +320,45 @@ def test_bad_input_is_told_with_the_right_exit_code(
     assert "Traceback" not in done.output
     if code == 2:
         assert not out.exists()  # it was said before anything was done
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "deep*/", "**/*.csv", "deep/one.csv"])
+def test_results_do_not_go_where_traces_are_looked_for(tmp_path: Path, run: Run, pattern: str):
+    """The next run would have read rows as traces; now it would not find the traces any more."""
+    home = tmp_path / "home"
+    (home / "deep").mkdir(parents=True)
+    frame(home / "deep" / "one.csv", {"one": VALUES})
+    out = home / "deep" if pattern.endswith(".csv") else home
+    done = run(*arguments(home / pattern, out))
+    assert done.exit_code == 2
+    words = f"chronotick: --out {out}: the traces are there, and directories with results are not "
+    assert done.stderr == (
+        f"{words}searched for traces. Give results a directory of their own, such as "
+        f"{out / 'results'}\n"
+    )
+    assert not (out / "run.json").exists()
+
+
+def test_results_may_lie_among_the_traces_in_a_directory_of_their_own(
+    trace: Path, tmp_path: Path, run: Run
+):
+    """The second run read the rows of the first as traces."""
+    for _ in range(2):
+        assert run(*arguments(tmp_path, tmp_path / "out")).exit_code == 0
+        told = Comparison(tmp_path / "out").runs[-1]
+        assert [each["path"] for each in told["traces"]] == [str(trace)]
+        assert told["problems"] == []
+
+
+def test_a_repeated_run_says_that_nothing_was_to_be_computed(trace: Path, tmp_path: Path, run: Run):
+    """It said "asked: 36 of 36", as if it had asked."""
+    first, again = (run(*arguments(trace, tmp_path / "out")) for _ in range(2))
+    assert "asked: 0 of 36" in first.stderr
+    assert again.stderr.splitlines()[-1] == "asked: nothing to compute, all 36 are there"
+    for path in finished(tmp_path / "out", "echo"):
+        path.unlink()
+    rest = run(*arguments(trace, tmp_path / "out"))
+    assert rest.stderr.splitlines()[-2:] == ["asked: 30 of 36 are there already", "asked: 36 of 36"]
 
 
 def test_no_trace_at_all_is_told_with_what_was_looked_for(tmp_path: Path, run: Run):

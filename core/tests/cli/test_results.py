@@ -85,9 +85,15 @@ def test_show_prints_a_leaderboard(results: Path, run: Run):
     assert done.exit_code == 0
     header, columns, *lines = done.stdout.splitlines()
     assert header == "mae against truth, relative to kalman; 95 % intervals by host"
-    assert " ".join(columns.split()) == "MODEL WIN RATE SKILL TASKS FAILED LEAKED P50 P99"
+    assert " ".join(columns.split()) == "MODEL WIN RATE SKILL TASKS FAILED LEAKED P50 P99 CALLS"
     assert {line.split()[0] for line in lines[:6]} == set(MODELS)
     assert "(" not in lines[0]  # of one host there is no interval
+    # A 99th percentile of two calls is their maximum: it is said of how many it is.
+    assert {line.split()[0] for line in lines[:6] if line.endswith(" 2")} >= {
+        "hold",
+        "line",
+        "echo",
+    }
     assert "nan" not in done.stdout
 
 
@@ -205,7 +211,9 @@ def test_report_is_written_where_it_is_asked_for(results: Path, run: Run, tmp_pa
 
 
 BAD = {
-    "no results": (["show", "{tmp}"], 1, "no results of `chronotick compare`"),
+    "no results": (["show", "{tmp}"], 1, "{tmp}: no results of `chronotick compare` there. Give"),
+    "nowhere": (["show", "{tmp}/x"], 1, "there. Give the directory that was its --out"),
+    "a file": (["show", "{dir}/run.json"], 1, "no results of `chronotick compare` there. Give"),
     "unknown metric": (["show", "{dir}", "--metric", "bias"], 2, "'bias' is none of mae"),
     "unknown baseline": (["show", "{dir}", "--baseline", "x"], 2, "these results are of kalman"),
     "metric of diff": (["diff", "{dir}", "{dir}", "--metric", "mea"], 2, "'mea' is none of mae"),
@@ -221,8 +229,9 @@ def test_bad_input_is_told_with_the_right_exit_code(
     options, code, words = BAD[name]
     done = run("results", *(each.format(dir=results, tmp=tmp_path) for each in options))
     assert done.exit_code == code
-    assert words in done.stderr
+    assert words.format(dir=results, tmp=tmp_path) in done.stderr
     assert "None" not in done.stderr
+    assert "Errno" not in done.stderr
 
 
 def test_a_truth_that_nobody_knows_is_told(plugins: Plugins, run: Run, tmp_path: Path):

@@ -178,7 +178,7 @@ def test_errors_of_zero_are_equal_to_each_other_and_far_below_all_others():
     rows = scored({"a": [0.0, 1.0], "b": [0.0, 1.0], "c": [1e-9, 1.0]})
     table = leaderboard(rows, baseline="a")
     assert table["skill_score"].to_dict() == pytest.approx({"a": 0.0, "b": 0.0, "c": -9.0})
-    assert "a has an error of 0 in 1 tasks" in notes(table)
+    assert "a has an error of 0 in 1 task (constant" in notes(table)
     pairs = pairwise(rows)["skill_score"]
     assert pairs[("a", "b")] == 0
     assert pairs[("c", "a")] == pytest.approx(-9.0)
@@ -189,7 +189,7 @@ def test_an_undefined_scale_is_a_task_without_a_result():
     rows = scored({"a": [1.0, np.nan], "b": [0.5, np.nan]}, metric="mase_drift").assign(failed=0)
     table = leaderboard(rows, "mase_drift", baseline="a")
     assert list(table["tasks"]) == [1, 1]
-    assert "1 of 2 tasks are left out for all models" in notes(table)
+    assert "1 of 2 tasks is left out for all models" in notes(table)
 
 
 # Hosts
@@ -337,5 +337,5 @@ def test_intervals_judged_by_unlike_windows_are_told():
     rows = scored({"a": [1.0, 1.0], "b": [2.0, 2.0]}, metric="ql")
     rows.loc[rows.index[0], "intervals"] = 0.8
     told = notes(leaderboard(rows, "ql", baseline="a"))
-    assert "in 1 tasks ql of some models is of fewer windows than that of others" in told
+    assert "in 1 task ql of some models is of fewer windows than that of others" in told
     assert "fewer windows" not in notes(leaderboard(rows.assign(intervals=0.8), "ql", baseline="a"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chronotick.lab.comparing.store import Store
 from chronotick.lab.traces import Traces, read_traces
 from chronotick.lab.traces.endings import default_name, stem
 
@@ -113,6 +114,42 @@ def test_a_directory_without_traces_is_a_problem(tmp_path):
     (tmp_path / "README.md").write_text("# not a trace\n")
     (problem,) = read_traces([str(tmp_path)]).problems
     assert "no trace is in this directory" in problem.reason
+
+
+def results(directory: Path) -> Path:
+    """Results of a comparison, with rows that look like traces."""
+    Store(directory).record({"started": "2026-01-01", "jobs": []})
+    clock(directory / "rows" / "kalman" / "a.csv")
+    clock(directory / "table.csv")
+    return directory
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "**/*.csv", "[!.]*/*"])
+def test_results_of_a_comparison_are_no_traces(tmp_path, pattern):
+    """--out inside of the directory of --traces: the next run read its rows as traces."""
+    results(tmp_path / "worlds" / "first" / "results")
+    clock(tmp_path / "worlds" / "first" / "mine.csv")
+    assert names(tmp_path / "worlds" / pattern) == ["mine"]
+
+
+@pytest.mark.parametrize("pattern", ["", "out", "*", "out/*", "**/*.csv", "out/**"])
+def test_where_only_results_are_it_is_said(tmp_path, pattern):
+    results(tmp_path / "out")
+    (problem,) = read_traces([str(tmp_path / pattern)]).problems
+    assert f"results of `chronotick compare` ({tmp_path / 'out'})" in problem.reason
+    assert "Name the traces themselves" in problem.reason
+
+
+def test_a_file_among_results_is_a_trace_if_it_is_named(tmp_path):
+    results(tmp_path / "out")
+    assert names(tmp_path / "out" / "table.csv") == ["table"]
+    assert names(tmp_path / "out" / "rows" / "kalman" / "*.csv") == ["a"]
+
+
+def test_a_run_json_of_others_hides_nothing(tmp_path):
+    clock(tmp_path / "a.csv")
+    (tmp_path / "run.json").write_text('{"seed": 1}')
+    assert names(tmp_path) == ["a"]
 
 
 def test_a_file_that_vanishes_is_a_problem(tmp_path):

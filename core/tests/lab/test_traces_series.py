@@ -303,7 +303,7 @@ def test_a_few_missing_samples_become_gaps(tmp_path):
     trace = only(tmp_path, long(ds=lambda n: 60 * (n + 2 * (n > 20) + (n > 30))))
     assert len(trace.time_s) == ROWS + 3
     assert np.flatnonzero(np.isnan(trace.value)).tolist() == [21, 22, 33]
-    told = "3 samples of the grid are missing and count as NaN (2 of them after line 22)"
+    told = "3 samples are missing on the grid and NaN (2 of them after line 22)"
     assert trace.notes == (told,)
 
 
@@ -346,6 +346,7 @@ def test_times_a_little_beside_the_grid_are_on_it_and_told(tmp_path):
         ),
         (long(ds=lambda n: n + 1e9 * (n > 20)), "samples of its grid are missing"),
         (long(y=lambda _n: 7), "is constant: all its 40 values are 7, nothing to compare"),
+        (long(1), "holds 1 value, a comparison needs 32 at least"),
         (long(31), "holds 31 values, a comparison needs 32 at least"),
         (
             long(y=lambda n: value(n) if n < 31 else "nan"),

@@ -147,6 +147,8 @@ def test_broken_plugin_becomes_a_problem_and_the_others_go_on(
         ("random_sizes='tiny'", "random_sizes must be a tuple of texts"),
         ("random_sizes=(1,)", "random_sizes must be a tuple of texts"),
         ("random_weights=5, random_sizes=('a',)", "random_weights must be text"),
+        ("trainer=5", "trainer must be text"),
+        ("trainer='nowhere_at_all:X'", "no module 'nowhere_at_all'"),
         ("alternatives='x'", "alternatives must be Checkpoints"),
     ],
 )

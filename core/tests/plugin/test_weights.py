@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chronotick.hub.testing import FakeHub, running_hub, tensors_file
-from chronotick.plugin.weights import find, is_offline, locate, missing, split
+from chronotick.plugin.weights import find, is_offline, is_shipped, locate, missing, split
 
 TENSORS = tensors_file({"a": 10})
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -250,3 +250,48 @@ def test_whatever_a_library_raises_names_the_weights(tmp_path: Path):
     said = r"/w cannot be used: .*: KeyError: 'd_model'\. The dir"
     with pytest.raises(ValueError, match=said), weights.blamed():
         raise KeyError("d_model")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package on the path that must not be imported; returns its directory of weights."""
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    directory = fill(tmp_path / "site" / "pack_of_weights" / "weights" / "clocks")
+    (tmp_path / "site" / "pack_of_weights" / "__init__.py").write_text("raise SystemExit(3)")
+    return directory
+
+
+def test_weights_in_a_package_are_found_without_importing_it_or_a_network(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = locate("pack_of_weights:clocks", "m")
+    assert (found.directory, found.name) == (package, "pack_of_weights:clocks")
+    assert is_shipped("pack_of_weights:clocks")
+    assert not any(map(is_shipped, ("org/name", "org/name@a:b", "/a:b", "./a:b", "a:../b", "a:")))
+
+
+def test_weights_a_package_lacks_are_told_with_what_brings_them(package: Path):
+    with pytest.raises(FileNotFoundError, match="no package absent_package is installed"):
+        locate("absent_package:clocks", "m")
+    with pytest.raises(FileNotFoundError, match="no package json.tool|neither a directory"):
+        locate("json.tool:clocks", "m")
+    with pytest.raises(FileNotFoundError, match=r"weights/other is not there\. Install the plugin"):
+        find("pack_of_weights:other", "m")
+    (package / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"weights/clocks lacks config.json\. .*pip install"):
+        find("pack_of_weights:clocks", "m")
+
+
+def test_damaged_weights_of_a_package_are_told(package: Path):
+    (package / "model.safetensors").write_bytes(TENSORS[:-1])
+    with pytest.raises(ValueError, match=r"pack_of_weights:clocks cannot be used: .*pip install"):
+        locate("pack_of_weights:clocks", "m")
+
+
+def test_a_directory_of_such_a_name_comes_first(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    own = fill(tmp_path / "pack_of_weights:clocks")
+    assert locate("pack_of_weights:clocks", "m").directory.samefile(own)

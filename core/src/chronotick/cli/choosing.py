@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,7 +73,9 @@ def as_worker(spec: ModelSpec) -> ModelSpec:
 
 def quieten_workers() -> None:
     """Keep the daemon's log off the terminal: the command says itself what went wrong."""
-    logging.getLogger("chronotick").addHandler(logging.NullHandler())
+    from chronotick.daemon.logs import quieten
+
+    quieten()
 
 
 def announce_building(spec: ModelSpec, config: Config, device: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from chronotick.cli.choosing import checkpoints_option, quieten_workers
+from chronotick.cli.choosing import checkpoints_option, plugins_with, quieten_workers
 from chronotick.cli.durations import DURATION, DURATION_OR_NONE
 from chronotick.cli.numbers import FROM_ZERO
 from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
@@ -18,13 +19,13 @@ from chronotick.cli.results import baseline_option, metric_option
 from chronotick.cli.run import comma_list, parse_checkpoints
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from chronotick.lab.comparing import Comparison, Settings, Stage
     from chronotick.lab.traces import Traces
+    from chronotick.plugin.registry import Plugins
 
 INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 DASK_PATIENCE_S = 10.0  # for an answer of its scheduler
+ASKED = "asked"  # the stage in which models are
 FEW_THREADS = 2  # models that share a machine: each takes memory, and threads of its own
 
 
@@ -142,6 +143,9 @@ def durations(text: str) -> tuple[float, ...]:
     show_default=True,
     help="How long a daemon would wait for a forecast; misses are counted.",
 )
+@click.option(
+    "--retry-failed", is_flag=True, help="Ask models again for windows they are known to fail on."
+)
 @click.option("--config", metavar="NAME|FILE", help="A ready-made configuration, or a file.")
 @click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
 @json_option
@@ -163,34 +167,47 @@ def compare(
     What is computed is kept in --out, job by job: Ctrl-C or a crash loses at most what was being
     computed, the same command goes on from there, and a further model computes that model only.
     """
-    from chronotick.lab.comparing import ResultsError, compare_traces
-    from chronotick.plugin.registry import UnknownModel
+    from chronotick.lab.comparing import PlaceError, ResultsError, compare_traces
+    from chronotick.lab.comparing.placing import check_place
 
     quieten_workers()
     wanted, names = _formats(formats), comma_list(models) or []
+    plugins = _plugins(names)
     _check_baseline(baseline, names)
+    _check_checkpoints(options["checkpoints"], names)
     try:
-        settings, traces = _settings(options), _traces(patterns, options)
+        settings = _settings(options)
+        check_place(out, patterns)
+        traces = _traces(patterns, options)
+        check_place(out, patterns, traces.traces)
+        _check_season([*names, baseline], traces, given=options["season"] is not None)
         with ExitStack() as stack:
-            executor, lanes = stack.enter_context(_executor(where, jobs))
+            stack.enter_context(_interruptible())
+            place = stack.enter_context(_executor(where, jobs))
             watch = stack.enter_context(_bars())
             compared = compare_traces(
                 names,
                 traces,
                 settings,
                 out,
-                executor=executor,
-                lanes=lanes,
+                plugins=plugins,
                 command=["chronotick", *sys.argv[1:]],
                 watch=watch,
+                **place,
             )
         _finish(compared, wanted, baseline=baseline, metric=metric, as_json=as_json)
-    except UnknownModel as error:
-        fail(error, BAD_CONFIGURATION)
+    except PlaceError as error:
+        fail(f"--out {error}", BAD_CONFIGURATION)
     except ResultsError as error:
         fail(error)
     except KeyboardInterrupt:
         _end_interrupted()
+
+
+def _plugins(names: list[str]) -> Plugins:
+    from chronotick.lab.comparing.yardsticks import YARDSTICKS
+
+    return plugins_with(*(name for name in names if name not in YARDSTICKS))
 
 
 def _check_baseline(baseline: str, names: list[str]) -> None:
@@ -200,6 +217,28 @@ def _check_baseline(baseline: str, names: list[str]) -> None:
     if baseline not in known:
         told = f"{baseline!r} is not compared; {', '.join(known)} are"
         raise click.BadParameter(told, param_hint="--baseline")
+
+
+def _check_checkpoints(given: tuple[str, ...], names: list[str]) -> None:
+    for model in parse_checkpoints(given):
+        if model not in names:
+            told = f"{model!r} is not compared. Add it to --models: {','.join([*names, model])}"
+            raise click.BadParameter(told, param_hint="--checkpoint")
+
+
+def _check_season(wanted: list[str], traces: Traces, *, given: bool) -> None:
+    """Refuse ``seasonal`` where no trace has a season: it would be left out without a word."""
+    if "seasonal" not in wanted or any(each.season > 1 for each in traces.traces):
+        return
+    if not given:
+        fail(
+            "seasonal: no trace has a season. If these are series, say how long it is, such as "
+            "--season 24h; clocks have none",
+            BAD_CONFIGURATION,
+        )
+    notes = (note for each in traces.traces for note in each.notes if "season" in note)
+    why = next(notes, "clocks have none")
+    fail(f"seasonal: no trace has a season in spite of --season: {why}", BAD_CONFIGURATION)
 
 
 def _end_interrupted() -> NoReturn:
@@ -249,6 +288,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         device=options["device"],
         most_batch=options["batch"] or MOST_BATCH,
         deadline_s=options["deadline"],
+        retry_failed=options["retry_failed"],
         reading=tuple(_reading(options)),
     )
 
@@ -279,15 +319,15 @@ def _traces(patterns: tuple[str, ...], options: dict[str, Any]) -> Traces:
 
 
 @contextmanager
-def _executor(where: str, jobs: int | None) -> Iterator[tuple[Executor | None, int | None]]:
-    """An executor, and how many jobs it is given at once."""
+def _executor(where: str, jobs: int | None) -> Iterator[dict[str, Any]]:
+    """Where jobs run, as arguments of ``compare_traces``."""
     if where == "local":
-        yield None, jobs
+        yield {"lanes": jobs}
     elif where == "threads":
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(jobs or FEW_THREADS) as executor:
-            yield executor, jobs or FEW_THREADS
+            yield {"executor": executor, "lanes": jobs or FEW_THREADS}
     elif where.startswith("dask://"):
         yield from _dask(where.removeprefix("dask://"), jobs)
     else:
@@ -296,7 +336,7 @@ def _executor(where: str, jobs: int | None) -> Iterator[tuple[Executor | None, i
         )
 
 
-def _dask(address: str, jobs: int | None) -> Iterator[tuple[Executor, int]]:
+def _dask(address: str, jobs: int | None) -> Iterator[dict[str, Any]]:
     try:
         from distributed import Client
     except ImportError:
@@ -305,14 +345,28 @@ def _dask(address: str, jobs: int | None) -> Iterator[tuple[Executor, int]]:
         client = Client(f"tcp://{address}", timeout=DASK_PATIENCE_S)
     except OSError as error:
         fail(f"no Dask scheduler answers at {address}: {error}")
-    from chronotick.lab.comparing.jobs import unload
-
     with client:
-        try:
-            yield client.get_executor(pure=False), jobs or max(sum(client.nthreads().values()), 1)
-        finally:
-            with suppress(Exception):  # workers may be gone, and their models with them
-                client.run(unload)
+        yield {
+            "executor": client.get_executor(pure=False),
+            "everywhere": client.run,
+            "lanes": jobs or max(sum(client.nthreads().values()), 1),
+        }
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the first Ctrl-C end a run in good order, and a second one end it at once."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        click.echo("ending after the jobs that are running; Ctrl-C again ends at once", err=True)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -335,9 +389,12 @@ def _bars() -> Iterator[Callable[[Stage], None]]:
         tasks: dict[str, Any] = {}
 
         def show(stage: Stage) -> None:
+            done, total = _sums(stage)
+            if stage.name == ASKED and done and not tasks.keys() & stage.done.keys():
+                bars.console.print(f"{stage.name}: {_there(done, total)}", highlight=False)
             for name, (done, total) in stage.done.items():
-                if name not in tasks:
-                    tasks[name] = bars.add_task(name, total=total)
+                if name not in tasks:  # what is there already took no time of this run
+                    tasks[name] = bars.add_task(name, total=total, completed=done)
                 bars.update(tasks[name], completed=done, total=total)
 
         yield show
@@ -349,14 +406,28 @@ def _lines() -> Callable[[Stage], None]:
 
     def show(stage: Stage) -> None:
         nonlocal told
-        done = sum(each for each, _total in stage.done.values())
-        total = sum(each for _done, each in stage.done.values())
+        done, total = _sums(stage)
         tenth = 10 * done // total if total else 10
         if (stage.name, tenth) != told:
+            begins = stage.name != told[0]
             told = (stage.name, tenth)
-            click.echo(f"{stage.name}: {done} of {total}", err=True)
+            there = begins and stage.name == ASKED and done > 0
+            words = _there(done, total) if there else f"{done} of {total}"
+            click.echo(f"{stage.name}: {words}", err=True)
 
     return show
+
+
+def _sums(stage: Stage) -> tuple[int, int]:
+    """How much is done of all."""
+    return sum(done for done, _ in stage.done.values()), sum(of for _, of in stage.done.values())
+
+
+def _there(done: int, total: int) -> str:
+    """What earlier runs have left in the directory of results."""
+    if done == total:
+        return f"nothing to compute, all {total} are there"
+    return f"{done} of {total} are there already"
 
 
 def _finish(
@@ -365,7 +436,7 @@ def _finish(
     from chronotick.cli.results import show, show_problems, told, write_report
 
     interrupted = bool(compared.runs[-1].get("interrupted"))
-    if compared.rows.empty:
+    if compared.is_empty:
         show_problems(compared)
         if interrupted:
             _end_interrupted()

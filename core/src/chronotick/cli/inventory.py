@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -70,6 +71,9 @@ def info(model: str, *, config_path: Path | None, socket_path: Path | None, as_j
     width = max(len(name) for name, _value in facts)
     for name, value in facts:
         click.echo(wrapped(f"{name:{width}}  {value}", indent=width + 2))
+    card = _card(item)
+    if card:
+        click.echo(f"\n{card}")
 
 
 def described(item: InstalledModel, report: dict[str, Any] | None) -> dict[str, Any]:
@@ -81,6 +85,7 @@ def described(item: InstalledModel, report: dict[str, Any] | None) -> dict[str, 
     environment, weights = asdict(item.environment), asdict(item.weights)
     environment["directory"] = _text(item.environment.directory)
     weights["directory"] = _text(item.weights.directory)
+    weights["card"] = _card(item)
     weights["non_commercial"] = is_non_commercial(item.weights.licence)
     return {
         **spec,
@@ -92,6 +97,18 @@ def described(item: InstalledModel, report: dict[str, Any] | None) -> dict[str, 
         "weights": weights,
         "daemon": (report or {}).get(item.spec.name),
     }
+
+
+def _card(item: InstalledModel) -> str:
+    """The model card of weights that come with a plugin, without what is for machines."""
+    directory = item.weights.directory
+    if item.weights.state != "shipped" or directory is None:
+        return ""
+    try:
+        text = (directory / "README.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).strip()
 
 
 def _text(path: Path | None) -> str | None:

@@ -133,6 +133,7 @@ def diff(before: Path, after: Path, *, metric: str, target: Target | None, as_js
 def export(results_dir: Path, *, form: str, out: Path, target: Target | None) -> None:
     """Write the results in DIR for other programs."""
     from chronotick.lab.comparing.exporting import write
+    from chronotick.lab.counting import often
     from chronotick.lab.scoring import ScoringError
 
     try:
@@ -141,7 +142,7 @@ def export(results_dir: Path, *, form: str, out: Path, target: Target | None) ->
         fail(error)
     except OSError as error:
         fail(f"{out}: cannot be written: {error.strerror or error}")
-    click.echo(f"{count} rows: {out}", err=True)
+    click.echo(f"{often(count, 'row')}: {out}", err=True)
 
 
 @results.command()
@@ -198,10 +199,16 @@ def _choices(metric: str, baseline: str) -> Choices:
 def opened(path: Path) -> Comparison:
     """Open results, or end with what is wrong with them."""
     from chronotick.lab.comparing import Comparison, ResultsError
+    from chronotick.lab.comparing.store import RUN
 
+    if not (path / RUN).is_file():
+        fail(
+            f"{path}: no results of `chronotick compare` there. Give the directory that was its "
+            "--out; it has a run.json"
+        )
     try:
         found = Comparison(path)
-        if found.rows.empty:
+        if found.is_empty:
             fail(f"{path}: there are no rows yet")
     except ResultsError as error:
         fail(error)
@@ -242,10 +249,11 @@ def show(compared: Comparison, *, metric: str, baseline: str, target: Target | N
             "yes" if each.leaked_tasks else "",
             seconds(latency["p50_s"].get(model)),
             seconds(latency["p99_s"].get(model)),
+            latency["asked"].get(model, ""),
         )
         for model, each in board.iterrows()
     ]
-    header = ("MODEL", "WIN RATE", "SKILL", "TASKS", "FAILED", "LEAKED", "P50", "P99")
+    header = ("MODEL", "WIN RATE", "SKILL", "TASKS", "FAILED", "LEAKED", "P50", "P99", "CALLS")
     click.echo(table(rows, header))
     for note in board.attrs.get("notes", ()):
         click.echo(wrapped(f"note: {note}"))
@@ -256,8 +264,9 @@ def show(compared: Comparison, *, metric: str, baseline: str, target: Target | N
 
 def _where(tasks: pd.DataFrame) -> str:
     """How many windows of which task, or of how many: one reason may be that of all."""
-    windows = tasks["windows"].sum()
-    count = f"{windows} window{'s' if windows != 1 else ''}"
+    from chronotick.lab.counting import often
+
+    count = often(int(tasks["windows"].sum()), "window")
     if len(tasks) > 1:
         return f"in {count} of {len(tasks)} tasks"
     return f"on {tasks['trace'].iloc[0]} at {tasks['horizon_s'].iloc[0]:g} s in {count}"

@@ -75,7 +75,11 @@ def pull(
     what is damaged is downloaded again. Only safetensors and their settings are taken: never
     pickles.
     """
-    wanted = _wanted(model, checkpoint, load_settings(config_path).config)
+    spec, chosen = _chosen(model, checkpoint, load_settings(config_path).config)
+    if _comes_with_plugin(chosen):
+        _tell_shipped(model, chosen, source, as_json=as_json)
+        return
+    wanted = _wanted(spec, chosen)
     if source is not None:
         _import(wanted, source, as_json=as_json)
         return
@@ -110,7 +114,10 @@ def remove(
     from chronotick.hub import HubProblem, entry, removal
 
     config = load_settings(config_path).config
-    wanted = _wanted(model, checkpoint, config)
+    spec, chosen = _chosen(model, checkpoint, config)
+    if _comes_with_plugin(chosen):
+        fail(f"{model}: {chosen} comes with the plugin, and goes with it", BAD_CONFIGURATION)
+    wanted = _wanted(spec, chosen)
     try:
         found = removal(entry(wanted.repository), wanted.revision)
     except HubProblem as error:
@@ -132,10 +139,8 @@ def remove(
         click.echo(f"{model}: removed {place}, {freed}")
 
 
-def _wanted(model: str, checkpoint: str | None, config: Config) -> Wanted:
-    """The weights that are meant; ends with code 2 when they are not on the hub."""
-    from chronotick.plugin.weights import looks_like_path, split
-
+def _chosen(model: str, checkpoint: str | None, config: Config) -> tuple[ModelSpec, str]:
+    """The weights that are meant; ends with code 2 for a model without any."""
     spec = plugins_with(model).find(model)
     default = spec.checkpoint.identifier if spec.checkpoint else ""
     chosen = (
@@ -145,6 +150,41 @@ def _wanted(model: str, checkpoint: str | None, config: Config) -> Wanted:
     )
     if spec.checkpoint is None:
         fail(f"{model} has no weights", BAD_CONFIGURATION)
+    return spec, chosen
+
+
+def _comes_with_plugin(chosen: str) -> bool:
+    from chronotick.plugin.weights import is_shipped
+
+    return is_shipped(chosen)
+
+
+def _tell_shipped(model: str, chosen: str, source: Path | None, *, as_json: bool) -> None:
+    """Say that there is nothing to pull; ends with an error if they are not there or damaged."""
+    from chronotick.plugin.weights import locate
+
+    if source is not None:
+        fail(
+            f"{model}: {chosen} comes with the plugin. Use a directory as it is: "
+            f"--checkpoint {model}={source}",
+            BAD_CONFIGURATION,
+        )
+    try:
+        directory = locate(chosen, model).directory
+    except (FileNotFoundError, ValueError) as error:
+        fail(f"{model}: {error}")
+    answer = {"model": model, "checkpoint": chosen, "directory": str(directory), "how": "shipped"}
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"{model}: {chosen} comes with the plugin, in {directory}: nothing to pull")
+
+
+def _wanted(spec: ModelSpec, chosen: str) -> Wanted:
+    """Weights on the hub; ends with code 2 when they are not there."""
+    from chronotick.plugin.weights import looks_like_path, split
+
+    model, default = spec.name, spec.checkpoint.identifier if spec.checkpoint else ""
     if looks_like_path(chosen):
         fail(
             f"{model}: its weights are the directory {chosen}, not on the hub. Name what you mean: "

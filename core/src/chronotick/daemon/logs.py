@@ -25,6 +25,16 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
+def quieten() -> None:
+    """Keep the log off the terminal of a program that tells itself what went wrong.
+
+    Whoever has set up logging still gets it all.
+    """
+    log = logging.getLogger("chronotick")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
+
+
 def configure_logging(config: Logging) -> None:
     """Send the log to standard error as configured."""
     handler = logging.StreamHandler(sys.stderr)

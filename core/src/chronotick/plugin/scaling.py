@@ -51,9 +51,16 @@ def standardise(values: NDArray[np.float64], noise: NDArray[np.float64]) -> Stan
         raise ValueError(f"series {empty} hold no measurement: there is nothing to forecast from")
     location = np.nanmean(values, axis=1)
     spread = np.nanstd(values, axis=1)
+    constant = spread <= _SMALLEST_SCALE_S
+    # Medians take longer than all the rest, and hardly any series is constant.
+    scale = spread if not constant.any() else np.where(constant, _floor(noise), spread)
+    standard = values - location[:, np.newaxis]
+    standard /= scale[:, np.newaxis]
+    return Standardised(values=standard, location=location, scale=scale)
+
+
+def _floor(noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What to scale each series by that has no spread."""
     known = np.where(np.isfinite(noise), noise, np.nan)
     known[~np.isfinite(known).any(axis=1)] = 0.0
-    floor = np.maximum(np.nanmedian(known, axis=1), _SMALLEST_SCALE_S)
-    scale = np.where(spread > _SMALLEST_SCALE_S, spread, floor)
-    standard = (values - location[:, np.newaxis]) / scale[:, np.newaxis]
-    return Standardised(values=standard, location=location, scale=scale)
+    return np.asarray(np.maximum(np.nanmedian(known, axis=1), _SMALLEST_SCALE_S))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 from chronotick.config.schema import Workers
 from chronotick.plugin.contract import ModelSpec
 from chronotick.testing.checks import Subject
+from chronotick.workers.sockets import sockets_directory
 from chronotick.workers.state import Phase
 from chronotick.workers.supervisor import WorkerPool
 
@@ -38,10 +36,8 @@ async def running(
     Raises:
         NotReady: the environment could not be built, or the model not be loaded.
     """
-    # Of its own, and short: the path of a Unix socket has little room.
-    runtime = Path(tempfile.mkdtemp(prefix="ct-"))
     here = config.model_copy(update={"remote": {}})  # what is tried is what this machine does
-    pool = WorkerPool(here, runtime)
+    pool = WorkerPool(here, sockets_directory())
     try:
         worker = pool.add(spec, checkpoint, device)
         while worker.state.phase not in _SETTLED:  # noqa: ASYNC110 - building sets no event
@@ -51,4 +47,3 @@ async def running(
         yield Subject(spec, worker)
     finally:
         await pool.close()
-        shutil.rmtree(runtime, ignore_errors=True)

@@ -18,7 +18,16 @@ class WorkerError(Exception):
 
 
 class WorkerUnavailable(WorkerError):  # noqa: N818 - says what the worker is
-    """Raised at once when the worker is not ready, or dies while it computes."""
+    """Raised at once when the worker is not ready, or dies while it computes.
+
+    Attributes:
+        crashed: its process ended by its own doing, of which the request may be the cause; false if
+            it was ended by others, for want of memory for instance, or is away.
+    """
+
+    def __init__(self, worker: str, message: str, *, crashed: bool = False) -> None:
+        self.crashed = crashed
+        super().__init__(worker, message)
 
 
 class ForecastFailed(WorkerError):  # noqa: N818 - says what happened

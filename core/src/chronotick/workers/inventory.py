@@ -12,14 +12,14 @@ from chronotick.config.schema import Workers
 from chronotick.hub import entry, size_bytes
 from chronotick.plugin.contract import CURRENT_INTERPRETER, Checkpoint, ModelSpec
 from chronotick.plugin.registry import Plugins
-from chronotick.plugin.weights import find, looks_like_path, missing
+from chronotick.plugin.weights import find, is_shipped, looks_like_path, missing
 from chronotick.workers.environments import is_complete
 from chronotick.workers.errors import EnvironmentProblem
 from chronotick.workers.recipes import plan
 from chronotick.workers.uv import Uv, UvFailed, find_uv
 
 EnvironmentState = Literal["own", "built", "not built", "no lock", "no python", "remote"]
-WeightsState = Literal["none", "directory", "cached", "missing", "remote"]
+WeightsState = Literal["none", "directory", "shipped", "cached", "missing", "remote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,12 @@ class WeightsStatus:
     """The weights a worker would load now.
 
     Attributes:
-        state: ``none`` for models without weights, ``remote`` for those that another machine chose.
-        checkpoint: directory or hub id, as configured or by default.
+        state: ``none`` for models without weights, ``shipped`` for those that come with a plugin,
+            ``remote`` for those that another machine chose.
+        checkpoint: directory, package and directory, or hub id, as configured or by default.
         configured: the configuration chose it.
-        name: what it is exactly: a directory, or hub id and commit; empty when missing.
+        name: what it is exactly: a directory, package and directory, or hub id and commit; empty
+            when missing.
         directory: that holds it; ``None`` when missing.
         size_bytes: of its files; ``None`` when missing.
         licence: of the weights; empty where the plugin does not know them.
@@ -181,15 +183,22 @@ def _looked_up(about: WeightsStatus, model: str) -> WeightsStatus:
         found.check()
     except (FileNotFoundError, ValueError) as error:
         return replace(about, problem=str(error))
-    is_directory = looks_like_path(about.checkpoint)
+    state = _state(about.checkpoint)
     return replace(
         about,
-        state="directory" if is_directory else "cached",
+        state=state,
         name=found.name,
         directory=found.directory,
         size_bytes=size_bytes(found.directory),
-        imported_from="" if is_directory else _imported_from(found.name),
+        imported_from=_imported_from(found.name) if state == "cached" else "",
     )
+
+
+def _state(checkpoint: str) -> WeightsState:
+    """What weights are that are there."""
+    if looks_like_path(checkpoint):
+        return "directory"
+    return "shipped" if is_shipped(checkpoint) else "cached"
 
 
 def _imported_from(name: str) -> str:

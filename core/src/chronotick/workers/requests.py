@@ -154,11 +154,11 @@ class Desk:
         self._idlers.append(idle)
         return await idle
 
-    def abandon(self, reason: str) -> None:
-        """Fail everything at once: the process is gone."""
+    def abandon(self, reason: str, *, crashed: bool = False) -> None:
+        """Fail everything at once: the process is gone; ``crashed`` if by its own doing."""
         for request in (self.in_flight, self.waiting):
             if request is not None:
-                request.fail(WorkerUnavailable(self.worker, reason))
+                request.fail(WorkerUnavailable(self.worker, reason, crashed=crashed))
         self.in_flight = self.waiting = None
         self._resulted = False
         self._tell_idlers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 from dataclasses import replace
 from typing import Final
 
@@ -167,10 +168,11 @@ class Worker(Counterpart[WorkerProcess]):
             self._on_hello(early)
 
     def _bury(self, process: WorkerProcess, returncode: int) -> Ending:
+        crashed = self._ending is None and returncode != -signal.SIGKILL
         ending = self._ending or Ending(_exit_words(returncode, process.output.text(1)))
         self._partner, self._rss, self._greeted = None, None, False
         self.identity = ""
-        self._desk.abandon(ending.reason)
+        self._desk.abandon(ending.reason, crashed=crashed)
         return ending
 
     async def _watch(self, process: WorkerProcess) -> None:

@@ -22,6 +22,7 @@ import pytest
 from chronotick.cli.comparing import _dask
 from chronotick.lab.comparing import Comparison, Settings, Stage, compare_traces
 from chronotick.lab.comparing.jobs import loaded
+from chronotick.lab.comparing.nodes import Everywhere
 from chronotick.lab.traces import Traces
 from chronotick.plugin.registry import Plugins
 
@@ -37,9 +38,12 @@ class Elsewhere:
 
     def __call__(
         self,
-        executor: Executor | None,
+        executor: Executor | None = None,
         models: str = "echo",
         watch: Watch = lambda _stage: None,
+        *,
+        everywhere: Everywhere | None = None,
+        lanes: int | None = None,
         **more: object,
     ) -> Comparison:
         return compare_traces(
@@ -48,6 +52,8 @@ class Elsewhere:
             self._settings(**more),
             self.out,
             executor=executor,
+            everywhere=everywhere,
+            lanes=lanes,
             plugins=self.plugins,
             watch=watch,
         )
@@ -225,6 +231,11 @@ def models_of(cluster) -> list[psutil.Process]:
     return [child for pid in pids for child in psutil.Process(pid).children(recursive=True)]
 
 
+def room() -> int:
+    """How many models the process it is called in may keep."""
+    return loaded().room
+
+
 class TestDask:
     pytestmark = pytest.mark.timeout(240)
 
@@ -248,12 +259,14 @@ class TestDask:
         self, cluster, prepared: Elsewhere
     ):
         address = cluster.scheduler.address.removeprefix("tcp://")
-        with contextmanager(_dask)(address, None) as (executor, lanes):
-            assert lanes == 2  # one thread in each process
-            found = prepared(executor)
-            assert models_of(cluster)
+        with contextmanager(_dask)(address, None) as place:
+            assert place["lanes"] == 2  # one thread in each process
+            loaded_there: list[psutil.Process] = []
+            found = prepared(**place, watch=lambda _stage: loaded_there.extend(models_of(cluster)))
+            assert loaded_there
         assert (found.rows["status"] == "ok").all()
         assert not models_of(cluster)
+        assert set(cluster.run(room).values()) == {1}
 
     def test_the_work_of_a_worker_that_is_killed_is_done_by_the_other(
         self, cluster, prepared: Elsewhere, compared: Comparison

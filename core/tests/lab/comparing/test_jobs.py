@@ -37,7 +37,8 @@ def found(plugins: Plugins, name: str = "echo", **workers: object) -> Contestant
 
 
 def job(contestant: Contestant, **more: object) -> Job:
-    told = {"directory": Path("/w"), "key": "k", "grid": GRID, "label": LABEL}
+    told = {"directory": Path("/w"), "journals": Path("/j"), "key": "k"}
+    told |= {"grid": GRID, "label": LABEL}
     return Job(contestant=contestant, **told | {"start": 0, "stop": 3} | more)
 
 

@@ -53,6 +53,7 @@ def test_rows_of_many_windows_need_no_more_memory_than_of_few(plugins, tmp_path:
     first = Job(
         contestant=hold,
         directory=tmp_path / "k",
+        journals=tmp_path / "journals",
         key="k",
         grid=grid,
         label=LABEL,

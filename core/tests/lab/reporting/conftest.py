@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from chronotick.lab.reporting.findings import Findings, find
 from chronotick.lab.reporting.page import page
+from chronotick.lab.scoring import intervals_of_points
 
 LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 NORMAL = (-1.96, -1.2816, -0.8416, -0.5244, -0.2533, 0.0, 0.2533, 0.5244, 0.8416, 1.2816, 1.96)
@@ -51,6 +53,19 @@ class FakeComparison:
     models: dict[str, dict[str, Any]]
     problems: list[dict[str, str]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
+
+    def parts(
+        self, columns: Sequence[str] | None = None, trace: str | None = None
+    ) -> Iterator[pd.DataFrame]:
+        if not len(self.rows):
+            return
+        rows = self._filled if trace is None else self._filled[self._filled["trace"] == trace]
+        for _trace, part in rows.groupby("trace", sort=False):
+            yield part if columns is None else part[list(columns)]
+
+    @cached_property
+    def _filled(self) -> pd.DataFrame:
+        return intervals_of_points(self.rows)
 
 
 MakeComparison = Callable[..., FakeComparison]

@@ -12,11 +12,11 @@ import pytest
 
 from chronotick.lab import reporting
 from chronotick.lab.reporting import Choices, ReportError
-from chronotick.lab.reporting.examples import KINDS, difficulty, example_traces, examples
+from chronotick.lab.reporting.examples import KINDS, Difficulty, example_traces, examples
 from chronotick.lab.reporting.findings import find
 from chronotick.lab.reporting.gallery import all_drawings
 from chronotick.lab.reporting.plots.canvas import numbers
-from chronotick.lab.reporting.thinning import thinned
+from chronotick.lab.reporting.thinning import Thinning
 
 QUICK = Choices(bootstrap=50, metrics=("mae",))
 ARGUMENTS = {
@@ -90,17 +90,25 @@ def test_many_windows_are_thinned_to_means_over_equal_stretches_and_it_is_said(m
     assert "forecasts of a model" in figure.layout.title.subtitle.text
 
 
+def thinned(rows, bins: int):
+    thinning = Thinning("truth", bins)
+    for step in (thinning.look, thinning.add):
+        step(rows.iloc[:100])
+        step(rows.iloc[100:])
+    return thinning.thinned()
+
+
 def test_thinning_keeps_the_mean_and_depends_on_nothing_but_the_rows(comparison):
     rows = comparison.rows
     rows = rows[(rows["trace"] == "trace-2") & (rows["horizon_s"] == 64.0)]
-    few = thinned(rows, "truth", 1).points
-    all_ = thinned(rows, "truth", 1000).points
+    few, all_ = (thinned(rows, bins).points for bins in (1, 1000))
+    assert len(all_) > 400
     assert few.set_index("model")["error"].to_dict() == pytest.approx(
         all_.groupby("model")["error"].mean().to_dict()
     )
     shuffled = rows.sample(frac=1.0, random_state=1)
-    assert thinned(shuffled, "truth", 7).points["time_s"].tolist() == pytest.approx(
-        thinned(rows, "truth", 7).points["time_s"].tolist()
+    assert thinned(shuffled, 7).points["time_s"].tolist() == pytest.approx(
+        thinned(rows, 7).points["time_s"].tolist()
     )
 
 
@@ -112,15 +120,33 @@ def test_drawings_of_traces_have_no_more_points_than_wanted(comparison):
     assert sum(sum(points(drawing.spec)) for drawing in drawn) <= 60_000
 
 
+def difficulty_of(parts):
+    found = Difficulty("truth", np.unique(np.concatenate([part["origin_s"] for part in parts])))
+    for part in parts:
+        found.add(part)
+    return found.table()
+
+
+def test_a_window_is_as_hard_as_the_median_model_and_horizon_found_it(comparison):
+    rows = comparison.rows[comparison.rows["trace"] == "trace-2"]
+    error = (rows["forecast"] - rows["truth"]).abs()
+    relative = error / error.groupby([rows["model"], rows["horizon_s"]]).transform("mean")
+    expected = relative.groupby(rows["origin_s"]).median().sort_values()
+    found = difficulty_of([rows.iloc[::2], rows.iloc[1::2]])
+    assert found.index.tolist() == expected.index.tolist()
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_examples_are_the_first_the_middle_and_the_last(findings):
     scores = findings.judgements["truth"].scores
     traces = example_traces(scores, "mae", "chronos", "kalman")
     mae = scores.pivot_table(index=["trace", "horizon_s"], columns="model", values="mae")
     gain = np.log(mae["chronos"] / mae["kalman"]).groupby(level="trace").mean().sort_values()
     assert traces == [gain.index[0], gain.index[(len(gain) - 1) // 2], gain.index[-1]]
-    chosen = examples(findings.rows, "truth", traces[:1])
+    origins_s = findings.counts.origins.values((traces[0],))
+    chosen = examples(findings.rows, ["truth"], traces[0], origins_s)["truth"]
     assert tuple(each.kind for each in chosen) == KINDS
-    hard = difficulty(findings.rows[findings.rows["trace"] == traces[0]], "truth")
+    hard = difficulty_of(list(findings.rows.of(traces[0])))
     typical, best, worst = (each.difficulty for each in chosen)
     assert (best, worst) == (hard.min(), hard.max())
     assert typical == hard.iloc[(len(hard) - 1) // 2]

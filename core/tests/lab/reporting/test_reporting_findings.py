@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from chronotick.lab.reporting import Choices, ReportError
+from chronotick.lab.reporting.dating import dated
 from chronotick.lab.reporting.failing import in_short
 from chronotick.lab.reporting.findings import find
 from chronotick.lab.reporting.headline import finding, warnings
@@ -89,6 +90,38 @@ def test_partial_results_are_said_to_be(comparison, change, words: str):
     assert words in warnings(find(partial, QUICK))[0]
 
 
+def a_run(hour: int, jobs: str, **more: object) -> dict:
+    began, ended = (f"2026-11-20T{hour:02}:{minute}:00+00:00" for minute in ("00", "30"))
+    about = {"jobs": [["line", job] for job in jobs], "problems": []}
+    return {"started": began, "ended": ended} | about | more
+
+
+LOST = [{"name": "", "path": "", "reason": "the job was lost"}]
+TRACE = [{"name": "short", "path": "short.csv", "reason": "too short"}]
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ([], ""),
+        ([a_run(8, "a")], "Started 08:00, ended 08:30."),
+        ([a_run(8, "ab"), a_run(9, "a")], "Computed from 08:00 to 08:30. Run again at 09:00, when"),
+        ([a_run(8, "a"), a_run(9, "ab")], "Computed from 08:00 to 09:30, in 2 runs."),
+        ([a_run(8, "a"), a_run(9, "b")], "Started 09:00, ended 09:30."),
+        ([a_run(8, "a", ended=""), a_run(9, "a")], "Computed from 08:00 to 09:30, in 2 runs."),
+        ([a_run(8, "a", interrupted=True), a_run(9, "a", ended="")], "from 08:00 on, in 2 runs."),
+        ([a_run(8, "a", problems=LOST), a_run(9, "a")], "from 08:00 to 09:30, in 2 runs."),
+        ([a_run(8, "a"), a_run(9, "a", settings={"retry_failed": True})], "08:00 to 09:30, in 2"),
+        ([a_run(8, "a", problems=TRACE), a_run(9, "a")], "to 08:30. Run again at 09:00, when all"),
+    ],
+)
+def test_results_are_dated_by_when_they_were_computed(runs: list[dict], words: str):
+    """They were dated by the newest run, which may have found everything done."""
+    told = dated(runs).replace("2026-11-20 ", "").replace(":00 UTC", "")
+    assert words in told
+    assert bool(told) == bool(words)
+
+
 def test_a_model_that_was_asked_on_some_traces_costs_others_no_task(comparison):
     """The seasonal yardstick is asked on series with a season only."""
     rows = comparison.rows
@@ -148,18 +181,19 @@ def test_the_leaderboard_has_what_a_model_costs(findings):
     assert toto[place("failed windows")].text == "1\u202f440 of 1\u202f440"
     assert rows["timesfm"][place("failed tasks")].text == "2"
     assert "deadline 100 ms" in table.caption
+    assert chronos[place("calls")].text == "96"  # of which p99 is about the maximum
+    assert "of fewer than 100, p99 is about their maximum" in table.caption
 
 
 def test_a_call_for_several_horizons_counts_once(findings):
-    calls = findings.rows[findings.rows["model"] == "ttm"]
-    alone = calls["alone_s"].notna().sum()
+    alone = sum(part.loc[part["model"] == "ttm", "alone_s"].notna().sum() for part in findings.rows)
     assert findings.latency.loc["ttm", "asked"] == alone / 4
 
 
 def test_failures_are_all_counted_and_told_in_short(findings):
     failed = findings.failures
-    assert failed["failed"].sum() == (findings.rows["status"] != "ok").sum()
-    short = in_short(failed, findings.rows)
+    assert failed["failed"].sum() == sum((each["status"] != "ok").sum() for each in findings.rows)
+    short = in_short(failed, findings.counts.horizons)
     assert len(short) == 3
     first = short.iloc[0]
     assert (first["model"], first["trace"], first["horizon"]) == ("toto", "all", "all")

@@ -76,7 +76,9 @@ class Chronos:
         if batch.covariates and self._takes_covariates:
             standard = self._with_covariates(series, batch.covariates, horizon)
         else:
-            standard = self._ask(list(torch.from_numpy(series)), horizon)
+            contexts = torch.from_numpy(series)
+            # A list is what Chronos-2 wants; Bolt would put it together again, one by one.
+            standard = self._ask(list(contexts) if self._takes_covariates else contexts, horizon)
         native = context.restore(standard)
         return median_and_quantiles(lambda at: at_levels(native, self._levels, at), quantiles)
 
@@ -97,7 +99,7 @@ class Chronos:
             standard[group] = self._ask(tasks, horizon)
         return standard
 
-    def _ask(self, inputs: list[Any], horizon: int) -> NDArray[np.float32]:
+    def _ask(self, inputs: list[Any] | torch.Tensor, horizon: int) -> NDArray[np.float32]:
         """Return ``[series, horizon, level]`` at the trained levels, for standardised contexts."""
         with torch.inference_mode():
             answer, _median = self._pipeline.predict_quantiles(

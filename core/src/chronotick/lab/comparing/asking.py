@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from textwrap import shorten
-
 import numpy as np
 from numpy.typing import NDArray
 
 from chronotick.lab.comparing.contestants import Contestant
 from chronotick.lab.comparing.grids import Grid
+from chronotick.lab.comparing.journal import Journal
 from chronotick.lab.comparing.rows import Answers
-from chronotick.lab.comparing.sessions import BatchSize, Session, timed
+from chronotick.lab.comparing.sessions import BatchSize, Session, SessionError, reason_of, timed
 from chronotick.lab.comparing.windows import Windows
 from chronotick.models.inprocess import ModelFailedError
 from chronotick.plugin.contract import Forecast
-from chronotick.workers import WorkerError
+from chronotick.workers import (
+    DeadlineMissed,
+    ForecastFailed,
+    Superseded,
+    WorkerError,
+    WorkerUnavailable,
+)
 
-LONGEST_REASON = 1000  # characters
+LASTING = {"exception", "invalid"}  # kinds of failure that the same question leads to again
 
 Places = NDArray[np.intp]
 
@@ -28,38 +33,56 @@ class Inquiry:
         contestant: the model.
         session: it, loaded.
         size: how large batches are; it learns from them.
+        journal: of the job.
     """
 
-    def __init__(self, contestant: Contestant, session: Session, size: BatchSize) -> None:
+    def __init__(
+        self, contestant: Contestant, session: Session, size: BatchSize, journal: Journal
+    ) -> None:
         assert contestant.spec is not None  # noqa: S101 - yardsticks are not asked
         self._spec = contestant.spec
         self._session = session
         self._size = size
+        self._journal = journal
 
-    def answers(self, windows: Windows, grid: Grid) -> Answers:
-        """Ask for the windows that are judged; the first alone, to know how long one takes.
+    def fill(self, answers: Answers, windows: Windows, grid: Grid) -> int:
+        """Ask for the windows that are judged and not answered yet.
+
+        The first is asked alone, to know how long one takes.
+
+        Returns:
+            Of how many windows the model has failed.
 
         Raises:
-            SessionError: the model is gone for good.
+            SessionError: the model is gone for good; what it answered before is there.
         """
-        answers = Answers.none(len(windows), len(grid.steps))
         most = self._session.info.max_horizon
         answers.beyond[:] = [
             f"a horizon of {steps} steps; it forecasts {most}" if steps > most else ""
             for steps in grid.steps
         ]
-        places = self._worth_asking(windows, answers)
-        if all(answers.beyond) or not len(places):
-            return answers
-        self._ask(windows, grid, places[:1], answers)
-        answers.alone_s[places[0]] = answers.latency_s[places[0]]
-        rest = places[1:]
-        while len(rest):
-            batch, rest = rest[: self._size.size], rest[self._size.size :]
-            self._ask(windows, grid, batch, answers)
-        return answers
+        wanted = self._worth_asking(windows, answers)
+        places = np.flatnonzero(wanted & ~answers.settled)
+        if len(places) and not all(answers.beyond):
+            self._ask_all(windows, grid, places, answers)
+        return int((wanted & answers.failed).sum())
 
-    def _worth_asking(self, windows: Windows, answers: Answers) -> Places:
+    def _ask_all(self, windows: Windows, grid: Grid, places: Places, answers: Answers) -> None:
+        try:
+            self._ask(windows, grid, places[:1], answers)
+            answers.alone_s[places[0]] = answers.latency_s[places[0]]
+            rest = places[1:]
+            while len(rest):
+                self._journal.note(answers)
+                batch, rest = rest[: self._size.size], rest[self._size.size :]
+                self._ask(windows, grid, batch, answers)
+        except SessionError:
+            self._journal.note(answers)
+            raise
+        if answers.passing.any():  # else rows follow at once
+            self._journal.note(answers)
+
+    def _worth_asking(self, windows: Windows, answers: Answers) -> NDArray[np.bool_]:
         """Windows that hold as many measurements as the model needs; the others are told so."""
         known = np.nan_to_num(windows.table["context"])
         fewest = max(self._spec.min_context, 1)
@@ -67,7 +90,7 @@ class Inquiry:
             answers.status[number] = (
                 f"{known[number]:.0f} measurements in the context, not {fewest}"
             )
-        return np.flatnonzero((known >= fewest) & windows.judged.any(axis=1))
+        return np.asarray((known >= fewest) & windows.judged.any(axis=1))
 
     def _ask(self, windows: Windows, grid: Grid, places: Places, answers: Answers) -> bool:
         """Ask for one batch; if it fails, for its halves, until those that fail are alone.
@@ -83,6 +106,7 @@ class Inquiry:
         except (WorkerError, ModelFailedError) as error:
             if len(places) == 1:
                 answers.status[places[0]] = reason_of(error)
+                answers.passing[places[0]] = is_passing(error)
                 return False
             middle = len(places) // 2
             halves = places[:middle], places[middle:]
@@ -110,8 +134,14 @@ def _fill(
         answers.quantiles[places, : len(reached)] = tangent[:, :, np.newaxis] + quantiles
 
 
-def reason_of(error: BaseException) -> str:
-    """Why a window has no forecast: one line, without the model's name."""
-    words = str(error).strip().splitlines() or [type(error).__name__]
-    name = getattr(error, "worker", None) or getattr(error, "model", "")
-    return shorten(words[0].removeprefix(f"{name}: "), LONGEST_REASON, placeholder=" ...")
+def is_passing(error: WorkerError | ModelFailedError) -> bool:
+    """Whether a failure says something of the machine or the way to it, not of the model."""
+    match error:
+        case DeadlineMissed() | Superseded():
+            return True
+        case WorkerUnavailable(crashed=crashed):
+            return not crashed
+        case ForecastFailed(kind=kind):
+            return kind not in LASTING
+        case _:
+            return False

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from chronotick.lab.comparing.frames import frame_of
+from chronotick.lab.comparing.frames import frame_of, parts_of, table_of, trace_of
 from chronotick.lab.comparing.store import ResultsError, Store
-from chronotick.lab.scoring import scores
 from chronotick.lab.scoring.columns import OK
-from chronotick.lab.scoring.metrics import Target
+from chronotick.lab.scoring.metrics import Scoring, Target
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    import pyarrow as pa
 
     from chronotick.lab.reporting import Choices
     from chronotick.lab.reporting.judging import Standing
@@ -40,6 +40,7 @@ class Comparison:
         if not self.runs:
             raise ResultsError(f"{self.directory}: no run has begun there")
         self._jobs = [(model, job) for model, job in self.runs[-1].get("jobs", ())]
+        self._trace_of: dict[str, str] = {}  # of jobs, as they come to be read
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -49,6 +50,47 @@ class Comparison:
         categories.
         """
         return frame_of(self._store.models(self._jobs))
+
+    def parts(
+        self, columns: Sequence[str] | None = None, trace: str | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """All rows in frames of some thousand, for what need not have them in memory all at once.
+
+        Those of a model follow each other, and so do those of its windows on a trace, by origin.
+
+        Args:
+            columns: which are wanted; ``None``: all.
+            trace: which is wanted; ``None``: all.
+        """
+        if "rows" in vars(self):  # they are in memory already
+            yield from _selected(self.rows, columns, trace)
+        else:
+            yield from parts_of(self._tables(trace, columns), columns)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no rows."""
+        return next(self.parts(["model"]), None) is None
+
+    def _tables(
+        self, trace: str | None, columns: Sequence[str] | None
+    ) -> Iterator[tuple[str, pa.Table]]:
+        for model, job in self._present:
+            if trace is None or self._trace_of.get(job, trace) == trace:
+                if trace is not None and job not in self._trace_of:
+                    self._trace_of[job] = trace_of(self.directory, model, job)
+                if trace is None or self._trace_of[job] == trace:
+                    yield model, table_of(self.directory, model, job, columns)
+
+    @cached_property
+    def _about(self) -> list[dict[str, Any]]:
+        return self._store.about(self._jobs)
+
+    @cached_property
+    def _present(self) -> list[tuple[str, str]]:
+        """Jobs that are done, in the order they were asked for: more are not looked for later."""
+        done = {(each["model"], each["job"]) for each in self._about}
+        return [(model, job) for model, job in self._jobs if (model, job) in done]
 
     @property
     def traces(self) -> Sequence[Mapping[str, Any]]:
@@ -66,7 +108,7 @@ class Comparison:
     def models(self) -> Mapping[str, Mapping[str, Any]]:
         """Models in the order they were asked for, with identity, memory and windows/s."""
         about: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for each in self._store.about(self._jobs):
+        for each in self._about:
             about[each["model"]].append(each)
         identities: Mapping[str, Mapping[str, Any]] = self.runs[-1].get("models", {})
         return {
@@ -74,11 +116,16 @@ class Comparison:
             for name, identity in identities.items()
         }
 
-    @property
+    @cached_property
     def targets(self) -> tuple[Target, ...]:
         """What forecasts can be judged by here: ``truth``, ``measured``."""
         every: tuple[Target, ...] = ("truth", "measured")
-        return tuple(name for name in every if self.rows[name].notna().any())
+        found: set[str] = set()
+        for part in self.parts(every):
+            found.update(name for name in every if part[name].notna().any())
+            if len(found) == len(every):
+                break
+        return tuple(name for name in every if name in found)
 
     @property
     def target(self) -> Target:
@@ -97,7 +144,10 @@ class Comparison:
         Args:
             target: ``truth`` or ``measured``; ``None``: truth where there is any.
         """
-        return scores(self.rows, target or self.target, leaked=self.leaked)
+        scoring = Scoring(target or self.target, leaked=self.leaked)
+        for part in self.parts():
+            scoring.add(part)
+        return scoring.table()
 
     def leaderboard(
         self,
@@ -132,10 +182,10 @@ class Comparison:
 
     def _standing(self, metric: str, target: Target | None, choices: Mapping[str, Any]) -> Standing:
         from chronotick.lab.reporting import Choices
-        from chronotick.lab.reporting.judging import stand, usable_rows
+        from chronotick.lab.reporting.survey import standing_of
 
         chosen = Choices(metrics=(metric,), **choices)
-        return stand(usable_rows(self, chosen), target or self.target, metric, chosen, self.leaked)
+        return standing_of(self, target or self.target, metric, chosen)
 
     @cached_property
     def leaked(self) -> dict[str, frozenset[str]]:
@@ -146,21 +196,30 @@ class Comparison:
 
     def failures(self) -> pd.DataFrame:
         """Windows without a forecast: how many, by model, trace, horizon and reason."""
-        failed = self.rows[self.rows["status"] != OK]
         keys = ["model", "trace", "horizon_s", "status"]
-        return failed.groupby(keys, sort=True, observed=True).size().rename("windows").reset_index()
+        counts: Counter[tuple[Any, ...]] = Counter()
+        for part in self.parts(keys):
+            failed = part[part["status"] != OK].groupby(keys, observed=True).size()
+            counts.update(failed.to_dict())
+        return pd.DataFrame(
+            [(*key, count) for key, count in sorted(counts.items())], columns=[*keys, "windows"]
+        )
 
     def latency(self) -> pd.DataFrame:
         """Seconds that one window alone takes, by model: ``p50``, ``p99`` and how many."""
-        alone = self.rows.dropna(subset=["alone_s"]).drop_duplicates(["model", "job"])
-        alone = alone.set_index("model")["alone_s"]
-        grouped = alone.groupby(level="model", sort=False, observed=True)
+        alone: dict[str, list[float]] = defaultdict(list)
+        for part in self.parts(["model", "job", "alone_s"]):
+            asked = part.dropna(subset=["alone_s"]).drop_duplicates(["model", "job"])
+            for model, alone_s in zip(asked["model"], asked["alone_s"], strict=True):
+                alone[model].append(alone_s)
+        times = {model: pd.Series(alone[model], dtype=float) for model in sorted(alone)}
         return pd.DataFrame(
             {
-                "p50_s": grouped.quantile(0.5),
-                "p99_s": grouped.quantile(0.99),
-                "asked": grouped.size(),
-            }
+                "p50_s": [each.quantile(0.5) for each in times.values()],
+                "p99_s": [each.quantile(0.99) for each in times.values()],
+                "asked": [len(each) for each in times.values()],
+            },
+            index=pd.Index(times, name="model"),
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -204,6 +263,14 @@ class Comparison:
         if not name.startswith("plot_"):
             raise AttributeError(name)
         return lambda **options: self.plot(name.removeprefix("plot_"), **options)
+
+
+def _selected(
+    rows: pd.DataFrame, columns: Sequence[str] | None, trace: str | None
+) -> Iterator[pd.DataFrame]:
+    chosen = rows if trace is None else rows[rows["trace"] == trace]
+    if len(chosen):
+        yield chosen if columns is None else chosen[list(columns)]
 
 
 def _summed(about: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

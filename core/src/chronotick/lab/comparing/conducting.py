@@ -10,15 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chronotick.daemon.logs import quieten
 from chronotick.lab.comparing.clockwise import gauge
 from chronotick.lab.comparing.comparison import Comparison
 from chronotick.lab.comparing.contestants import Contestant, contestants
 from chronotick.lab.comparing.grids import NS_PER_S, Grid
-from chronotick.lab.comparing.jobs import WINDOWS, Job, loaded, unload
-from chronotick.lab.comparing.preparing import Preparation
+from chronotick.lab.comparing.jobs import WINDOWS, Job
+from chronotick.lab.comparing.nodes import Everywhere, Nodes, everywhere_of
+from chronotick.lab.comparing.placing import check_place
 from chronotick.lab.comparing.provenance import now
-from chronotick.lab.comparing.running import Progress, run
-from chronotick.lab.comparing.settings import Settings, run_of
+from chronotick.lab.comparing.running import Progress, is_done, run
+from chronotick.lab.comparing.settings import Settings, configured, run_of
 from chronotick.lab.comparing.store import ResultsError, Store
 from chronotick.lab.comparing.windowing import Usable, make_windows
 from chronotick.lab.traces import Trace, Traces, read_traces
@@ -29,7 +31,7 @@ FEW_MODELS = 2  # that share a machine: each takes threads and memory
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a run is doing: ``windows`` made of traces, or models ``asked``."""
+    """What a run is doing: ``windows`` made of traces, ``environments`` built, models ``asked``."""
 
     name: str
     done: Mapping[str, tuple[int, int]]
@@ -45,6 +47,7 @@ def compare_traces(
     out: Path,
     *,
     executor: Executor | None = None,
+    everywhere: Everywhere | None = None,
     lanes: int | None = None,
     plugins: Plugins | None = None,
     command: Sequence[str] = (),
@@ -54,16 +57,19 @@ def compare_traces(
 
     Raises:
         UnknownModel: no plugin provides a model.
-        ResultsError: ``out`` cannot be written to, or holds other results.
+        ResultsError: ``out`` cannot be written to, or holds other results; or another run writes
+            there.
     """
-    jobs_at_once = lanes or _room(executor)
     compared = contestants(models, plugins or load_plugins(), settings.workers, settings.device)
     store = Store(out.absolute())  # workers elsewhere have another working directory
+    nodes = Nodes(everywhere or everywhere_of(executor))
+    jobs_at_once = lanes or _room(executor)
     problems = [asdict(problem) for problem in traces.problems]
     about = run_of(command, settings, compared, traces.traces, problems)
-    store.record(about)
     total = len(traces.traces)
     with ExitStack() as stack:
+        stack.enter_context(store.writing())
+        store.record(about)
         try:
             usable = make_windows(
                 traces.traces,
@@ -73,21 +79,26 @@ def compare_traces(
                 processes=lanes,
                 watch=lambda done: watch(Stage("windows", {"windows": (done, total)})),
             )
+            problems += [_problem(trace, why) for trace, why in usable.refused]
+            jobs = list(_jobs(compared, usable, settings, store))
+            about["jobs"] = [(job.contestant.name, job.name) for job in jobs]
+            store.record(about)
+            missing = {job.contestant.name for job in jobs if not is_done(job, store)}
+            stack.callback(nodes.leave)
+            nodes.make_room(jobs_at_once)
+            nodes.synchronise(
+                [each for each in compared if each.name in missing],
+                lambda *ready: watch(Stage("environments", {"environments": ready})),
+            )
         except KeyboardInterrupt:
             store.record(about | {"ended": now(), "interrupted": True})
             raise
-        problems += [_problem(trace, why) for trace, why in usable.refused]
-        jobs = list(_jobs(compared, usable, settings, store))
-        about["jobs"] = [(job.contestant.name, job.name) for job in jobs]
-        store.record(about)
         if executor is None:
             executor = stack.enter_context(ThreadPoolExecutor(jobs_at_once, "models"))
-        stack.callback(unload)
-        loaded().room = jobs_at_once
         progress = run(jobs, executor, store, lanes=jobs_at_once, watch=_told(watch))
-    problems += [{"name": "", "path": "", "reason": words} for words in progress.problems]
-    about |= {"ended": now(), "interrupted": progress.interrupted}
-    store.record(about)
+        problems += [{"name": "", "path": "", "reason": words} for words in progress.problems]
+        about |= {"ended": now(), "interrupted": progress.interrupted}
+        store.record(about)
     return Comparison(out)
 
 
@@ -108,23 +119,31 @@ def compare(
         traces: files, directories or patterns; see :func:`chronotick.lab.traces.read_traces`.
         out: directory of results. What is there already is not computed again.
         horizons_s: how far ahead forecasts are judged, in s; unless ``settings`` say it.
-        settings: everything else.
-        options: ``executor`` (any :class:`concurrent.futures.Executor`), ``lanes`` (jobs at once;
-            as many as the executor's workers, if it tells, else two), ``plugins``, ``watch``.
+        settings: everything else; ``None``: environments, weights and assumptions of the estimator
+            as the user's configuration (file and ``CHRONOTICK_`` variables) says.
+        options: ``executor`` (any :class:`concurrent.futures.Executor`), ``everywhere`` (calls a
+            function in each of its processes, such as ``Client.run`` of Dask; environments are
+            built through it), ``lanes`` (jobs at once; as many as the executor's workers, if it
+            tells, else two), ``plugins``, ``watch``.
 
     Returns:
         The results.
 
     Raises:
         UnknownModel: no plugin provides a model.
-        ResultsError: no trace can be used, or ``out`` cannot be written to or holds something else.
+        ConfigError: the user's configuration is wrong.
+        ResultsError: no trace can be used, or ``out`` cannot be written to, holds something else or
+            is where the traces are.
     """
     patterns = [traces] if isinstance(traces, str) else list(traces)
-    chosen = settings or Settings(preparation=Preparation(horizons_s=tuple(horizons_s)))
+    chosen = settings or configured(horizons_s)
+    quieten()  # what becomes of workers is told in the results
+    check_place(Path(out), patterns)
     read = read_traces(patterns)
     if not read.traces:
         reasons = "; ".join(f"{each.name or each.path}: {each.reason}" for each in read.problems)
         raise ResultsError(f"no trace can be used: {reasons}")
+    check_place(Path(out), patterns, read.traces)
     return compare_traces(models, read, chosen, Path(out), **options)
 
 
@@ -154,6 +173,7 @@ def _jobs_on(
         Job(
             contestant=contestant,
             directory=store.windows / key,
+            journals=store.journals,
             key=key,
             grid=grid,
             label={
@@ -168,6 +188,7 @@ def _jobs_on(
             stop=min(start + WINDOWS, counts[key]),
             season=_season(trace, grid),
             most_batch=settings.most_batch,
+            again=settings.retry_failed,
         )
         for grid in preparation.grids(trace)
         for key in (preparation.key(trace, grid),)

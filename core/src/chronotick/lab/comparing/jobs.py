@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from chronotick.lab.comparing.asking import Inquiry, reason_of
+from chronotick.lab.comparing.asking import Inquiry
 from chronotick.lab.comparing.contestants import Contestant
 from chronotick.lab.comparing.grids import Grid
+from chronotick.lab.comparing.journal import Journal
 from chronotick.lab.comparing.provenance import here
 from chronotick.lab.comparing.rows import Answers, Label, rows_of
 from chronotick.lab.comparing.sessions import (
@@ -33,6 +34,7 @@ from chronotick.lab.comparing.sessions import (
     Session,
     SessionError,
     opened,
+    reason_of,
 )
 from chronotick.lab.comparing.windows import Windows
 from chronotick.lab.comparing.yardsticks import YARDSTICKS
@@ -49,16 +51,19 @@ class Job:
     Attributes:
         contestant: the model.
         directory: of the windows.
+        journals: directory of the journals of all jobs.
         key: of the windows' content.
         grid: of the windows.
         label: of its rows, but for the hash.
         start, stop: which windows.
         season: steps in a season of the trace; 1: none is known.
         most_batch: windows at once, at most.
+        again: ask also for windows that the model is known to fail on.
     """
 
     contestant: Contestant
     directory: Path
+    journals: Path
     key: str
     grid: Grid
     label: dict[str, Any]
@@ -66,6 +71,7 @@ class Job:
     stop: int
     season: float = 1.0
     most_batch: int = MOST_BATCH
+    again: bool = False
 
     @property
     def name(self) -> str:
@@ -80,6 +86,11 @@ class Job:
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
+    @property
+    def journal(self) -> Journal:
+        """Where its answers are noted until it is done."""
+        return Journal(self.journals / self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -89,8 +100,8 @@ class Outcome:
         name: of the job.
         model: name.
         rows: one per window and horizon.
-        complete: false if the model never ran, so that the next run tries again.
-        remark: why not, in words.
+        complete: false if the next run has to ask for windows that have no answer now.
+        remark: why, in words.
         hopeless: it has never answered: the next job will end the same way.
     """
 
@@ -114,13 +125,15 @@ def execute(job: Job) -> Outcome:
     if job.contestant.is_yardstick:
         answers = YARDSTICKS[job.contestant.name](windows, job.grid, job.season)
     else:
+        answers, journal = _recalled(job, windows)
         try:
             with _LOADED.session(job.contestant, job.most_batch) as (session, size):
-                answers = Inquiry(job.contestant, session, size).answers(windows, job.grid)
-                about = _about(session, size)
+                inquiry = Inquiry(job.contestant, session, size, journal)
+                failed = inquiry.fill(answers, windows, job.grid)
+                about = _about(session, size) | {"failed": failed}
         except SessionError as error:
             failure = error
-            answers = Answers.none(len(windows), len(job.grid.steps), reason_of(error))
+            answers.tell_the_rest(reason_of(error))
     about |= here() | {
         "identity": dict(job.contestant.identity),
         "windows": len(windows),
@@ -132,24 +145,40 @@ def execute(job: Job) -> Outcome:
         name=job.name,
         model=job.contestant.name,
         rows=_rows(job, windows, answers, about),
-        complete=failure is None,
-        remark="" if failure is None else reason_of(failure),
+        complete=failure is None and not answers.passing.any(),
+        remark=_remark(answers) if failure is None else reason_of(failure),
         hopeless=failure is not None and failure.hopeless,
     )
 
 
 def unanswered(job: Job, words: str) -> Outcome:
-    """What a job comes to that was not done.
+    """What a job comes to that was not done, or not to its end.
 
     Raises:
         OSError, ValueError: its windows cannot be read.
     """
     windows = _windows(job)
-    answers = Answers.none(len(windows), len(job.grid.steps), words)
+    answers, _journal = _recalled(job, windows)
+    answers.tell_the_rest(words)
     rows = _rows(job, windows, answers, {"identity": dict(job.contestant.identity)})
     return Outcome(
         name=job.name, model=job.contestant.name, rows=rows, complete=False, remark=words
     )
+
+
+def _recalled(job: Job, windows: Windows) -> tuple[Answers, Journal]:
+    """What is known already of a job, and where more of it is noted."""
+    answers, journal = Answers.none(len(windows), len(job.grid.steps)), job.journal
+    journal.recall(answers, failures=not job.again)
+    return answers, journal
+
+
+def _remark(answers: Answers) -> str:
+    """What is to be said of windows that the next run asks for again."""
+    passing = np.flatnonzero(answers.passing)
+    if not len(passing):
+        return ""
+    return f"{answers.status[passing[0]]} (the next run asks again)"
 
 
 def _windows(job: Job) -> Windows:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chronotick.lab.comparing.comparison import Comparison
 from chronotick.lab.comparing.yardsticks import YARDSTICKS
+from chronotick.lab.counting import often
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ def row_of(compared: Comparison, name: str) -> pd.Series:
         )
     place = int(number or 0)
     if place >= len(rows):
-        raise NoSuchRowError(f"{name!r}: that job has {len(rows)} rows, numbered from 0")
+        raise NoSuchRowError(f"{name!r}: that job has {often(len(rows), 'row')}, numbered from 0")
     return rows.iloc[place]
 
 

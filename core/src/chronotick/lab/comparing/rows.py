@@ -54,6 +54,7 @@ class Answers:
         latency_s: ``[windows]`` of the call, per window in it.
         alone_s: ``[windows]`` of the call where the window was asked alone, else NaN.
         status: of each window.
+        passing: ``[windows]``: it failed for a reason that may be gone the next time.
         beyond: of each horizon: why no window has a forecast there; empty: some may.
     """
 
@@ -62,6 +63,7 @@ class Answers:
     latency_s: Vector
     alone_s: Vector
     status: list[str]
+    passing: NDArray[np.bool_]
     beyond: list[str]
 
     @classmethod
@@ -73,8 +75,24 @@ class Answers:
             latency_s=np.full(windows, np.nan),
             alone_s=np.full(windows, np.nan),
             status=[status] * windows,
+            passing=np.zeros(windows, bool),
             beyond=[""] * horizons,
         )
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """``[windows]``: there is no answer, and it is said why."""
+        return np.array([each != OK for each in self.status], bool)
+
+    @property
+    def settled(self) -> NDArray[np.bool_]:
+        """``[windows]``: answered, or known to have no answer."""
+        return np.isfinite(self.latency_s) | (self.failed & ~self.passing)
+
+    def tell_the_rest(self, words: str) -> None:
+        """Say why the windows have no answer that nothing else is said of."""
+        for place in np.flatnonzero(~self.settled & ~self.passing):
+            self.status[place] = words
 
     def told(self, window: int, horizon: int) -> str:
         """The status of a row."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 
-from chronotick.lab.comparing.asking import reason_of
 from chronotick.lab.comparing.jobs import Job, Outcome, execute, unanswered
+from chronotick.lab.comparing.sessions import reason_of
 from chronotick.lab.comparing.store import Store
 
 ATTEMPTS = 2  # at a job whose process was lost
@@ -56,13 +56,19 @@ def run(
     for job in jobs:
         tally = progress.windows.setdefault(job.contestant.name, [0, 0])
         tally[1] += job.stop - job.start
-        if store.has(job.contestant.name, job.name):
+        if is_done(job, store):
             tally[0] += job.stop - job.start
         else:
             waiting[job.contestant.name].append(job)
     watch(progress)
     _Run(executor, store, progress, watch).all(waiting, lanes)
     return progress
+
+
+def is_done(job: Job, store: Store) -> bool:
+    """Whether a job need not be done: its rows are there."""
+    model = job.contestant.name
+    return store.has(model, job.name) and not (job.again and store.failures(model, job.name))
 
 
 class _Run:

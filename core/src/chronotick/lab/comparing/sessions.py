@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import Protocol
 
 from chronotick.daemon.machine import available_mb
@@ -16,10 +15,11 @@ from chronotick.lab.reality import Reality
 from chronotick.lab.scoring.columns import QUANTILES
 from chronotick.models import InProcessModel
 from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo
-from chronotick.workers import Phase, WorkerPool
+from chronotick.workers import DeadlineMissed, Phase, WorkerPool
 from chronotick.workers.interface import AnyWorker
 from chronotick.workers.procfs import peak_bytes
 from chronotick.workers.restart import RestartRules
+from chronotick.workers.sockets import sockets_directory
 from chronotick.workers.terms import Patience
 
 PATIENCE_S = 600.0  # for a batch: it is research, and slow is not hanging
@@ -31,11 +31,13 @@ RULES = RestartRules(
 given up after 32 deaths without an answer between them; of 16 such windows in a batch there are
 31."""
 LOADS = 2  # further attempts at a model that could not be loaded
+LATE = 3  # batches in a row that it did not answer in time, then it hangs
 FIRST_BATCH = 16
 MOST_BATCH = 512
 WORTH_IT = 1.05  # times as many windows/s that a doubled batch has to bring
 SHARE_OF_MEMORY = 0.5  # of what is free before it is loaded
 MIB = 2**20
+LONGEST_REASON = 1000  # characters
 
 
 class SessionError(Exception):
@@ -98,12 +100,11 @@ class WorkerSession:
 
     def __init__(self, contestant: Contestant) -> None:
         assert contestant.spec is not None  # noqa: S101 - yardsticks need no session
-        # Of its own, and short: the path of a Unix socket has little room.
-        self._directory = Path(tempfile.mkdtemp(prefix="ct-"))
+        sockets = _sockets()
         self._reality = Reality()
-        self._answered = False
+        self._answered, self._late = False, 0
         patience = Patience(start_s=contestant.workers.start_timeout_seconds)
-        self._pool = WorkerPool(contestant.workers, self._directory, patience=patience, rules=RULES)
+        self._pool = WorkerPool(contestant.workers, sockets, patience=patience, rules=RULES)
         try:
             self._worker = self._reality.run(self._added(contestant))
             self.info = self._ready()
@@ -114,8 +115,14 @@ class WorkerSession:
     def forecast(self, batch: ContextBatch, steps: int) -> Forecast:
         """Ask it; see :class:`Session`."""
         self._ready()
-        answer = self._reality.run(self._worker.forecast(batch, steps, QUANTILES, PATIENCE_S))
-        self._answered = True
+        try:
+            answer = self._reality.run(self._worker.forecast(batch, steps, QUANTILES, PATIENCE_S))
+        except DeadlineMissed as error:
+            self._late += 1
+            if self._late < LATE:
+                raise
+            raise SessionError(reason_of(error), hopeless=not self._answered) from None
+        self._answered, self._late = True, 0
         return answer
 
     @property
@@ -128,7 +135,6 @@ class WorkerSession:
         """End the worker."""
         self._reality.run(self._pool.close())
         self._reality.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
 
     async def _added(self, contestant: Contestant) -> AnyWorker:
         assert contestant.spec is not None  # noqa: S101 - see above
@@ -146,6 +152,20 @@ class WorkerSession:
             await asyncio.sleep(POLL_S)
         assert state.info is not None  # noqa: S101 - it is ready
         return state.info
+
+
+def _sockets() -> Path:
+    try:
+        return sockets_directory()
+    except OSError as error:
+        raise SessionError(f"no place for its socket: {error}", hopeless=True) from None
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a window has no forecast: one line, without the model's name."""
+    words = str(error).strip().splitlines() or [type(error).__name__]
+    name = getattr(error, "worker", None) or getattr(error, "model", "")
+    return shorten(words[0].removeprefix(f"{name}: "), LONGEST_REASON, placeholder=" ...")
 
 
 def opened(contestant: Contestant) -> Session:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from chronotick.config import load
 from chronotick.config.schema import Workers
 from chronotick.lab.comparing.contestants import Contestant
 from chronotick.lab.comparing.preparing import Preparation
@@ -32,6 +33,7 @@ class Settings:
         most_batch: windows that a model is asked with at once, at most.
         deadline_s: time in which the daemon would want an answer.
         reading: further options of the command line that decide what comes out.
+        retry_failed: whether models are asked again for windows that they are known to fail on.
     """
 
     preparation: Preparation
@@ -40,6 +42,18 @@ class Settings:
     most_batch: int = MOST_BATCH
     deadline_s: float = DEADLINE_S
     reading: tuple[str, ...] = ()
+    retry_failed: bool = False
+
+
+def configured(horizons_s: Sequence[float]) -> Settings:
+    """Settings as the user's configuration has them, for a caller who gives none.
+
+    Raises:
+        ConfigError: it is wrong.
+    """
+    config = load(None, os.environ, {}).config
+    preparation = Preparation(horizons_s=tuple(horizons_s), clock=config.clock)
+    return Settings(preparation=preparation, workers=config.workers)
 
 
 def run_of(
@@ -72,6 +86,7 @@ def run_of(
             "bootstrap_seed": SEED,
             "deadline_s": settings.deadline_s,
             "reading": list(settings.reading),
+            "retry_failed": settings.retry_failed,
         },
         "models": {each.name: dict(each.identity) for each in compared},
         "traces": [_described(trace) for trace in traces],

@@ -1,13 +1,17 @@
 """The directory of a comparison: rows as Parquet, one file a job, and what they were made by.
 
-``rows/MODEL/JOB.parquet`` is there in whole or not at all. Rows of a model that never ran are in
-``rows/MODEL/JOB.failed.parquet``: they are shown, and computed again by the next run.
+``rows/MODEL/JOB.parquet`` is there in whole or not at all. Rows of a job in which something is
+missing that the next run may get are in ``rows/MODEL/JOB.failed.parquet``: they are shown. What was
+answered of them, and of a job that was never ended, is in ``journals/JOB``, and not asked again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import platform
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
@@ -23,6 +27,8 @@ from chronotick.lab.comparing.rows import SCHEMA
 RUN = "run.json"
 ROWS = "rows"
 WINDOWS = "windows"
+JOURNALS = "journals"
+LOCK = ".lock"
 FAILED = ".failed.parquet"
 FORMAT = 1
 
@@ -46,9 +52,67 @@ class Store:
         """Directory of the windows, from which everything could be computed again."""
         return self.directory / WINDOWS
 
+    @property
+    def journals(self) -> Path:
+        """Directory of what was answered of jobs that are not done."""
+        return self.directory / JOURNALS
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other runs away, and sweep away what killed ones left half written.
+
+        Raises:
+            ResultsError: another run writes there, or nobody can.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise ResultsError(f"{self.directory}: cannot be written: {error.strerror}") from None
+        try:
+            self._claim(lock)
+            self._sweep()
+            yield
+        finally:
+            os.close(lock)
+
+    def _claim(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(lock, 100).decode(errors="replace").strip()
+            raise ResultsError(
+                f"{self.directory}: another run writes there ({owner or 'unknown'}). Wait for it, "
+                "end it, or name another directory"
+            ) from None
+        except OSError:  # a file system without locks
+            return
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
+
+    def _sweep(self) -> None:
+        """Remove drafts: their writers are dead, or we would not have the lock."""
+        for draft in (*self.directory.glob(f".{RUN}.*"), *self.directory.glob(f"{ROWS}/*/.*")):
+            with suppress(OSError):
+                draft.unlink()
+        if not self.windows.is_symlink():  # who else writes there is not known
+            for draft in self.windows.glob(".*"):
+                shutil.rmtree(draft, ignore_errors=True)
+        for job in self.journals.glob("*"):
+            if any(self.directory.glob(f"{ROWS}/*/{job.name}.parquet")):
+                shutil.rmtree(job, ignore_errors=True)
+
     def has(self, model: str, job: str) -> bool:
         """Whether a job is done."""
         return self._path(model, job).is_file()
+
+    def failures(self, model: str, job: str) -> int:
+        """Of how many windows of a job that is done the model failed.
+
+        Raises:
+            ResultsError: the file is damaged; delete it, and the next run computes it again.
+        """
+        return int(_told(self._path(model, job)).get("failed", 0))
 
     def write(self, outcome: Outcome) -> None:
         """Keep the rows of a job, in whole or not at all.
@@ -70,6 +134,7 @@ class Store:
             raise
         if outcome.complete:
             failed.unlink(missing_ok=True)
+            shutil.rmtree(self.journals / outcome.name, ignore_errors=True)
 
     def models(self, jobs: Iterable[tuple[str, str]]) -> Iterator[pa.Table]:
         """All rows of some jobs, model by model, in a stable order.
@@ -86,11 +151,10 @@ class Store:
     def about(self, jobs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
         """What is known of how each job was done."""
         paths = sorted(self._of(jobs))
-        found = []
-        for path in paths:
-            told = json.loads(_metadata(path).get(MODEL_METADATA, b"{}"))
-            found.append(told | {"model": path.parent.name, "job": path.name.partition(".")[0]})
-        return found
+        return [
+            _told(path) | {"model": path.parent.name, "job": path.name.partition(".")[0]}
+            for path in paths
+        ]
 
     def runs(self) -> list[dict[str, Any]]:
         """Runs that wrote here, oldest first.
@@ -106,7 +170,12 @@ class Store:
                     f"(format {told['format']}, this one reads {FORMAT})"
                 )
             runs: list[dict[str, Any]] = told["runs"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            why = "" if isinstance(error, FileNotFoundError) else f" ({RUN}: {error.strerror})"
+            raise ResultsError(
+                f"{self.directory}: no results of `chronotick compare`{why}"
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
             raise ResultsError(
                 f"{self.directory}: no results of `chronotick compare` ({RUN}: {error})"
             ) from None
@@ -154,10 +223,12 @@ def read_rows(path: Path) -> pa.Table:
         return pq.read_table(path, schema=SCHEMA)
 
 
-def _metadata(path: Path) -> dict[bytes, bytes]:
+def _told(path: Path) -> dict[str, Any]:
+    """What is known of how a job was done."""
     with _blamed(path):
-        found: dict[bytes, bytes] | None = pq.read_schema(path).metadata
-    return found or {}
+        metadata: dict[bytes, bytes] | None = pq.read_schema(path).metadata
+    told: dict[str, Any] = json.loads((metadata or {}).get(MODEL_METADATA, b"{}"))
+    return told
 
 
 @contextmanager

@@ -7,12 +7,9 @@ still; then what it really took passes, and only then its answer is there.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +21,7 @@ from chronotick.plugin.registry import Plugins
 from chronotick.workers.errors import DeadlineMissed
 from chronotick.workers.interface import AnyWorker
 from chronotick.workers.messages import Message
+from chronotick.workers.sockets import sockets_directory
 from chronotick.workers.state import Phase, WorkerState
 
 if TYPE_CHECKING:
@@ -62,9 +60,8 @@ class Models:
         self._remote: dict[str, RemoteModel] = {}
 
     def __enter__(self) -> Self:
-        self._directory = Path(tempfile.mkdtemp(prefix="ct-"))  # a Unix socket's path is short
         self._reality = Reality()
-        self._zoo = Zoo(self._plugins, self._directory)
+        self._zoo = Zoo(self._plugins, sockets_directory())
         try:
             self._reality.run(self._zoo.use(self._config))
             self._check_broken()
@@ -122,7 +119,6 @@ class Models:
     def _close(self) -> None:
         self._reality.run(self._zoo.close())
         self._reality.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 class StillWorker:

@@ -7,6 +7,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from chronotick.lab.scoring.columns import (
+    Codes,
+    codes,
+)
+from chronotick.lab.scoring.parts import Key, keys_of, members_of
+
 INTERVALS: Final = {
     0.2: ("q0.4", "q0.6"),
     0.4: ("q0.3", "q0.7"),
@@ -16,41 +22,58 @@ INTERVALS: Final = {
 }
 """Quantiles of the central intervals, by nominal coverage."""
 DECILES: Final = tuple(f"q{tenth / 10:.1f}" for tenth in range(1, 10))
+_TENTHS: Final = 10
 _TASK: Final = ["model", "trace", "horizon_s"]
 
 
-def coverage(rows: pd.DataFrame, target: str) -> pd.DataFrame:
-    """Return actual coverage of central intervals, the mean over tasks.
+class Calibration:
+    """Where targets were among the quantiles, of rows that come in parts.
 
     Args:
-        rows: rows of a comparison; those without quantiles or target do not count.
-        target: ``truth`` or ``measured``.
-
-    Returns:
-        Index model, one column for each nominal coverage.
+        target: ``truth`` or ``measured``; rows without it, or without quantiles, do not count.
     """
-    known = _known(rows, target)
-    held = pd.DataFrame(
-        {
-            level: known[target].between(known[low], known[high]).astype(float)
-            for level, (low, high) in INTERVALS.items()
-        },
-        index=known.index,
-    )
-    return _mean_over_tasks(known, held)
 
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._counts: dict[Key, Codes] = {}  # of rows, of those in each interval, in each tenth
 
-def deciles(rows: pd.DataFrame, target: str) -> pd.DataFrame:
-    """Return the share of targets in each tenth of the forecast distributions, mean over tasks.
+    def add(self, rows: pd.DataFrame) -> None:
+        """Take note of some rows."""
+        needed = [self._target, "q0.025", *DECILES, "q0.975"]
+        known = rows[[*_TASK, *needed]].dropna(subset=needed)
+        value = {name: known[name].to_numpy() for name in needed}
+        y = value[self._target]
+        held = [(value[low] <= y) & (y <= value[high]) for low, high in INTERVALS.values()]
+        above = np.sum([y > value[name] for name in DECILES], axis=0)
+        tenths = [above == tenth for tenth in range(_TENTHS)]
+        flags = np.stack([np.ones(len(y), dtype=np.bool_), *held, *tenths], axis=1)
+        task = codes(known, _TASK)
+        for key, members in zip(keys_of(known, task, _TASK), members_of(task), strict=True):
+            self._counts[key] = self._counts.get(key, 0) + flags[members].sum(axis=0)
 
-    Returns:
-        Index model, columns 1 to 10; a target that equals a decile is below it.
-    """
-    known = _known(rows, target)
-    value = known[target].to_numpy()
-    above = sum((value > known[name].to_numpy()).astype(int) for name in DECILES)
-    shares = {tenth + 1: (above == tenth).astype(float) for tenth in range(len(DECILES) + 1)}
-    return _mean_over_tasks(known, pd.DataFrame(shares, index=known.index))
+    def coverage(self) -> pd.DataFrame:
+        """Return actual coverage of central intervals, the mean over tasks.
+
+        Returns:
+            Index model, one column for each nominal coverage.
+        """
+        shares = self._mean_over_tasks().iloc[:, : len(INTERVALS)]
+        return shares.set_axis(list(INTERVALS), axis=1)
+
+    def deciles(self) -> pd.DataFrame:
+        """Return the share of targets in each tenth of the forecast distributions, mean over tasks.
+
+        Returns:
+            Index model, columns 1 to 10; a target that equals a decile is below it.
+        """
+        shares = self._mean_over_tasks().iloc[:, len(INTERVALS) :]
+        return shares.set_axis(range(1, 1 + _TENTHS), axis=1)
+
+    def _mean_over_tasks(self) -> pd.DataFrame:
+        counts = np.array(list(self._counts.values())).reshape(-1, 1 + len(INTERVALS) + _TENTHS)
+        models = pd.Index([str(model) for model, _trace, _horizon_s in self._counts], name="model")
+        shares = pd.DataFrame(counts[:, 1:] / counts[:, :1], index=models)
+        return shares.groupby(level="model").mean()
 
 
 def coverage_by_horizon(scores: pd.DataFrame) -> pd.DataFrame:
@@ -80,14 +103,3 @@ def widths(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
     return pd.DataFrame(
         {"coverage": grouped["coverage_95"].mean(), "width": grouped["width"].median()}
     )
-
-
-def _known(rows: pd.DataFrame, target: str) -> pd.DataFrame:
-    """Rows with a target and all quantiles."""
-    needed = [target, "q0.025", *DECILES, "q0.975"]
-    return rows[[*_TASK, *needed]].dropna(subset=needed)
-
-
-def _mean_over_tasks(rows: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    by_task = values.groupby([rows[name] for name in _TASK], observed=True).mean()
-    return by_task.groupby(level="model", observed=True).mean()

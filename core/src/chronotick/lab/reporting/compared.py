@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -27,9 +27,14 @@ class ReportError(Exception):
 class Compared(Protocol):
     """A finished comparison; ``chronotick.lab.comparing.Comparison`` is one."""
 
-    @property
-    def rows(self) -> pd.DataFrame:
-        """One row per window, model and horizon."""
+    def parts(
+        self, columns: Sequence[str] | None = None, trace: str | None = None
+    ) -> Iterable[pd.DataFrame]:
+        """One row per window, model and horizon, in frames that need not be large.
+
+        Those of a model on a task follow each other, by origin from frame to frame, and have
+        quantiles of point models (:func:`chronotick.lab.scoring.intervals_of_points`).
+        """
 
     @property
     def traces(self) -> Sequence[Mapping[str, Any]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
+
+from chronotick.lab.reporting.reading import Rows
+from chronotick.lab.scoring.columns import Floats, codes
+from chronotick.lab.scoring.parts import Key, keys_of, members_of
 
 TRACES_RULE: Final = (
     "Traces are put in the order of the best model's error relative to the baseline's (geometric "
@@ -19,6 +23,7 @@ WINDOWS_RULE: Final = (
     "Best is the first window, typical the middle one, worst the last; ties go to the earlier one."
 )
 KINDS: Final = ("typical", "best", "worst")
+_CURVE: Final = ("horizon_s", "model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,46 +62,90 @@ def example_traces(scores: pd.DataFrame, metric: str, leader: str, baseline: str
     return _first_middle_last(names)
 
 
-def examples(rows: pd.DataFrame, target: str, traces: Iterable[str]) -> list[Example]:
-    """Choose windows by the rule of :data:`WINDOWS_RULE`.
+def examples(
+    rows: Rows, targets: Sequence[str], trace: str, origins_s: Floats
+) -> dict[str, list[Example]]:
+    """Choose windows of a trace by the rule of :data:`WINDOWS_RULE`, by target.
 
     Args:
-        rows: rows of a comparison.
+        rows: of a comparison.
+        targets: ``truth``, ``measured``.
+        trace: its name.
+        origins_s: of its windows, in ascending order.
+    """
+    needed = ["model", "horizon_s", "origin_s", "forecast", *targets]
+    hard = {target: Difficulty(target, origins_s) for target in targets}
+    for part in rows.of(trace, needed):
+        for each in hard.values():
+            each.add(part)
+    return {target: _examples(trace, each.table()) for target, each in hard.items()}
+
+
+def _examples(trace: str, hard: pd.Series) -> list[Example]:
+    places = {"typical": (len(hard) - 1) // 2, "best": 0, "worst": len(hard) - 1}
+    return [
+        Example(
+            trace=trace,
+            kind=kind,
+            origin_s=float(hard.index[place]),
+            difficulty=float(hard.iloc[place]),
+        )
+        for kind, place in places.items()
+        if len(hard)
+    ]
+
+
+class Difficulty:
+    """How hard each window of a trace was, of rows that come in parts.
+
+    Args:
         target: ``truth`` or ``measured``.
-        traces: names of the traces to choose from.
+        origins_s: of the windows, in ascending order.
     """
-    found = []
-    for trace in traces:
-        hard = difficulty(rows[rows["trace"] == trace], target)
-        if hard.empty:
-            continue
-        places = {"typical": (len(hard) - 1) // 2, "best": 0, "worst": len(hard) - 1}
-        found += [
-            Example(
-                trace=trace,
-                kind=kind,
-                origin_s=float(hard.index[place]),
-                difficulty=float(hard.iloc[place]),
-            )
-            for kind, place in places.items()
-        ]
-    return found
+
+    def __init__(self, target: str, origins_s: Floats) -> None:
+        self._target, self._origins_s = target, origins_s
+        self._errors: dict[Key, Floats] = {}
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Take note of some rows."""
+        error = (rows["forecast"] - rows[self._target]).abs().to_numpy()
+        place = np.searchsorted(self._origins_s, rows["origin_s"].to_numpy())
+        curve = codes(rows, _CURVE)
+        for key, members in zip(keys_of(rows, curve, _CURVE), members_of(curve), strict=True):
+            unknown = np.full(len(self._origins_s), np.nan)
+            self._errors.setdefault(key, unknown)[place[members]] = error[members]
+
+    def table(self) -> pd.Series:
+        """Return it, the easiest window first; the index is the origin.
+
+        Only windows with the most judged horizons count.
+        """
+        curves = [(key[0], _relative(error)) for key, error in self._errors.items()]
+        horizons = np.zeros(len(self._origins_s), dtype=np.int64)
+        for wanted in {horizon_s for horizon_s, _error in curves}:
+            known = [np.isfinite(error) for horizon_s, error in curves if horizon_s == wanted]
+            horizons += np.any(known, axis=0)
+        chosen = (horizons == horizons.max(initial=0)) & (horizons > 0)
+        if not chosen.any():
+            return pd.Series(dtype=float)
+        hard = _medians(np.stack([error[chosen] for _horizon_s, error in curves], axis=1))
+        return pd.Series(hard, index=self._origins_s[chosen]).sort_values(kind="stable")
 
 
-def difficulty(rows: pd.DataFrame, target: str) -> pd.Series:
-    """Return how hard each window of a trace was, the easiest first; the index is the origin.
+def _relative(error: Floats) -> Floats:
+    """Errors of a model at a horizon, over their mean."""
+    known = error[np.isfinite(error)]
+    usual = known.mean() if len(known) else 0.0
+    return error / (usual or np.nan)
 
-    Only windows with the most judged horizons count.
-    """
-    error = (rows["forecast"] - rows[target]).abs()
-    usual = error.groupby([rows["model"], rows["horizon_s"]], observed=True).transform("mean")
-    relative = (error / usual.replace(0.0, np.nan)).dropna()
-    if relative.empty:
-        return relative
-    rows = rows.loc[relative.index]
-    horizons = rows.groupby("origin_s")["horizon_s"].nunique()
-    hard = relative.groupby(rows["origin_s"]).median()
-    return hard[horizons == horizons.max()].sort_values(kind="stable")
+
+def _medians(values: Floats) -> Floats:
+    """Of each row, without NaN, of which no row has nothing else."""
+    ranked = np.sort(values, axis=1)
+    count = np.isfinite(ranked).sum(axis=1)
+    middle = np.stack([(count - 1) // 2, count // 2], axis=1)
+    return np.asarray(np.take_along_axis(ranked, middle, axis=1).mean(axis=1))
 
 
 def _first_middle_last(names: list[str]) -> list[str]:

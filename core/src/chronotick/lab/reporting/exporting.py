@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,11 @@ from chronotick.lab.reporting.plots.canvas import finished
 FORMATS: Final = ("svg", "png")
 _WIDTH_PX: Final = 900
 _SHARPER: Final = 2  # pixels of a PNG per pixel of the figure
+_RANDOM: Final = 6  # hexadecimal digits of plotly's random names
+_NAMED_AT_RANDOM: Final = re.compile(
+    r'((?:id="|url\(#)(?:topdefs-|defs-|clip|legend)|class="trace [a-z]+ trace)'
+    rf"([0-9a-f]{{{_RANDOM}}})"
+)
 _NO_KALEIDO: Final = (
     "figures need kaleido to become PNG or SVG files. Install it: pip install 'chronotick[lab]'"
 )
@@ -78,7 +85,25 @@ def write_drawings(
     if failed or not all(path.is_file() for path in paths):
         why = failed[0] if failed else "some were not written"
         raise ReportError(f"the Chromium that draws figures failed: {why}")
+    for path in paths:
+        if path.suffix == ".svg":
+            path.write_text(settled(path.read_text(encoding="utf-8"), path.stem), encoding="utf-8")
     return paths
+
+
+def settled(svg: str, name: str) -> str:
+    """Return a drawing with names of its own in place of plotly's random ones.
+
+    The same figure is then the same file, and files shown on one page do not mix up their parts.
+    """
+    known: dict[str, str] = {}
+
+    def renamed(match: re.Match[str]) -> str:
+        text = f"{name}/{len(known)}"
+        new = known.setdefault(match[2], hashlib.sha256(text.encode()).hexdigest()[:_RANDOM])
+        return f"{match[1]}{new}"
+
+    return _NAMED_AT_RANDOM.sub(renamed, svg)
 
 
 def _jobs(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,9 @@ from chronotick.lab.reporting.quantities import lead
 OK: Final = "ok"
 UNEXPLAINED: Final = "the forecast is no number, and the model said nothing of that"
 ALL: Final = "all"
+_TASK: Final = ["model", "trace", "horizon_s"]
+
+Task = tuple[str, str, float]
 
 
 def failed_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -22,49 +27,70 @@ def failed_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(status=found["status"].astype(object).mask(mute, UNEXPLAINED))
 
 
-def failures(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return where models gave no forecast.
+class Failures:
+    """Where models gave no forecast, of rows that come in parts."""
 
-    Args:
-        rows: rows of a comparison.
+    def __init__(self) -> None:
+        self._windows: Counter[Task] = Counter()
+        self._reasons: dict[Task, Counter[str]] = defaultdict(Counter)
 
-    Returns:
-        Columns ``model``, ``trace``, ``horizon_s``, ``failed`` and ``windows`` (counts),
-        ``reason`` (the most frequent one), ``other_reasons`` (how many different ones besides);
-        the most failed windows first.
-    """
-    task = ["model", "trace", "horizon_s"]
-    windows = rows.groupby(task, observed=True).size().rename("windows")
-    failed = failed_rows(rows)
-    if failed.empty:
-        columns = [*task, "failed", "windows", "reason", "other_reasons"]
-        return pd.DataFrame(columns=columns)
-    reasons = failed.groupby(task, observed=True)["status"]
-    found = pd.DataFrame(
-        {
-            "failed": reasons.size(),
-            "reason": reasons.agg(lambda each: each.value_counts(sort=True).index[0]),
-            "other_reasons": reasons.nunique() - 1,
+    def add(self, rows: pd.DataFrame) -> None:
+        """Take note of some rows."""
+        self._windows.update(_counted(rows, _TASK))
+        for (*task, reason), count in _counted(failed_rows(rows), [*_TASK, "status"]).items():
+            self._reasons[tuple(task)][reason] += count
+
+    def table(self) -> pd.DataFrame:
+        """Return where models gave no forecast.
+
+        Returns:
+            Columns ``model``, ``trace``, ``horizon_s``, ``failed`` and ``windows`` (counts),
+            ``reason`` (the most frequent one), ``other_reasons`` (how many different ones besides);
+            the most failed windows first.
+        """
+        found = [
+            (*task, reasons.total(), self._windows[task], _first(reasons), len(reasons) - 1)
+            for task, reasons in self._reasons.items()
+        ]
+        columns = [*_TASK, "failed", "windows", "reason", "other_reasons"]
+        ascending = [False, *(True for _ in _TASK)]
+        table = pd.DataFrame(found, columns=columns)
+        return table.sort_values(["failed", *_TASK], ascending=ascending, ignore_index=True)
+
+    def silent(self) -> dict[str, str]:
+        """Return models that failed altogether, with their most frequent reason."""
+        asked, reasons = Counter[str](), defaultdict[str, Counter[str]](Counter)
+        for task, count in self._windows.items():
+            asked[task[0]] += count
+        for task, each in self._reasons.items():
+            reasons[task[0]] += each
+        return {
+            model: _first(reasons[model])
+            for model, count in sorted(asked.items())
+            if reasons[model].total() == count
         }
-    )
-    found = found.join(windows).reset_index()
-    found = found.astype({"model": str, "trace": str, "reason": str})
-    ordered = found.sort_values(["failed", *task], ascending=[False, True, True, True])
-    return ordered[[*task, "failed", "windows", "reason", "other_reasons"]].reset_index(drop=True)
 
 
-def in_short(failed: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _counted(rows: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], int]:
+    counts: dict[tuple[Any, ...], int] = rows.groupby(keys, observed=True).size().to_dict()
+    return counts
+
+
+def _first(reasons: Counter[str]) -> str:
+    return reasons.most_common(1)[0][0]
+
+
+def in_short(failed: pd.DataFrame, horizons: Mapping[str, int]) -> pd.DataFrame:
     """Say once what is the same at every horizon of a trace, and on every trace.
 
     Args:
-        failed: as :func:`failures` returns it.
-        rows: rows of the comparison.
+        failed: as :meth:`Failures.table` returns it.
+        horizons: how many each trace has.
 
     Returns:
         The same columns, with ``horizon`` in words for ``horizon_s``; ``trace`` and ``horizon`` are
         ``all`` in rows that stand for several. Counts are their sums.
     """
-    horizons = rows.groupby("trace", observed=True)["horizon_s"].nunique()
     told = failed.assign(horizon=[lead(each) for each in failed["horizon_s"]])
     told = told.drop(columns="horizon_s")
     told = _merged(told, "horizon", ["trace"], told["trace"].map(horizons))
@@ -81,14 +107,3 @@ def _merged(told: pd.DataFrame, over: str, within: list[str], enough: pd.Series)
     merged = told[whole].groupby(same, observed=True, as_index=False)
     summed = merged.agg({"failed": "sum", "windows": "sum", "other_reasons": "max"})
     return pd.concat([summed.assign(**{over: ALL}), told[~whole]], ignore_index=True)
-
-
-def without_forecast(rows: pd.DataFrame) -> dict[str, str]:
-    """Return models that failed altogether, with their most frequent reason."""
-    working = rows["model"][(rows["status"] == OK) & np.isfinite(rows["forecast"])].unique()
-    failed = failed_rows(rows)
-    failed = failed[~failed["model"].isin(working)]
-    return {
-        str(model): str(part["status"].value_counts().index[0])
-        for model, part in failed.groupby("model", observed=True)
-    }

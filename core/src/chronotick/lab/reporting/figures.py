@@ -6,20 +6,14 @@ those of the report.
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from chronotick.lab.reporting import calibrating
 from chronotick.lab.reporting.compared import Choices, Compared, ReportError, Target
 from chronotick.lab.reporting.findings import deadline_s
-from chronotick.lab.reporting.judging import (
-    Standing,
-    known_targets,
-    plain_scores,
-    seen_traces,
-    stand,
-    usable_rows,
-)
-from chronotick.lab.reporting.latencies import latencies
+from chronotick.lab.reporting.judging import Standing, stand
 from chronotick.lab.reporting.palette import styles
 from chronotick.lab.reporting.plots import (
     calibration,
@@ -30,6 +24,8 @@ from chronotick.lab.reporting.plots import (
     pairwise,
 )
 from chronotick.lab.reporting.plots.canvas import Styles, finished
+from chronotick.lab.reporting.survey import Survey
+from chronotick.lab.reporting.thinning import thinned_trace
 
 
 def plot_win_rates(
@@ -128,7 +124,7 @@ def plot_error_by_horizon(
         ReportError: there are no rows, or the baseline is not among the models.
     """
     view = _View(compared, target, choices)
-    scores = plain_scores(view.rows, view.target, {})
+    scores = view.scores
     if not relative:
         scores = scores[scores["unit"] == unit]
     baseline = view.choices.baseline if relative else None
@@ -144,7 +140,7 @@ def plot_calibration(
     Below the diagonal intervals are too narrow. Arguments and errors: :func:`plot_win_rates`.
     """
     view = _View(compared, target, choices)
-    coverage = calibrating.coverage(view.rows, view.target)
+    coverage = view.calibration.coverage()
     return finished(calibration.calibration(coverage, looks=view.looks))
 
 
@@ -158,7 +154,7 @@ def plot_deciles(
     :func:`plot_win_rates`.
     """
     view = _View(compared, target, choices)
-    shares = calibrating.deciles(view.rows, view.target)
+    shares = view.calibration.deciles()
     return finished(calibration.deciles(shares, looks=view.looks))
 
 
@@ -170,7 +166,7 @@ def plot_coverage_by_horizon(
     Arguments and errors: :func:`plot_win_rates`.
     """
     view = _View(compared, target, choices)
-    coverage = calibrating.coverage_by_horizon(plain_scores(view.rows, view.target, {}))
+    coverage = calibrating.coverage_by_horizon(view.scores)
     return finished(calibration.coverage_by_horizon(coverage, looks=view.looks))
 
 
@@ -183,7 +179,7 @@ def plot_widths(
     """
     view = _View(compared, target, choices)
     baseline = view.choices.baseline
-    found = calibrating.widths(plain_scores(view.rows, view.target, {}), baseline)
+    found = calibrating.widths(view.scores, baseline)
     return finished(calibration.widths(found, baseline, looks=view.looks))
 
 
@@ -213,16 +209,13 @@ def plot_forecasts(
         ReportError: there are no rows, or no such trace.
     """
     view = _View(compared, target, choices)
-    rows = view.rows[view.rows["trace"] == trace]
-    if rows.empty:
-        known = ", ".join(sorted(map(str, view.rows["trace"].unique())))
-        raise ReportError(f"there is no trace {trace}; there are {known}")
-    origins = rows["origin_s"]
-    nearest = (
-        origins.min() if origin_s is None else origins.loc[(origins - origin_s).abs().idxmin()]
-    )
-    spec = forecasts.forecasts(rows[origins == nearest], view.target, looks=view.looks)
-    return finished(spec)
+    counts = view.survey.counts
+    if trace not in counts.traces:
+        raise ReportError(f"there is no trace {trace}; there are {', '.join(counts.traces)}")
+    origins_s = counts.origins.values((trace,))
+    place = 0 if origin_s is None else int(np.argmin(np.abs(origins_s - origin_s)))
+    window = view.survey.rows.windows(trace, {origins_s[place]})
+    return finished(forecasts.forecasts(window, view.target, looks=view.looks))
 
 
 def plot_latency(
@@ -238,7 +231,7 @@ def plot_latency(
     :func:`plot_win_rates`.
     """
     view = _View(compared, target, choices)
-    told = latencies(view.rows, deadline_s(compared, view.choices))
+    told = view.survey.calls.table(deadline_s(compared, view.choices))
     board, baseline = view.standing(metric).compared, view.choices.baseline
     return finished(leaderboard.latency_against_skill(board, told, baseline, looks=view.looks))
 
@@ -267,10 +260,9 @@ def plot_error_over_time(
         ReportError: there are no rows.
     """
     view = _View(compared, target, choices)
-    spec = over_time.error_over_time(
-        view.rows, trace, horizon_s, view.target, bins=bins, looks=view.looks
-    )
-    return finished(spec)
+    unit, thinned = thinned_trace(view.survey.rows, trace, [view.target], [horizon_s], bins)
+    points = thinned[view.target, horizon_s]
+    return finished(over_time.error_over_time(points, trace, horizon_s, unit, looks=view.looks))
 
 
 class _View:
@@ -278,11 +270,17 @@ class _View:
 
     def __init__(self, compared: Compared, target: Target | None, choices: Choices | None) -> None:
         self.choices = choices or Choices()
-        self.rows = usable_rows(compared, self.choices)
-        self.target: Target = target or known_targets(self.rows)[0]
-        self.looks: Styles = styles(map(str, self.rows["model"].unique()))
-        self._compared = compared
+        self.survey = Survey(compared, self.choices)
+        self.target: Target = target or self.survey.targets[0]
+        self.looks: Styles = styles(self.survey.counts.models)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        return self.survey.scores(self.target)
+
+    @property
+    def calibration(self) -> calibrating.Calibration:
+        return self.survey.calibration[self.target]
 
     def standing(self, metric: str) -> Standing:
-        leaked = seen_traces(self._compared)
-        return stand(self.rows, self.target, metric, self.choices, leaked)
+        return stand(self.survey.scores(self.target, metric), metric, self.choices)

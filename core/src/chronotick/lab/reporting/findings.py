@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
+from chronotick.lab.reporting.amounts import Counts
+from chronotick.lab.reporting.calibrating import Calibration
 from chronotick.lab.reporting.compared import Choices, Compared, Target
-from chronotick.lab.reporting.failing import failures, without_forecast
-from chronotick.lab.reporting.judging import (
-    Judgement,
-    judge,
-    known_targets,
-    seen_traces,
-    usable_rows,
-)
-from chronotick.lab.reporting.latencies import latencies
+from chronotick.lab.reporting.judging import Judgement, judge
 from chronotick.lab.reporting.palette import Style, styles
+from chronotick.lab.reporting.reading import Rows
+from chronotick.lab.reporting.survey import Survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,11 +24,13 @@ class Findings:
     Attributes:
         compared: the comparison.
         choices: what is shown of it.
-        rows: with quantiles of point models (:func:`chronotick.lab.scoring.intervals_of_points`).
+        rows: in parts, with quantiles of point models.
+        counts: how much there is of what.
+        calibration: by target.
         judgements: by target, those that have any value to be judged by; the truth first.
-        latency: as :func:`chronotick.lab.reporting.latencies.latencies` returns it.
+        latency: as :meth:`chronotick.lab.reporting.latencies.Calls.table` returns it.
         deadline_s: that latencies were held against; ``None``: none was set.
-        failures: as :func:`chronotick.lab.reporting.failing.failures` returns them.
+        failures: as :meth:`chronotick.lab.reporting.failing.Failures.table` returns them.
         silent: models without any forecast, and why.
         leaked: model to the traces it has seen.
         looks: styles of all models.
@@ -39,7 +38,9 @@ class Findings:
 
     compared: Compared
     choices: Choices
-    rows: pd.DataFrame
+    rows: Rows
+    counts: Counts
+    calibration: Mapping[Target, Calibration]
     judgements: Mapping[Target, Judgement]
     latency: pd.DataFrame
     deadline_s: float | None
@@ -51,7 +52,7 @@ class Findings:
     @property
     def hosts(self) -> int:
         """How many hosts there are."""
-        return int(self.rows["host"].nunique())
+        return len(self.counts.hosts)
 
 
 def find(compared: Compared, choices: Choices | None = None) -> Findings:
@@ -66,20 +67,24 @@ def find(compared: Compared, choices: Choices | None = None) -> Findings:
             judged.
     """
     choices = choices or Choices()
-    rows = usable_rows(compared, choices)
-    leaked = seen_traces(compared)
+    survey = Survey(compared, choices)
     limit_s = deadline_s(compared, choices)
     return Findings(
         compared=compared,
         choices=choices,
-        rows=rows,
-        judgements={target: judge(rows, target, choices, leaked) for target in known_targets(rows)},
-        latency=latencies(rows, limit_s),
+        rows=survey.rows,
+        counts=survey.counts,
+        calibration=survey.calibration,
+        judgements={
+            target: judge(target, choices, partial(survey.scores, target))
+            for target in survey.targets
+        },
+        latency=survey.calls.table(limit_s),
         deadline_s=limit_s,
-        failures=failures(rows),
-        silent=without_forecast(rows),
-        leaked=leaked,
-        looks=styles(map(str, rows["model"].unique())),
+        failures=survey.failures.table(),
+        silent=survey.failures.silent(),
+        leaked=survey.leaked,
+        looks=styles(survey.counts.models),
     )
 
 

@@ -16,6 +16,7 @@ from chronotick.lab.reporting.plots import calibration, horizons, leaderboard, o
 from chronotick.lab.reporting.plots.canvas import Spec
 from chronotick.lab.reporting.plots.forecasts import forecasts
 from chronotick.lab.reporting.quantities import lead, number
+from chronotick.lab.reporting.thinning import thinned_trace
 
 _FEWEST_BINS = 24
 
@@ -93,8 +94,8 @@ def calibration_drawings(findings: Findings) -> Iterator[Drawing]:
     looks, baseline = findings.looks, findings.choices.baseline
     for target, judgement in findings.judgements.items():
         when = {"target": target}
-        curve = calibrating.coverage(findings.rows, target)
-        tenths = calibrating.deciles(findings.rows, target)
+        curve = findings.calibration[target].coverage()
+        tenths = findings.calibration[target].deciles()
         by_horizon = calibrating.coverage_by_horizon(judgement.scores)
         widths = calibrating.widths(judgement.scores, baseline)
         for name, spec in (
@@ -108,12 +109,19 @@ def calibration_drawings(findings: Findings) -> Iterator[Drawing]:
 
 def example_drawings(findings: Findings) -> Iterator[Drawing]:
     """A typical, the best and the worst window of a few traces, by target."""
-    for judgement in findings.judgements.values():
-        for number_, each in enumerate(_examples(findings, judgement)):
-            name = f"example-{judgement.target}-{number_ // 3 + 1}-{each.kind}"
-            when = {"target": judgement.target, "example": each.trace}
-            spec = _example(findings, judgement.target, each)
-            yield Drawing(name=name, spec=spec, when=when)
+    chosen = {
+        target: _example_traces(findings, judgement)
+        for target, judgement in findings.judgements.items()
+    }
+    of_trace = {
+        trace: _ExamplesOf(findings, trace)
+        for trace in dict.fromkeys(trace for traces in chosen.values() for trace in traces)
+    }
+    for target, traces in chosen.items():
+        for number_, trace in enumerate(traces, start=1):
+            for each, spec in of_trace[trace].drawn(target):
+                name = f"example-{target}-{number_}-{each.kind}"
+                yield Drawing(name=name, spec=spec, when={"target": target, "example": trace})
 
 
 def latency_drawings(findings: Findings) -> Iterator[Drawing]:
@@ -131,28 +139,23 @@ def latency_drawings(findings: Findings) -> Iterator[Drawing]:
 def trace_drawings(findings: Findings) -> Iterator[Drawing]:
     """Errors over time of the traces that can be looked at, by target, trace and horizon."""
     traces = shown_traces(findings)
-    ahead = sorted(findings.rows["horizon_s"].unique())
+    ahead = findings.counts.horizons_s
     curves = len(traces) * len(ahead) * len(findings.judgements) * len(findings.looks)
     bins = min(max(findings.choices.points // max(curves, 1), _FEWEST_BINS), over_time.BINS)
-    needed = ["model", "trace", "unit", "horizon_s", "target_s", "forecast", *findings.judgements]
-    by_trace = dict(list(findings.rows[needed].groupby("trace", observed=True)))
     for place, trace in enumerate(traces, start=1):
-        rows = by_trace[trace]
-        for target in findings.judgements:
-            for horizon_s in ahead:
-                spec = over_time.error_over_time(
-                    rows, trace, horizon_s, target, bins=bins, looks=findings.looks
-                )
-                yield Drawing(
-                    name=f"over-time-{target}-{place}-{_slug(lead(horizon_s))}",
-                    spec=spec,
-                    when={"target": target, "trace": trace, "horizon": lead(horizon_s)},
-                )
+        unit, thinned = thinned_trace(findings.rows, trace, list(findings.judgements), ahead, bins)
+        for (target, horizon_s), points in thinned.items():
+            spec = over_time.error_over_time(points, trace, horizon_s, unit, looks=findings.looks)
+            yield Drawing(
+                name=f"over-time-{target}-{place}-{_slug(lead(horizon_s))}",
+                spec=spec,
+                when={"target": target, "trace": trace, "horizon": lead(horizon_s)},
+            )
 
 
 def shown_traces(findings: Findings) -> list[str]:
     """Return the traces that can be looked at one by one: evenly chosen where there are many."""
-    names = sorted(map(str, findings.rows["trace"].unique()))
+    names = findings.counts.traces
     most = findings.choices.traces
     if len(names) <= most:
         return names
@@ -174,31 +177,43 @@ def _by_unit(judgement: Judgement, metric: str) -> Iterator[tuple[str, pd.DataFr
         yield "s", judgement.scores
 
 
-def _examples(findings: Findings, judgement: Judgement) -> list[Example]:
+def _example_traces(findings: Findings, judgement: Judgement) -> list[str]:
     metric = findings.choices.metrics[0]
     standing = judgement.standings.get(metric)
     baseline = findings.choices.baseline
     if standing is None:
         return []
     leader = next((model for model in standing.order if model != baseline), baseline)
-    traces = example_traces(judgement.scores, metric, leader, baseline)
-    return examples(findings.rows, judgement.target, traces)
+    return example_traces(judgement.scores, metric, leader, baseline)
 
 
-def _example(findings: Findings, target: Target, each: Example) -> Spec:
-    rows = findings.rows
-    window = rows[(rows["trace"] == each.trace) & (rows["origin_s"] == each.origin_s)]
-    return forecasts(
-        window,
-        target,
-        title=f"{each.trace}: {each.kind} window",
-        note=(
-            f"Origin at {each.origin_s:.3f} s of local time; errors are {number(each.difficulty)} "
-            f"times what is usual on this trace. All values minus the last one known (dotted); "
-            f"solid line: what came ({TARGETS[target]}); thick: 80 %, thin: 95 % intervals."
-        ),
-        looks=findings.looks,
-    )
+class _ExamplesOf:
+    """Windows of a trace that are shown."""
+
+    def __init__(self, findings: Findings, trace: str) -> None:
+        self._findings = findings
+        starts = findings.counts.origins.values((trace,))
+        self._chosen = examples(findings.rows, list(findings.judgements), trace, starts)
+        origins_s = {each.origin_s for some in self._chosen.values() for each in some}
+        self._windows = findings.rows.windows(trace, origins_s)
+
+    def drawn(self, target: Target) -> Iterator[tuple[Example, Spec]]:
+        for each in self._chosen[target]:
+            yield each, self._drawn(target, each)
+
+    def _drawn(self, target: Target, each: Example) -> Spec:
+        return forecasts(
+            self._windows[self._windows["origin_s"] == each.origin_s],
+            target,
+            title=f"{each.trace}: {each.kind} window",
+            note=(
+                f"Origin at {each.origin_s:.3f} s of local time; errors are "
+                f"{number(each.difficulty)} times what is usual on this trace. All values minus "
+                f"the last one known (dotted); solid line: what came ({TARGETS[target]}); thick: "
+                "80 %, thin: 95 % intervals."
+            ),
+            looks=self._findings.looks,
+        )
 
 
 def _slug(text: str) -> str:

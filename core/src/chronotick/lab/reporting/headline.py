@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from chronotick.lab.reporting.compared import FEW_HOSTS, TARGETS
-from chronotick.lab.reporting.failing import failed_rows
+from chronotick.lab.reporting.dating import dated
 from chronotick.lab.reporting.findings import Findings
 from chronotick.lab.reporting.judging import Judgement, Standing
 from chronotick.lab.reporting.quantities import count, lead, often, share, shares
@@ -93,37 +91,21 @@ def few_hosts(findings: Findings) -> str:
 
 def compared(findings: Findings) -> str:
     """Return what was compared on what, in a sentence."""
-    rows = findings.rows
-    horizons = ", ".join(lead(horizon) for horizon in sorted(rows["horizon_s"].unique()))
-    windows = int(rows.groupby("trace", observed=True)["origin_s"].nunique().sum())
-    models, traces = (often(rows[name].nunique(), name) for name in ("model", "trace"))
+    counts = findings.counts
+    horizons = ", ".join(lead(horizon) for horizon in counts.horizons_s)
+    windows = sum(counts.windows.values())
+    models, traces = often(len(counts.models), "model"), often(len(counts.traces), "trace")
+    failed = int(findings.failures["failed"].sum())
+    told = f"{count(failed)} of them failed." if failed else "None of them failed."
     return (
         f"{models} on {traces} of {often(findings.hosts, 'host')}: {often(windows, 'window')} at "
-        f"horizons of {horizons}; {count(len(rows))} forecasts asked for. {_failed(rows)}"
+        f"horizons of {horizons}; {often(counts.rows, 'forecast')} asked for. {told}"
     )
 
 
-def _failed(rows: pd.DataFrame) -> str:
-    failed = len(failed_rows(rows))
-    return f"{count(failed)} of them failed." if failed else "None of them failed."
-
-
 def when(findings: Findings) -> str:
-    """Return when the newest run was made, or nothing."""
-    if not findings.compared.runs:
-        return ""
-    run = findings.compared.runs[-1]
-    told = [f"{name} {_instant(run[name])}" for name in ("started", "ended") if run.get(name)]
-    text = ", ".join(told)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
-
-
-def _instant(text: str) -> str:
-    """An instant of ISO 8601 to the second; whatever else it is, as it is."""
-    try:
-        return f"{datetime.fromisoformat(text).astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-    except ValueError:
-        return str(text)
+    """Return when it was computed, or nothing."""
+    return dated(findings.compared.runs)
 
 
 def _unfinished(findings: Findings) -> str:

@@ -52,7 +52,7 @@ def models_table(findings: Findings) -> Table:
 
 def traces_table(findings: Findings) -> Table:
     """Return what each trace is."""
-    windows = findings.rows.groupby("trace", observed=True)["origin_s"].nunique()
+    windows = findings.counts.windows
     return Table(
         caption="Traces; the hash is of their values, not of the file.",
         columns=(
@@ -73,7 +73,7 @@ def traces_table(findings: Findings) -> Table:
                 cell(str(trace.get("kind", ""))),
                 cell(str(trace.get("unit", ""))),
                 _cadence(trace.get("cadence_s")),
-                _windows(windows.get(trace.get("name"))),
+                _windows(windows.get(str(trace.get("name", "")))),
                 _identity_cell("digest", trace.get("digest")),
                 cell(str(trace.get("path", ""))),
                 cell("; ".join(map(str, trace.get("notes") or ()))),

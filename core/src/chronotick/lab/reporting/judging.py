@@ -1,33 +1,28 @@
-"""From the rows of a comparison to scores and standings."""
+"""From scores to standings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from chronotick.lab.reporting.compared import TARGETS, Choices, Compared, ReportError, Target
+from chronotick.lab.counting import often
+from chronotick.lab.reporting.compared import Choices, Compared, Target
 from chronotick.lab.reporting.ranking import alike, mean_ranks
+from chronotick.lab.reporting.reading import TEXTS
 from chronotick.lab.scoring import (
     ScoringError,
-    common_windows,
-    intervals_of_points,
     leaderboard,
     leaks,
     names_of,
     pairwise,
-    scores,
 )
 
 OF_POINTS: Final = ("mae", "rmse", "median_ae", "p99_ae", "max_ae", "mase_drift")
-TEXTS: Final = ("job", "model", "trace", "host", "kind", "unit", "status")
-_DIGITS: Final = 9  # of a horizon; those of traces with different steps differ by a nanosecond
 _TASK: Final = ["trace", "horizon_s"]
-
-Leaked = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,50 +74,6 @@ class Judgement:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def usable_rows(compared: Compared, choices: Choices) -> pd.DataFrame:
-    """Return the rows with quantiles of point models, and horizons that are the same everywhere.
-
-    Raises:
-        ReportError: there are none, or the baseline is not among the models.
-    """
-    rows = compared.rows
-    if rows.empty:
-        raise ReportError(
-            "there is nothing to report: no window was computed. The results' problems say why"
-        )
-    models = sorted(rows["model"].unique())
-    if choices.baseline not in models:
-        raise ReportError(
-            f"the baseline {choices.baseline} is not among the models ({', '.join(models)}). "
-            "Name one of them, or compare again with it"
-        )
-    named = {value: float(f"{value:.{_DIGITS}g}") for value in rows["horizon_s"].unique()}
-    # As categories, text takes a hundredth of the time to select, and a tenth of the memory.
-    texts = rows[[name for name in TEXTS if name in rows]].astype("category")
-    exact = rows.assign(horizon_s=rows["horizon_s"].map(named), **texts)
-    if "quantiles_from" in exact:
-        return exact
-    try:
-        return intervals_of_points(exact)
-    except ScoringError as error:
-        raise ReportError(str(error)) from error
-
-
-def known_targets(rows: pd.DataFrame) -> list[Target]:
-    """Return what forecasts can be judged by, the truth first.
-
-    Raises:
-        ReportError: nothing.
-    """
-    found = [target for target in TARGETS if np.isfinite(rows[target]).any()]
-    if not found:
-        raise ReportError(
-            "no forecast can be judged: no target was measured and no trace knows the truth. "
-            "Shorten --horizons, or take longer traces"
-        )
-    return found
-
-
 def seen_traces(compared: Compared) -> dict[str, frozenset[str]]:
     """Return which traces models say they have been trained on."""
     trained_on = {
@@ -138,70 +89,51 @@ def seen_traces(compared: Compared) -> dict[str, frozenset[str]]:
     return leaks(trained_on, known_as)
 
 
-def plain_scores(rows: pd.DataFrame, target: Target, leaked: Leaked) -> pd.DataFrame:
-    """Return scores, with text that is no category: they are few."""
-    told = scores(rows, target, leaked=leaked)
+def in_words(told: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with text that is of Python: they are few."""
     return told.astype({name: object for name in TEXTS if name in told})
 
 
-def judge(rows: pd.DataFrame, target: Target, choices: Choices, leaked: Leaked) -> Judgement:
-    """Return what holds for a target."""
-    told = plain_scores(rows, target, leaked)
+def judge(target: Target, choices: Choices, scores_by: Callable[[str], pd.DataFrame]) -> Judgement:
+    """Return what holds for a target.
+
+    Args:
+        target: it.
+        choices: metrics, baseline and bootstrap.
+        scores_by: return the scores that models are compared by a metric with.
+    """
     standings: dict[str, Standing] = {}
     reasons: dict[str, str] = {}
     for metric in choices.metrics:
-        found = _stand_or_why(rows, target, metric, choices, leaked, told=told)
+        found = _stand_or_why(metric, choices, scores_by)
         if isinstance(found, Standing):
             standings[metric] = found
         else:
             reasons[metric] = found
+    told = scores_by(OF_POINTS[0])
     return Judgement(target=target, scores=told, standings=standings, reasons=reasons)
 
 
 def _stand_or_why(
-    rows: pd.DataFrame,
-    target: Target,
-    metric: str,
-    choices: Choices,
-    leaked: Leaked,
-    *,
-    told: pd.DataFrame,
+    metric: str, choices: Choices, scores_by: Callable[[str], pd.DataFrame]
 ) -> Standing | str:
     try:
-        return stand(rows, target, metric, choices, leaked, told=told)
+        return stand(scores_by(metric), metric, choices)
     except ScoringError as error:
         return str(error)
 
 
-def stand(
-    rows: pd.DataFrame,
-    target: Target,
-    metric: str,
-    choices: Choices,
-    leaked: Leaked,
-    *,
-    told: pd.DataFrame | None = None,
-) -> Standing:
+def stand(told: pd.DataFrame, metric: str, choices: Choices) -> Standing:
     """Compare models by a metric.
 
-    Metrics of quantiles are of the windows in which all models have some; those of points are of
-    all windows.
-
     Args:
-        rows: as :func:`usable_rows` returns them.
-        target: that forecasts are judged by.
+        told: scores; by metrics of quantiles, of the windows in which all models have some.
         metric: see :data:`chronotick.lab.scoring.COMPARABLE`.
         choices: baseline and bootstrap.
-        leaked: as :func:`seen_traces` returns it.
-        told: scores of all windows, where they are known already.
 
     Raises:
         ScoringError: they cannot be compared.
     """
-    if metric not in OF_POINTS:
-        told = plain_scores(common_windows(rows), target, leaked)
-    elif told is None:
-        told = plain_scores(rows, target, leaked)
     told, undefined = _defined(told, metric)
     asked = _tasks_asked(told)
     partial = asked[asked < asked.max()].drop(choices.baseline, errors="ignore")
@@ -237,8 +169,9 @@ def _defined(told: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[str]]:
     if known.all() or not known.any():
         return told, []
     tasks, left = (len(part[_TASK].drop_duplicates()) for part in (told, told[known]))
+    counted = often(tasks, "task")
     why = "too few windows with intervals, or no scale" if metric not in OF_POINTS else "no scale"
-    note = f"in {tasks - left} of {tasks} tasks there is no such score ({why}): they do not count"
+    note = f"in {tasks - left} of {counted} there is no such score ({why}): they do not count"
     return told[known], [note]
 
 
@@ -249,7 +182,7 @@ def _tasks_asked(told: pd.DataFrame) -> pd.Series:
 
 def _on_partial(partial: pd.Series, asked: pd.Series) -> list[str]:
     return [
-        f"{model} was asked on {count} of {asked.max()} tasks: it is not compared"
+        f"{model} was asked on {count} of {often(asked.max(), 'task')}: it is not compared"
         for model, count in partial.items()
     ]
 

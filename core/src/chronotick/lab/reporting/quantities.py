@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from chronotick.lab.counting import plural
+
 UNKNOWN: Final = "\N{EN DASH}"
 _PREFIXES: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _SMALLEST: Final = 1e-9
@@ -62,7 +64,7 @@ def size(octets: float) -> str:
 
 def often(counted: int, noun: str) -> str:
     """``1 trace``, ``2 traces``."""
-    return f"{count(counted)} {noun}" + ("" if counted == 1 else "s")
+    return f"{count(counted)} {plural(counted, noun)}"
 
 
 def _prefix(value: float) -> tuple[float, str]:

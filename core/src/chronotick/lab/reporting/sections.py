@@ -125,11 +125,11 @@ def _latency(findings: Findings, chosen: Mapping[str, str]) -> Html:
 
 def _traces(findings: Findings, chosen: Mapping[str, str]) -> Html:
     shown = shown_traces(findings)
-    horizons = [lead(horizon) for horizon in sorted(findings.rows["horizon_s"].unique())]
+    horizons = [lead(horizon) for horizon in findings.counts.horizons_s]
     trace = Choice(name="trace", label="trace", options=[(name, name) for name in shown])
     horizon = Choice(name="horizon", label="horizon", options=[(each, each) for each in horizons])
     chosen = {**chosen, **trace.first, **horizon.first}
-    total = findings.rows["trace"].nunique()
+    total = len(findings.counts.traces)
     cut = Html("")
     if total > len(shown):
         some = (

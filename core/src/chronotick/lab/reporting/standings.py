@@ -11,6 +11,7 @@ from chronotick.lab.reporting.compared import TARGETS
 from chronotick.lab.reporting.failing import in_short
 from chronotick.lab.reporting.findings import Findings
 from chronotick.lab.reporting.judging import Judgement, Standing
+from chronotick.lab.reporting.latencies import ENOUGH
 from chronotick.lab.reporting.quantities import (
     UNKNOWN,
     count,
@@ -27,7 +28,7 @@ from chronotick.lab.reporting.texts import metric_name
 _COLUMNS: Final = (
     *("model", "win rate", "95 % interval", "skill", "95 % interval of skill", "tasks"),
     *("failed tasks", "failed windows", "leaks", "latency p50", "latency p99"),
-    *("deadline misses", "peak memory", "device", "weights"),
+    *("calls", "deadline misses", "peak memory", "device", "weights"),
 )
 _TEXTS: Final = frozenset({"model", "leaks", "device", "weights"})
 _NAN: Final = float("nan")
@@ -65,7 +66,8 @@ def _caption(findings: Findings, judgement: Judgement, standing: Standing) -> st
         f"{TARGETS[judgement.target].capitalize()} by {metric_name(standing.metric)}: "
         f"{often(tasks, 'task')} (a trace at a horizon) of {often(hosts, 'host')}. Win rate: share "
         f"of comparisons won against the other models. Skill: against {findings.choices.baseline}. "
-        f"Latency: of a call for one window alone; {deadline}."
+        f"Latency: of a call for one window alone, of which there are as many as calls (of fewer "
+        f"than {ENOUGH}, p99 is about their maximum); {deadline}."
     )
 
 
@@ -101,6 +103,7 @@ def _cost_cells(model: str, findings: Findings) -> list[Cell]:
     return [
         cell(quantity(time["p50_s"], "s"), time["p50_s"]),
         cell(quantity(time["p99_s"], "s"), time["p99_s"]),
+        cell(count(time["asked"]) if time["asked"] else UNKNOWN, float(time["asked"])),
         cell(missed, time["missed"] if time["asked"] else _NAN),
         cell(UNKNOWN, _NAN) if memory is None else cell(size(float(memory)), float(memory)),
         cell(str(identity.get("ran_on") or identity.get("device") or UNKNOWN)),
@@ -146,7 +149,7 @@ def _task_row(row: Any, unit: str) -> list[Cell]:  # noqa: ANN401 - a pandas row
 
 def failures_table(findings: Findings) -> Table:
     """Return where models gave no forecast, and why; a long one is cut, which it says."""
-    failed, most = in_short(findings.failures, findings.rows), findings.choices.listed
+    failed, most = in_short(findings.failures, findings.counts.horizons), findings.choices.listed
     windows = int(findings.failures["failed"].sum())
     total = f"{often(windows, 'forecast')} in {often(len(findings.failures), 'task')}"
     cut = (

@@ -22,7 +22,8 @@ METRICS: Final = {
     "against truth), or the value measured at the horizon (forecast of the series).",
     "Task": "one trace at one horizon. Its windows make one score; all tasks count alike.",
     "MAE, RMSE, median, p99, max, bias": "mean, root mean square, median, 99th percentile and "
-    "largest absolute error, and the mean of the signed error.",
+    "largest absolute error, and the mean of the signed error. Of fewer than 100 windows, p99 is "
+    "about the largest.",
     "MASE (drift)": "mean of absolute errors, each divided by the mean error |y(t) - 2 y(t-h) + "
     "y(t-2h)| that a straight line through two points makes within the window's own context.",
     "Quantile loss": "mean over the nine deciles of 2 |(y - q) ((y <= q) - level)|; WQL: its sum "

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
+from chronotick.lab.counting import often
 from chronotick.lab.scoring.columns import Codes, Floats
 from chronotick.lab.scoring.errors import ScoringError
 from chronotick.lab.scoring.resampling import METHODS, Method, Resampled, Statistic, resampled
@@ -82,8 +83,9 @@ class Drawing:
             return [f"warning: all is of one {self.cluster}: no interval can be given"]
         if of_tasks and hosts < tasks:
             note = (
-                f"warning: {tasks} tasks of {hosts} hosts were resampled as if they had nothing in "
-                "common. Where hosts differ, these intervals are too narrow: cluster by host"
+                f"warning: {tasks} tasks of {often(hosts, 'host')} were resampled as if they had "
+                "nothing in common. Where hosts differ, these intervals are too narrow: cluster by "
+                "host"
             )
             return [note]
         if hosts < FEW_HOSTS:

@@ -38,10 +38,15 @@ def check_columns(frame: pd.DataFrame, columns: Collection[str], what: str) -> N
     if missing:
         raise ScoringError(f"the {what} lack the columns {', '.join(missing)}")
     if frame.empty:
-        raise ScoringError(f"there are no {what}: nothing was computed, or a filter left nothing")
+        raise no_rows(what)
     for name in (*IDENTITY, "origin_s"):
         if name in columns and (unknown := int(frame[name].isna().sum())):
             raise ScoringError(f"{unknown} of {len(frame)} {what} have no {name}")
+
+
+def no_rows(what: str = "rows") -> ScoringError:
+    """Return the error that there are none."""
+    return ScoringError(f"there are no {what}: nothing was computed, or a filter left nothing")
 
 
 def floats(frame: pd.DataFrame, name: str) -> Floats:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from chronotick.lab.counting import often
 from chronotick.lab.scoring.clusters import Cluster, Drawing
 from chronotick.lab.scoring.errors import ScoringError
 from chronotick.lab.scoring.failures import Missing, complete
@@ -179,8 +180,8 @@ def _relative(table: pd.DataFrame, baseline: str) -> tuple[pd.DataFrame, list[st
     relative = pd.DataFrame(values, index=table.index, columns=table.columns)
     zero = int(of_baseline.eq(0).sum())
     note = (
-        f"{baseline} has an error of 0 in {zero} tasks (constant traces?): other errors of 0 count "
-        f"as equal there, any other as {LARGEST_RATIO:g} times as large"
+        f"{baseline} has an error of 0 in {often(zero, 'task')} (constant traces?): other errors "
+        f"of 0 count as equal there, any other as {LARGEST_RATIO:g} times as large"
     )
     return relative, [note] if zero else []
 

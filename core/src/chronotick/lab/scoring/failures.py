@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import pandas as pd
 
+from chronotick.lab.counting import often
 from chronotick.lab.scoring.errors import ScoringError
 
 Missing = Literal["drop", "error", "impute"]
@@ -35,7 +36,7 @@ def complete(
         return _without_failures(table, failed)
     if missing == "error":
         if table.isna().any(axis=None):
-            raise ScoringError(f"of {len(table)} tasks, failed: {_counts(failed)}")
+            raise ScoringError(f"of {often(len(table), 'task')}, failed: {_counts(failed)}")
         return table, []
     if missing == "impute":
         return _imputed(table, imputed)
@@ -53,9 +54,10 @@ def _without_failures(table: pd.DataFrame, failed: pd.DataFrame) -> tuple[pd.Dat
     notes = [f"warning: {each} has no task that can be compared" for each in never]
     gone = failed[~failed.index.isin(left.index)].drop(columns=never)
     if len(gone):
+        verb = "is" if len(gone) == 1 else "are"
         notes.append(
-            f"{len(gone)} of {len(table)} tasks are left out for all models. Failed there: "
-            f"{_counts(gone)}"
+            f"{len(gone)} of {often(len(table), 'task')} {verb} left out for all models. Failed "
+            f"there: {_counts(gone)}"
         )
     return left, notes
 
@@ -66,12 +68,12 @@ def _imputed(table: pd.DataFrame, imputed: pd.Series | None) -> tuple[pd.DataFra
     if imputed.isna().any():
         raise ScoringError(
             f"nothing can be imputed from baseline {imputed.name}: it failed in "
-            f"{int(imputed.isna().sum())} of {len(imputed)} tasks itself"
+            f"{int(imputed.isna().sum())} of {often(len(imputed), 'task')} itself"
         )
     lacking = table.isna().sum()
     notes = [
-        f"warning: {name} failed in {count} of {len(table)} tasks, and is given the error of "
-        f"{imputed.name} there"
+        f"warning: {name} failed in {count} of {often(len(table), 'task')}, and is given the "
+        f"error of {imputed.name} there"
         for name, count in lacking[lacking > 0].items()
     ]
     return table.apply(lambda column: column.fillna(imputed)), notes

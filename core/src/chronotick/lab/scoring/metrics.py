@@ -6,6 +6,8 @@ same metric, the numbers are the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -24,14 +26,15 @@ from chronotick.lab.scoring.columns import (
     Flags,
     Floats,
     check_columns,
-    check_once,
     codes,
     floats,
     has_forecast,
+    no_rows,
     quantiles,
 )
 from chronotick.lab.scoring.errors import ScoringError
 from chronotick.lab.scoring.leaks import Leaked, flags
+from chronotick.lab.scoring.parts import Distinct, Key, Series, keys_of, members_of
 
 Target = Literal["measured", "truth"]
 
@@ -46,6 +49,11 @@ MEANS: Final = (
     *("mae", "bias", "mase_drift", "ql", "sql_drift"),
     *("coverage_80", "coverage_95", "width_95", "winkler_95", "outside_bound", "bound_missed"),
 )
+OF_WINDOWS: Final = (
+    *("mae", "square", "bias", "mase_drift", "ql", "size", "sql_drift", "coverage_80"),
+    *("coverage_95", "width_95", "winkler_95", "outside_bound", "bound_missed"),
+)
+"""What is said of a single window."""
 SCORES: Final = (
     *("windows", "failed", "mae", "rmse", "median_ae", "p99_ae", "max_ae", "bias"),
     *("mase_drift", "ql", "wql", "sql_drift", "coverage_80", "coverage_95", "width_95"),
@@ -74,31 +82,115 @@ def scores(
         ScoringError: there are no rows, columns are missing, a window is there twice, or no window
             has the target.
     """
-    check_columns(rows, COLUMNS, "rows")
-    if target not in TARGETS:
-        raise ScoringError(f"the target is {' or '.join(TARGETS)}, not {target!r}")
-    check_columns(rows, (target,), "rows")
-    y = floats(rows, target)
-    known = np.isfinite(y)
-    if not known.any():
-        raise ScoringError(
-            "no window has a measured target"
-            if target == "measured"
-            else "no trace knows the truth at any target: score against what was measured"
-        )
-    judged, y = (rows, y) if known.all() else (rows[known], y[known])
-    check_once(judged, codes(judged, SERIES))
-    group = codes(judged, IDENTITY, ordered=True)
-    _, first = np.unique(group, return_index=True)
-    table = judged[list(IDENTITY)].iloc[first].reset_index(drop=True)
-    table = table.astype(dict.fromkeys(NAMES, "str"))
-    made = _aggregated(_of_each_window(judged, y), group)
-    windows = _windows(judged)[first]
-    made["windows"] = windows
-    made["failed"] = windows - made.pop("forecasts")
-    made["intervals"] = made.pop("stated") / windows
-    made["leaked"] = flags(table, leaked or {})
-    return pd.concat([table, pd.DataFrame(made)[list(SCORES)]], axis=1)
+    scoring = Scoring(target, leaked=leaked)
+    scoring.add(rows)
+    return scoring.table()
+
+
+class Scoring:
+    """:func:`scores` of rows that come in parts: of each window, only its error is kept.
+
+    That only until the series of the window, a model on a task, has ended: its rows must follow
+    each other, by origin from part to part.
+
+    Args:
+        target: as for :func:`scores`, and so is what else is given.
+        leaked: see there.
+
+    Raises:
+        ScoringError: there is no such target.
+    """
+
+    def __init__(self, target: Target = "measured", *, leaked: Leaked | None = None) -> None:
+        if target not in TARGETS:
+            raise ScoringError(f"the target is {' or '.join(TARGETS)}, not {target!r}")
+        self.target = target
+        self._leaked = leaked or {}
+        self._is_empty = True
+        self._series = Series()
+        self._windows = Distinct()
+        self._open: dict[Key, _Sum] = {}
+        self._closed: list[pd.DataFrame] = []
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Score some rows.
+
+        Raises:
+            ScoringError: there are none, columns are missing, or a window is there twice.
+        """
+        check_columns(rows, (*COLUMNS, self.target), "rows")
+        self._is_empty = False
+        y = floats(rows, self.target)
+        known = np.isfinite(y)
+        judged, y = (rows, y) if known.all() else (rows[known], y[known])
+        here = {key for key, _members in self._series.follow(rows)}
+        self._close([key for key in self._open if _series_of(key) not in here])
+        if not len(judged):
+            return
+        self._note_windows(judged)
+        group = codes(judged, IDENTITY, ordered=True)
+        windows = _of_each_window(judged, y)
+        grouped = pd.DataFrame(windows, columns=list(OF_WINDOWS)).groupby(group, sort=True)
+        totals, counts = grouped.sum().to_numpy(), grouped.count().to_numpy()
+        keys = keys_of(judged, group, IDENTITY)
+        for key, members, total, count in zip(keys, members_of(group), totals, counts, strict=True):
+            told = self._open.setdefault(key, _Sum())
+            told.totals, told.counts = told.totals + total, told.counts + count
+            told.sizes.append(windows["mae"][members])
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there is any window whose target is known."""
+        return len(self._windows) > 0
+
+    def table(self) -> pd.DataFrame:
+        """Return the scores.
+
+        Raises:
+            ScoringError: there were no rows, or no window has the target.
+        """
+        if self._is_empty:
+            raise no_rows()
+        if not self.has_any:
+            raise ScoringError(
+                "no window has a measured target"
+                if self.target == "measured"
+                else "no trace knows the truth at any target: score against what was measured"
+            )
+        self._close(list(self._open))
+        table = pd.concat(self._closed).sort_values(list(IDENTITY), ignore_index=True)
+        tasks = table[list(TASK)].itertuples(index=False, name=None)
+        windows = np.array([self._windows.count(task) for task in tasks], dtype=np.int64)
+        table["windows"] = windows
+        table["failed"] = windows - table["forecasts"]
+        table["intervals"] = table["stated"] / windows
+        table["leaked"] = flags(table, self._leaked)
+        return table[[*IDENTITY, *SCORES]]
+
+    def _note_windows(self, rows: pd.DataFrame) -> None:
+        task, origin_s = codes(rows, TASK), floats(rows, "origin_s")
+        for key, members in zip(keys_of(rows, task, TASK), members_of(task), strict=True):
+            self._windows.add(key, origin_s[members])
+
+    def _close(self, keys: Sequence[Key]) -> None:
+        if keys:
+            ended = [self._open.pop(key) for key in keys]
+            table = pd.DataFrame(keys, columns=list(IDENTITY)).astype(dict.fromkeys(NAMES, "str"))
+            self._closed.append(table.assign(**_aggregated(ended)))
+
+
+@dataclass(slots=True, eq=False)
+class _Sum:
+    """What the windows of a model on a task say together, so far."""
+
+    totals: Floats = field(default_factory=lambda: np.zeros(len(OF_WINDOWS)))
+    counts: Codes = field(default_factory=lambda: np.zeros(len(OF_WINDOWS), dtype=np.int64))
+    sizes: list[Floats] = field(default_factory=list)
+
+
+def _series_of(key: Key) -> Key:
+    named = dict(zip(IDENTITY, key, strict=True))
+    return tuple(named[name] for name in SERIES)
 
 
 def quantile_loss(y: Floats, forecast: Floats, level: float) -> Floats:
@@ -143,27 +235,23 @@ def _of_each_window(rows: pd.DataFrame, y: Floats) -> dict[str, Floats]:
 
 
 @np.errstate(divide="ignore", invalid="ignore")
-def _aggregated(windows: dict[str, Floats], group: Codes) -> dict[str, Any]:
-    grouped = pd.DataFrame(windows).groupby(group, sort=True)
-    mean, of_size = grouped.mean(), grouped["mae"]
-    count = grouped[["mae", "ql"]].count()
+def _aggregated(ended: Sequence[_Sum]) -> dict[str, Any]:
+    totals, counts = np.array([e.totals for e in ended]), np.array([e.counts for e in ended])
+    mean = dict(zip(OF_WINDOWS, (totals / counts).T, strict=True))
+    count = dict(zip(OF_WINDOWS, counts.T, strict=True))
+    sizes = [np.concatenate(each.sizes) for each in ended]
+    group = np.repeat(np.arange(len(ended)), [len(each) for each in sizes])
+    of_size = pd.Series(np.concatenate(sizes)).groupby(group, sort=True)
     return {
-        **{name: mean[name].to_numpy() for name in MEANS},
-        "rmse": np.sqrt(mean["square"].to_numpy()),
+        **{name: mean[name] for name in MEANS},
+        "rmse": np.sqrt(mean["square"]),
         "median_ae": of_size.median().to_numpy(),
         "p99_ae": of_size.quantile(0.99).to_numpy(),
         "max_ae": of_size.max().to_numpy(),
-        "wql": _finite((mean["ql"] / mean["size"]).to_numpy()),
-        "forecasts": count["mae"].to_numpy(),
-        "stated": count["ql"].to_numpy(),
+        "wql": _finite(mean["ql"] / mean["size"]),
+        "forecasts": count["mae"],
+        "stated": count["ql"],
     }
-
-
-def _windows(rows: pd.DataFrame) -> Codes:
-    """How many windows the task of each row has, of all models together."""
-    task = codes(rows, TASK)
-    distinct = pd.DataFrame({"task": task, "origin_s": floats(rows, "origin_s")}).drop_duplicates()
-    return np.bincount(distinct["task"].to_numpy())[task]
 
 
 def _within(y: Floats, low: Floats, high: Floats) -> Floats:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from chronotick.lab.counting import often
 from chronotick.lab.scoring.columns import TASK, check_columns, floats
 from chronotick.lab.scoring.errors import ScoringError
 from chronotick.lab.scoring.leaks import Leaked, flags
@@ -97,8 +98,8 @@ def notes_on_leaks(seen: pd.DataFrame, stand_in: str | None) -> list[str]:
     counts = seen.sum()
     so = "no forecasts of unseen data" if stand_in is None else f"replaced by those of {stand_in}"
     return [
-        f"warning: {model} was trained on data of {count} of {len(seen)} tasks: its errors there "
-        f"are {so}"
+        f"warning: {model} was trained on data of {count} of {often(len(seen), 'task')}: its "
+        f"errors there are {so}"
         for model, count in counts[counts > 0].items()
     ]
 
@@ -132,8 +133,8 @@ def _unlike_windows(scores: pd.DataFrame, metric: str) -> tuple[str, ...]:
     of_task = counts.groupby([stated[name] for name in TASK])
     unlike = int((of_task.max() > of_task.min()).sum())
     note = (
-        f"in {unlike} tasks {metric} of some models is of fewer windows than that of others: score "
-        "the windows in common (common_windows)"
+        f"in {often(unlike, 'task')} {metric} of some models is of fewer windows than that of "
+        "others: score the windows in common (common_windows)"
     )
     return (note,) if unlike else ()
 

@@ -8,6 +8,7 @@ from itertools import chain
 
 import numpy as np
 
+from chronotick.lab.counting import often
 from chronotick.lab.recordings import Recording, RecordingError, read_recording
 from chronotick.lab.recordings.past import boots
 from chronotick.lab.traces.digest import digest_of_clock
@@ -35,7 +36,7 @@ def clock(name: str, recording: Recording, truth: tuple[Vector, Vector] | None =
     offsets = {arrival.measurement.offset_ns for arrival in recording.arrivals}
     count = len(recording.arrivals)
     if count < FEWEST:
-        problem = f"holds {count} measurements, a comparison needs {FEWEST} at least"
+        problem = f"holds {often(count, 'measurement')}, a comparison needs {FEWEST} at least"
         raise RecordingError(recording.path, problem)
     if len(offsets) == 1:
         raise RecordingError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from chronotick.lab.traces.looking import is_file
@@ -16,6 +17,9 @@ LOG_NAMES = ("measurements.log", "peerstats", "rawstats")
 WORLD = "measurements"  # of the simulator: its folder has the name
 WORLD_ENDINGS = (".csv.gz", ".csv", ".parquet", ".pq")
 DESCRIPTION = "world.json"
+RESULTS = "run.json"  # of `chronotick compare`: what lies beside it are rows, and no traces
+_RESULTS_BEGIN = re.compile(rb'\s*\{\s*"format":\s*\d+,\s*"runs":')
+_ENOUGH = 256  # bytes in which a file of results says what it is
 
 
 def stem(name: str) -> str:
@@ -36,6 +40,15 @@ def world_in(directory: Path) -> Path | None:
     """Return the measurements of a simulated world that is in a directory."""
     files = (directory / f"{WORLD}{ending}" for ending in WORLD_ENDINGS)
     return next(filter(is_file, files), None)
+
+
+def holds_results(directory: Path) -> bool:
+    """Whether results of ``chronotick compare`` are in a directory."""
+    try:
+        with (directory / RESULTS).open("rb") as file:
+            return _RESULTS_BEGIN.match(file.read(_ENOUGH)) is not None
+    except OSError:
+        return False
 
 
 def is_world(path: Path) -> bool:

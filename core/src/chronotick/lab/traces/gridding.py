@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.lab.counting import being, often
 from chronotick.lab.recordings.errors import RecordingError
 from chronotick.lab.traces.clocks import FEWEST, NS_PER_S
 from chronotick.lab.traces.trace import Vector
@@ -88,7 +89,7 @@ def _check_values(samples: Samples) -> None:
     if len(known) < FEWEST:
         nans = len(samples.value) - len(known)
         told = f" and {nans} that are NaN or empty" if nans else ""
-        problem = f"holds {len(known)} values{told}, a comparison needs {FEWEST} at least"
+        problem = f"holds {often(len(known), 'value')}{told}, a comparison needs {FEWEST} at least"
         raise RecordingError(samples.path, problem)
     if len(known) < MOST_NAN * len(samples.value):
         problem = f"{len(samples.value) - len(known)} of {len(samples.value)} values are NaN"
@@ -153,12 +154,12 @@ def _notes(samples: Samples, steps: Integers, missed_ns: float, step_ns: float) 
     empty = np.isnan(samples.value)
     if empty.any():
         first = f"{samples.place} {samples.rows[int(empty.argmax())]}"
-        notes.append(f"{int(empty.sum())} values are NaN or empty (the first: {first})")
+        notes.append(f"{being(int(empty.sum()), 'value')} NaN or empty (the first: {first})")
     missing = int(steps.sum()) - len(steps)
     if missing:
         at = int(steps.argmax())
         where = f"{steps[at] - 1} of them after {samples.place} {samples.rows[at]}"
-        notes.append(f"{missing} samples of the grid are missing and count as NaN ({where})")
+        notes.append(f"{being(missing, 'sample')} missing on the grid and NaN ({where})")
     if missed_ns > NOTABLE_JITTER * step_ns:
         notes.append(
             f"times miss the grid of {step_ns / NS_PER_S:g} s by up to {missed_ns / NS_PER_S:.3g} s"

@@ -50,8 +50,8 @@ def error_by_horizon(
                 x=numbers(rows["horizon_s"]),
                 y=numbers(rows["median"]),
                 customdata=[numbers(row) for row in rows[["low", "high", "traces"]].to_numpy()],
-                hovertemplate="%{fullData.name}: %{y:.3s} (half of %{customdata[2]} traces: "
-                "%{customdata[0]:.3s} to %{customdata[1]:.3s})<extra></extra>",
+                hovertemplate="%{fullData.name}: %{y:.3s} (traces: %{customdata[2]}, half "
+                "of them %{customdata[0]:.3s} to %{customdata[1]:.3s})<extra></extra>",
             )
         )
     if baseline:

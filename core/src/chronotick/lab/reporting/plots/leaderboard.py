@@ -124,9 +124,9 @@ def _cost(model: str, row: Any, looks: Styles) -> dict[str, Any]:  # noqa: ANN40
         textposition="top center",
         textfont={"size": 11},
         error_x=whiskers([times[0]], [times[0]], [times[1]], color=look.colour),
-        customdata=[numbers([times[1], row["skill_score"]])],
-        hovertemplate="%{fullData.name}: p50 %{x:.3s}s, p99 %{customdata[0]:.3s}s, "
-        "skill %{customdata[1]:.1%}<extra></extra>",
+        customdata=[numbers([times[1], row["skill_score"], row["asked"]])],
+        hovertemplate="%{fullData.name}: p50 %{x:.3s}s, p99 %{customdata[0]:.3s}s of "
+        "%{customdata[2]} calls, skill %{customdata[1]:.1%}<extra></extra>",
     ) | {"mode": "markers+text"}
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from chronotick.lab.reporting.plots.canvas import (
     Spec,
     Styles,
     axis,
     canvas,
-    looks_of,
     nothing,
     numbers,
     of_model,
@@ -20,7 +18,7 @@ from chronotick.lab.reporting.plots.canvas import (
 )
 from chronotick.lab.reporting.plots.logarithmic import unit_axis
 from chronotick.lab.reporting.quantities import lead
-from chronotick.lab.reporting.thinning import Thinned, Vector, thinned
+from chronotick.lab.reporting.thinning import Thinned, Vector
 
 BINS: Final = 120
 _HOUR_S: Final = 3600.0
@@ -29,18 +27,9 @@ _DAYS: Final = 4 * 24.0  # hours, beyond which days are easier to read
 
 
 def error_over_time(
-    rows: pd.DataFrame,
-    trace: str,
-    horizon_s: float,
-    target: str = "truth",
-    *,
-    bins: int = BINS,
-    looks: Styles | None = None,
+    points: Thinned, trace: str, horizon_s: float, unit: str, *, looks: Styles
 ) -> Spec:
     """Return curves over time; see :func:`chronotick.lab.reporting.plot_error_over_time`."""
-    rows = rows[(rows["trace"] == trace) & (rows["horizon_s"] == horizon_s)]
-    looks = looks_of(rows["model"], looks)
-    points = thinned(rows, target, bins)
     spec = canvas(f"Error over time: {trace}, {lead(horizon_s)} ahead", _note(points), height=340)
     known = points.points[points.points["error"] > 0]
     if known.empty:
@@ -60,7 +49,6 @@ def error_over_time(
         curve["line"]["width"] = 1.1
         curve["marker"]["size"] = 4
         spec["data"].append(curve)
-    unit = str(rows["unit"].iloc[0])
     return with_axes(
         spec,
         axis(f"{name} since the first target"),
