@@ -256,3 +256,55 @@ def test_weights_a_daemon_does_not_use_can_go(run, carried, published: str, daem
     run("models", "pull", "carried")
     daemon["carried"] = {"state": "ready", "checkpoint": "/a/directory"}
     assert run("models", "remove", "carried", "--yes").exit_code == 0
+
+
+@pytest.fixture
+def shipped(run, carried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let ``carried`` come with its weights; returns their directory."""
+    carried()
+    monkeypatch.setenv("CHRONOTICK_WORKERS__CHECKPOINTS", '{"carried": "pack_of_weights:clocks"}')
+    package = tmp_path / "site" / "pack_of_weights"
+    directory = package / "weights" / "clocks"
+    directory.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    for name, content in FILES.items():
+        (directory / name).write_bytes(content)
+    card = "---\nlicense: apache-2.0\n---\n\n# Clocks\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    (directory / "README.md").write_text(card)
+    return directory
+
+
+def test_weights_that_come_with_the_plugin_are_shown_with_their_card(run, shipped: Path):
+    output = run("models", "info", "carried").output
+    assert (
+        f"shipped 0.2 MB: pack_of_weights:clocks (chosen in workers.checkpoints), in {shipped}"
+        in (prose(output))
+    )
+    assert output.endswith("\n\n# Clocks\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+    weights = json.loads(run("models", "info", "carried", "--json").output)["weights"]
+    assert weights["state"] == "shipped"
+    assert weights["name"] == "pack_of_weights:clocks"
+    assert weights["card"].startswith("# Clocks")
+    assert "shipped 0.2 MB" in run("models", "list").output
+
+
+def test_weights_that_come_with_the_plugin_need_no_pull_and_cannot_be_removed(
+    run, shipped: Path, stick: Path
+):
+    result = run("models", "pull", "carried")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"carried: pack_of_weights:clocks comes with the plugin, in {shipped}: nothing to pull\n"
+    )
+    assert json.loads(run("models", "pull", "carried", "--json").output)["how"] == "shipped"
+    result = run("models", "pull", "carried", "--from", str(stick))
+    assert result.exit_code == 2
+    assert f"--checkpoint carried={stick}" in prose(result.stderr)
+    result = run("models", "remove", "carried", "--yes")
+    assert result.exit_code == 2
+    assert "comes with the plugin, and goes with it" in prose(result.stderr)
+    (shipped / "model.safetensors").write_bytes(b"cut")
+    result = run("models", "pull", "carried")
+    assert result.exit_code == 1
+    assert "is damaged" in prose(result.stderr)
+    assert "pip install" in prose(result.stderr)

@@ -6,6 +6,7 @@ Its functions are called by ``answering.py`` (``plugins/tests``), arguments and 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +14,11 @@ from tsfm_public.models.tinytimemixer import TinyTimeMixerForPrediction
 from tsfm_public.toolkit.recursive_predictor import RecursivePredictor, RecursivePredictorConfig
 
 from chronotick.plugin import ContextBatch
+from chronotick.plugin.training.frames import Batch, Header
+from chronotick.plugin.training.settings import Training
+from chronotick.plugin.training.trainee import weights_of
 from chronotick_ttm import worker
+from chronotick_ttm.training import TinyTimeMixer
 
 
 def library(checkpoint: str, past: list, observed: list, token: int | None = None) -> list:
@@ -59,6 +64,58 @@ def told(checkpoint: str, values: list, covariates: list[dict[str, list]]) -> li
         model.forecast(_batch(values, 1.0, given), 4, [])
     logger.removeHandler(handler)
     return lines
+
+
+def trained(directory: str) -> list[float]:
+    """How far training is from what it says: of the worker's forecasts, and of weighted errors.
+
+    Also the mean weight of what counts.
+    """
+    torch.manual_seed(1)
+    rng = np.random.default_rng(1)
+    header = Header(model="ttm", recipe={}, out="")
+    size = {"d_model": 16, "decoder_d_model": 8, "dropout": 0.0, "head_dropout": 0.0}
+    trainee = TinyTimeMixer(size, header, Training(steps=1, sigma_floor=0.1))
+    batch = examples(rng, 6)
+    inputs = trainee.prepare(batch)
+    trainee.answer(inputs)[0].backward()
+    alike = inputs.tensors | {"weights": torch.ones_like(inputs.tensors["weights"])}
+    _loss, standard = trainee.answer(replace(inputs, tensors=alike))
+    weight = trainee.network.head.base_forecast_block.weight
+    context = inputs.context
+    target = (batch.target - context.location[:, None]) / context.scale[:, None]
+    counts = weights_of(batch, context, 0.1)
+    errors = abs(torch.from_numpy(target) - standard[..., 0])
+    known = ~torch.isnan(errors)
+    ours, weight.grad = weight.grad, None
+    (torch.from_numpy(counts) * errors)[known].mean().backward()
+    far = (weight.grad - ours).norm() / ours.norm()
+    trainee.network.save_pretrained(directory)
+    model = worker.TinyTimeMixer()
+    model.load(directory, "cpu", 1)
+    question = _batch(batch.values.astype(float).tolist(), 1.0)
+    answer = model.forecast(question, 64, []).mean - context.location[:, None]
+    answer /= context.scale[:, None]
+    there = standard.detach().numpy()[..., 0]
+    return [float(np.nanmax(abs(answer - there))), float(far), int(np.isnan(there).sum())]
+
+
+def examples(rng: np.random.Generator, size: int) -> Batch:
+    """Random walks with gaps; the last measurement of one lies 40 steps back."""
+    walks = 1e-7 * rng.standard_normal((size, 576)).cumsum(axis=1).astype(np.float32)
+    values, target = walks[:, :512].copy(), walks[:, 512:]
+    values[rng.random(values.shape) < 0.2] = np.nan
+    values[0, -40:] = np.nan
+    sigma = 1e-7 * np.sqrt(np.arange(1, 65, dtype=np.float32)) * rng.uniform(0.1, 10, (size, 1))
+    return Batch(
+        values=values,
+        noise=np.full_like(values, 1e-7),
+        target=target,
+        expected=np.zeros_like(target),
+        sigma=sigma.astype(np.float32),
+        step_s=np.ones(size),
+        kind=np.zeros(size, np.int32),
+    )
 
 
 def loaded(checkpoints: list[str]) -> list[list[int]]:

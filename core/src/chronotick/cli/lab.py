@@ -20,6 +20,7 @@ from chronotick.cli.ordering import order
 from chronotick.cli.output import fail, interruptible, json_option, print_json
 from chronotick.cli.replaying import replay
 from chronotick.cli.simulating import simulate
+from chronotick.cli.training import prior, train
 
 if TYPE_CHECKING:
     from chronotick.lab.world import World
@@ -33,6 +34,8 @@ def lab() -> None:
 lab.add_command(simulate)
 lab.add_command(replay)
 lab.add_command(order)
+lab.add_command(train)
+lab.add_command(prior)
 
 
 @lab.command()

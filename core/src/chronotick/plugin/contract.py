@@ -21,7 +21,9 @@ class Checkpoint:
     """Weights a model loads unless told otherwise.
 
     Attributes:
-        repository: hub identifier, e.g. ``"amazon/chronos-bolt-tiny"``.
+        repository: hub identifier, e.g. ``"amazon/chronos-bolt-tiny"``; or ``package:directory``
+            for weights in the data of the plugin's package, ``weights/<directory>``, which need no
+            network.
         revision: commit of the repository, or ``None`` for its main branch.
         licence: SPDX identifier of the *weights*.
         size_mb: download size, for people who are asked whether to download.
@@ -87,6 +89,8 @@ class ModelSpec:
             weights, ``"package.module:function"``, called in the worker's environment with a
             directory (``pathlib.Path``) and one of ``random_sizes``; empty: there is none.
         random_sizes: names of the sizes that function knows, the smallest first.
+        trainer: class that ``chronotick lab train`` trains weights with in the worker's
+            environment, ``"package.module:Class"``; empty: there is none.
         min_context: how many measured samples it needs at least.
         max_context: how many samples it can use at most.
         max_horizon: how many steps ahead it can forecast.
@@ -104,6 +108,7 @@ class ModelSpec:
     alternatives: tuple[Checkpoint, ...] = ()
     random_weights: str = ""
     random_sizes: tuple[str, ...] = ()
+    trainer: str = ""
     min_context: int = 1
     max_context: int = 8192
     max_horizon: int = 1024
@@ -174,7 +179,7 @@ class Model(Protocol):
     """
 
     def load(self, checkpoint: str, device: str, threads: int) -> ModelInfo:
-        """Load weights from a hub id (``org/name`` or ``org/name@revision``) or a directory.
+        """Load weights from a hub id (``org/name[@revision]``), a directory or a plugin's package.
 
         Args:
             checkpoint: empty for models without weights.

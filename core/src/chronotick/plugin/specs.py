@@ -43,6 +43,7 @@ def check_specification(spec: object, taken: Mapping[str, str]) -> None:
     _check_texts(spec)
     _check_place(spec, "worker", spec.worker)
     _check_random_weights(spec)
+    _check_trainer(spec)
     _check_limits(spec)
 
 
@@ -64,6 +65,13 @@ def _check_random_weights(spec: ModelSpec) -> None:
         raise BadSpecification(f"{spec.name}: random_weights must be text")
     if spec.random_weights:
         _check_place(spec, "random_weights", spec.random_weights)
+
+
+def _check_trainer(spec: ModelSpec) -> None:
+    if not isinstance(spec.trainer, str):
+        raise BadSpecification(f"{spec.name}: trainer must be text")
+    if spec.trainer:
+        _check_place(spec, "trainer", spec.trainer)
 
 
 def _check_kinds(spec: ModelSpec) -> None:

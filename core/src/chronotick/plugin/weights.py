@@ -1,4 +1,4 @@
-"""Where weights are: a directory, the hub's cache on this machine, or the hub.
+"""Where weights are: a directory, a plugin's package, the hub's cache on this machine, or the hub.
 
 For model classes that load checkpoints of the Hugging Face hub, and for whoever wants to know
 whether they could. Standard library only.
@@ -11,8 +11,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ __all__ = [
     "Weights",
     "find",
     "is_offline",
+    "is_shipped",
     "locate",
     "looks_like_path",
     "missing",
@@ -43,6 +45,8 @@ __all__ = [
 
 _REPOSITORY: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _REVISION: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+_SHIPPED: Final = re.compile(r"(?P<package>[A-Za-z_]\w*):(?P<directory>\w[\w.-]*)", re.ASCII)
+_FOLDER: Final = "weights"
 _YES: Final = {"1", "ON", "TRUE", "YES"}  # as the hub's own library reads its variables
 
 
@@ -52,7 +56,7 @@ class Weights:
 
     Attributes:
         directory: that holds them.
-        name: what they are: that directory, or hub id and commit.
+        name: what they are: that directory, package and directory, or hub id and commit.
         mend: what to do when they turn out to be damaged; a sentence.
     """
 
@@ -116,7 +120,8 @@ def locate(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) ->
     The local cache comes first: then nothing is asked of any network.
 
     Args:
-        checkpoint: a directory, ``org/name`` or ``org/name@revision``.
+        checkpoint: a directory, ``package:directory`` of weights that come with a plugin,
+            ``org/name`` or ``org/name@revision``.
         model: name of the model, as commands take it.
         needed: files that must be there besides the tensors.
 
@@ -131,7 +136,7 @@ def locate(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) ->
 
 
 def find(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> Weights | None:
-    """Find weights without a network: a directory, or what the hub's cache holds.
+    """Find weights without a network: a directory, a plugin's, or what the hub's cache holds.
 
     Whether they are whole is for :meth:`Weights.check` to say.
 
@@ -139,12 +144,15 @@ def find(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> W
         ``None`` when a hub id is not, or not completely, in the cache.
 
     Raises:
-        FileNotFoundError: a directory is not there or lacks files, or it is no hub id.
+        FileNotFoundError: a directory is not there or lacks files, or it is no hub id; or a
+            plugin does not come with such weights.
     """
     path = Path(checkpoint).expanduser()
     if looks_like_path(checkpoint):
         _check_directory(path, model, needed)
         return Weights(path, str(path), f"{_belongs(model)}.")
+    if is_shipped(checkpoint):
+        return _shipped(checkpoint, needed)
     repository, revision = split(checkpoint, model)
     snapshot = entry(repository).snapshot(revision)
     if snapshot is None or lacking(snapshot, needed):
@@ -157,6 +165,33 @@ def looks_like_path(checkpoint: str) -> bool:
     if checkpoint.startswith(("/", "./", "../", "~")) or checkpoint in {".", ".."}:
         return True
     return bool(checkpoint) and Path(checkpoint).is_dir()
+
+
+def is_shipped(checkpoint: str) -> bool:
+    """Tell weights that come with a plugin, ``package:directory``, from all others."""
+    return not looks_like_path(checkpoint) and _SHIPPED.fullmatch(checkpoint) is not None
+
+
+def _shipped(checkpoint: str, needed: Sequence[str]) -> Weights:
+    """Find weights among a package's data, without importing it.
+
+    Raises:
+        FileNotFoundError: there is no such package, or it does not come with them.
+    """
+    package, _, name = checkpoint.partition(":")
+    found = None
+    with suppress(ImportError, ValueError):
+        found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise FileNotFoundError(f"{checkpoint}: no package {package} is installed")
+    directory = Path(found.submodule_search_locations[0]) / _FOLDER / name
+    again = "Install the plugin again: pip install --force-reinstall"
+    distribution = package.replace("_", "-")
+    lacks = lacking(directory, needed)
+    if lacks:
+        what = f"lacks {' and '.join(lacks)}" if directory.is_dir() else "is not there"
+        raise FileNotFoundError(f"{checkpoint}: {directory} {what}. {again} {distribution}")
+    return Weights(directory, checkpoint, f"{again} {distribution}")
 
 
 def split(checkpoint: str, model: str) -> tuple[str, str | None]:

@@ -31,7 +31,7 @@ def judged(share: float, levels: tuple[float, ...] = LEVELS, *, half: float = 1.
         centre = (1 - share) * examples.target.astype(float)
         zero = np.zeros_like(centre)
         native = np.stack([zero - half, centre, zero + half] if levels else [centre], axis=-1)
-        parts.append(contribution(examples, native, levels, np.full(200, 1e-6), 3))
+        parts.append(contribution(examples, native, levels, 3))
     return metrics(parts, ("calm", "cycle", "never"), 64, interval=bool(levels))
 
 
@@ -62,7 +62,7 @@ def test_what_is_not_known_or_not_reached_does_not_count():
     examples.target[:2] = np.nan
     native = np.zeros((4, 64, 1))
     native[:, 16:] = np.nan
-    part = contribution(examples, native, (), np.ones(4), 2)
+    part = contribution(examples, native, (), 2)
     assert part.values[:, :, 0].tolist() == [[1, 1, 1, 0], [1, 1, 1, 0]]
     assert np.isfinite(part.values[..., :5]).all()
     assert np.isfinite(metrics([part], ("a", "b"), 64, interval=False)["ratio"]).all()
@@ -70,4 +70,4 @@ def test_what_is_not_known_or_not_reached_does_not_count():
 
 def test_a_kind_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="kind of world is out of range: there are 1"):
-        contribution(batch(1), np.zeros((200, 64, 1)), (), np.ones(200), 1)
+        contribution(batch(1), np.zeros((200, 64, 1)), (), 1)

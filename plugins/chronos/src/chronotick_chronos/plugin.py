@@ -72,6 +72,7 @@ def chronotick_models() -> list[ModelSpec]:
                 "chronos-2",
                 "bolt-base",
             ),
+            trainer="chronotick_chronos.training:ChronosBolt",
             min_context=3,
             max_context=8192,
             max_horizon=1024,

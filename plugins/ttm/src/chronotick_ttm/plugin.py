@@ -47,6 +47,7 @@ def chronotick_models() -> list[ModelSpec]:
                 "1024-96-r2",
                 "1536-96-r2",
             ),
+            trainer="chronotick_ttm.training:TinyTimeMixer",
             max_context=1536,
             max_horizon=1536,
             # Weights take those they were fine-tuned with; the published ones take none.
