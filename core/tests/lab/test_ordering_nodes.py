@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_a_node_is_not_compared_with_itself(tmp_path):
     (node,) = opened(tmp_path, [(0, 500)])
     with pytest.raises(OrderingError, match="n0 is the name of two nodes"):
         check_nodes([node, node], 0)
+
+
+def test_a_truth_beside_belongs_to_one_node(tmp_path):
+    folder = steps(tmp_path, "n", 0, 9000)
+    (folder / "measurements.csv").rename(folder / "a.csv")
+    shutil.copy(folder / "a.csv", folder / "b.csv")
+    both = [open_node(str(folder / name)) for name in ("a.csv", "b.csv")]
+    with pytest.raises(OrderingError, match=r"truth\.csv would be the truth of a and b"):
+        check_nodes(both, 0.0)
+    shutil.copy(folder / "truth.csv", folder / "b.truth.csv")
+    check_nodes([both[0], open_node(str(folder / "b.csv"))], 0.0)
 
 
 def test_spans_that_do_not_overlap_are_told(tmp_path):

@@ -64,9 +64,8 @@ def durations(text: str) -> tuple[float, ...]:
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="How many instants of each trace models forecast from, at most.",
+    help="How many instants of each trace models forecast from, at most. [default: 100; with "
+    "--every as many as there are]",
 )
 @click.option(
     "--every", type=DURATION, help="Time between these instants; default: spread over the trace."
@@ -133,7 +132,7 @@ def durations(text: str) -> tuple[float, ...]:
 )
 @click.option(
     "--batch",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 512),
     help="How many windows a model is asked at once, at most.",
 )
 @click.option(
@@ -289,15 +288,14 @@ def _settings(options: dict[str, Any]) -> Settings:
         most_batch=options["batch"] or MOST_BATCH,
         deadline_s=options["deadline"],
         retry_failed=options["retry_failed"],
-        reading=tuple(_reading(options)),
+        reading=tuple(_reading(options["config"])),
     )
 
 
-def _reading(options: dict[str, Any]) -> Iterator[str]:
-    """Options that decide how traces are read and what is assumed of them, for the results."""
-    for name in ("kind", "value", "unit", "host", "season", "config"):
-        if options[name] is not None:
-            yield from (f"--{name}", str(options[name]))
+def _reading(config: str | None) -> Iterator[str]:
+    """The option of the configuration, for the results: they are read from anywhere."""
+    if config is not None:
+        yield from ("--config", str(Path(config).absolute()) if Path(config).is_file() else config)
 
 
 def _traces(patterns: tuple[str, ...], options: dict[str, Any]) -> Traces:
@@ -345,10 +343,12 @@ def _dask(address: str, jobs: int | None) -> Iterator[dict[str, Any]]:
         client = Client(f"tcp://{address}", timeout=DASK_PATIENCE_S)
     except OSError as error:
         fail(f"no Dask scheduler answers at {address}: {error}")
+    from chronotick.lab.comparing.nodes import on_dask
+
     with client:
         yield {
             "executor": client.get_executor(pure=False),
-            "everywhere": client.run,
+            "everywhere": on_dask(client),
             "lanes": jobs or max(sum(client.nthreads().values()), 1),
         }
 

@@ -229,6 +229,7 @@ def told(
         "failures": _records(compared.failures()),
         "latency": _records(compared.latency().reset_index()),
         "problems": list(compared.problems),
+        "pending_jobs": compared.pending[0],
         "interrupted": bool(compared.runs[-1].get("interrupted")),
         "complete": "ended" in compared.runs[-1],
     }
@@ -236,6 +237,8 @@ def told(
 
 def show(compared: Comparison, *, metric: str, baseline: str, target: Target | None = None) -> None:
     """Print a summary of results."""
+    from chronotick.lab.counting import often, plural
+
     board, latency = _board(compared, metric, baseline, target), compared.latency()
     against = target or compared.target
     click.echo(f"{metric} against {against}, relative to {baseline}; 95 % intervals by host")
@@ -255,6 +258,14 @@ def show(compared: Comparison, *, metric: str, baseline: str, target: Target | N
     ]
     header = ("MODEL", "WIN RATE", "SKILL", "TASKS", "FAILED", "LEAKED", "P50", "P99", "CALLS")
     click.echo(table(rows, header))
+    pending, jobs = compared.pending
+    if pending:
+        click.echo(
+            wrapped(
+                f"note: {pending} of {often(jobs, 'job')} {plural(pending, 'has', 'have')} no rows "
+                "yet. Their windows are counted as failures until then"
+            )
+        )
     for note in board.attrs.get("notes", ()):
         click.echo(wrapped(f"note: {note}"))
     for (model, reason), tasks in compared.failures().groupby(["model", "status"], sort=False):

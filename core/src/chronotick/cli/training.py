@@ -265,5 +265,6 @@ def _words(event: Event) -> str | None:
         return f"going on from step {event['step']}"
     if event["event"] == "validation":
         best = ", the best so far" if event.get("best") else ""
-        return f"step {event['step']}: loss on other worlds {event['loss']:.4f}{best}"
+        ratio = f", error over the filter's {event['metrics']['ratio'][0]:.3f}"
+        return f"step {event['step']}: loss on other worlds {event['loss']:.4f}{ratio}{best}"
     return None

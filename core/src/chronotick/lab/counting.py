@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 
-def plural(counted: int, noun: str) -> str:
-    """``trace`` of one, ``traces`` of any other number."""
-    return noun if counted == 1 else f"{noun}s"
+def plural(counted: int, noun: str, many: str = "") -> str:
+    """``trace`` of one, ``traces`` of any other number, or what else ``many`` says."""
+    return noun if counted == 1 else many or f"{noun}s"
 
 
 def often(counted: int, noun: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     Executor,
@@ -12,6 +13,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,8 +24,8 @@ import pytest
 from chronotick.cli.comparing import _dask
 from chronotick.lab.comparing import Comparison, Settings, Stage, compare_traces
 from chronotick.lab.comparing.jobs import loaded
-from chronotick.lab.comparing.nodes import Everywhere
-from chronotick.lab.traces import Traces
+from chronotick.lab.comparing.nodes import Everywhere, on_dask
+from chronotick.lab.traces import Trace, Traces
 from chronotick.plugin.registry import Plugins
 
 MakeSettings = Callable[..., Settings]
@@ -212,6 +214,49 @@ def test_a_trace_whose_process_is_killed_is_left_out(elsewhere: Elsewhere, compa
     assert len(reasons) == 2
 
 
+class Deadly(Trace):
+    """A trace whose process dies when it reads it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (9,)
+
+
+def test_a_trace_that_kills_its_process_does_not_take_others_with_it(
+    elsewhere: Elsewhere, compared: Comparison
+):
+    deadly = Deadly(
+        **{each.name: getattr(elsewhere.clocks.traces[0], each.name) for each in fields(Trace)}
+    )
+    named = replace(deadly, name="deadly", digest="0" * 64)
+    elsewhere.clocks = replace(elsewhere.clocks, traces=(named, *elsewhere.clocks.traces))
+    found = elsewhere(None, "")
+    (problem,) = found.problems
+    assert problem["name"] == "deadly"
+    assert "BrokenProcessPool" in problem["reason"]
+    assert set(found.rows["trace"]) == set(compared.rows["trace"])
+
+
+def test_an_executor_that_was_shut_down_is_told(elsewhere: Elsewhere):
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    found = elsewhere(executor, "")
+    assert found.rows.empty
+    assert {"no windows could be made: RuntimeError"} == {
+        each["reason"].partition(": cannot")[0] for each in found.problems
+    }
+
+
+def test_an_interrupted_repetition_hides_nothing(prepared: Elsewhere):
+    first = prepared(None)
+
+    def interrupt(stage: Stage) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(None, watch=interrupt)
+    pd.testing.assert_frame_equal(Comparison(prepared.out).rows, first.rows)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[object]:
     """A scheduler and two processes that work for it."""
@@ -229,6 +274,11 @@ def models_of(cluster) -> list[psutil.Process]:
     """Processes of models that the workers of a cluster have loaded."""
     pids = cluster.run(os.getpid).values()
     return [child for pid in pids for child in psutil.Process(pid).children(recursive=True)]
+
+
+def thread() -> str:
+    """Name of the thread it is called in."""
+    return threading.current_thread().name
 
 
 def room() -> int:
@@ -268,6 +318,13 @@ class TestDask:
         assert not models_of(cluster)
         assert set(cluster.run(room).values()) == {1}
 
+    def test_what_takes_long_does_not_keep_workers_from_being_heard_of(self, cluster):
+        """Building an environment takes minutes; their event loop has to go on."""
+        assert {*cluster.run(thread).values()} == {"MainThread"}
+        named = on_dask(cluster)(thread)
+        assert len(named) == 2
+        assert "MainThread" not in named.values()
+
     def test_the_work_of_a_worker_that_is_killed_is_done_by_the_other(
         self, cluster, prepared: Elsewhere, compared: Comparison
     ):
@@ -279,7 +336,8 @@ class TestDask:
                 killed.append(pids[0])
                 os.kill(pids[0], signal.SIGKILL)
 
-        found = prepared(cluster.get_executor(pure=False), watch=kill)
+        everywhere = on_dask(cluster)
+        found = prepared(cluster.get_executor(pure=False), watch=kill, everywhere=everywhere)
         assert killed
         if (found.rows["status"] != "ok").any():  # then it was said, and the next run does it
             assert found.problems

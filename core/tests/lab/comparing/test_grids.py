@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chronotick.lab.comparing import Origins
-from chronotick.lab.comparing.grids import MOST_STEPS, grids
+from chronotick.lab.comparing.grids import MOST_STEPS, TooManyOriginsError, grids
 
 S = 1_000_000_000
 
@@ -63,6 +63,17 @@ def test_a_stated_distance_is_kept_and_the_count_is_a_limit():
 def test_a_tiny_distance_makes_no_more_origins_than_are_wanted():
     found = Origins(warm_up_s=0.0, every_s=1e-6, windows=5).of(0, 10**18, 1.0, 0)
     assert found.tolist() == [0, 1000, 2000, 3000, 4000]
+
+
+def test_a_stated_distance_covers_the_trace_unless_a_count_is_stated():
+    found = Origins(warm_up_s=0.0, every_s=7.0).of(0, 1000 * S, 60.0, 0)
+    assert len(found) == 143
+    assert found[-1] == 142 * 7 * S
+
+
+def test_far_too_many_origins_are_refused():
+    with pytest.raises(TooManyOriginsError, match="there would be 1,000,000,000,000,000 windows"):
+        Origins(warm_up_s=0.0, every_s=1e-6).of(0, 10**18, 1.0, 0)
 
 
 def test_no_origin_lies_before_something_is_known():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,14 +57,27 @@ class TestJournal:
         for place in (0, 0, 1):
             answered(answers, place)
             journal.note(answers)
-        sizes = [np.load(path)["places"].tolist() for path in sorted(tmp_path.glob("*.npz"))]
-        assert sizes == [[0], [1]]
+        noted = sorted(np.load(path)["places"].tolist() for path in tmp_path.glob("*.npz"))
+        assert noted == [[0], [1]]
 
     def test_passing_failures_are_not_noted(self, tmp_path: Path):
         answers, journal = Answers.none(2, 1), Journal(tmp_path)
         answers.status[1], answers.passing[1] = "too late", True
         journal.note(answers)
         assert not [*tmp_path.iterdir()]
+
+    def test_an_answer_counts_more_than_an_older_failure(self, tmp_path: Path):
+        """A run that asks again may itself be killed: both are noted."""
+        failed = Answers.none(1, 1)
+        failed.status[0] = "no"
+        Journal(tmp_path).note(failed)
+        for _ in range(8):  # files are found in any order
+            good = Answers.none(1, 1)
+            answered(good, 0)
+            Journal(tmp_path).note(good)
+            found = Answers.none(1, 1)
+            Journal(tmp_path).recall(found)
+            same(found, good)
 
     def test_failures_can_be_left_out(self, tmp_path: Path):
         answers, journal = Answers.none(2, 1), Journal(tmp_path)
@@ -153,8 +169,40 @@ def test_what_a_model_fails_on_is_asked_again_only_if_that_is_wanted(
     before = compare.stamps()
     again = of(compare("picky", wild, checkpoints=weights, retry_failed=True), "picky")
     assert (again["status"] == "ok").all()
+    known = first["status"] == "ok"
+    pd.testing.assert_series_equal(again.loc[known, "latency_s"], first.loc[known, "latency_s"])
     changed = {name for name, stamp in compare.stamps().items() if stamp != before[name]}
     assert {name.partition("/")[0] for name in changed} == {"picky"}
+    assert not [*(compare.out / "journals").iterdir()]
+
+
+def test_what_an_unfinished_retry_was_answered_is_kept(
+    compare,
+    wild: Trace,
+    limit: float,
+    calm_down: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Two windows are asked again; the model is lost after the first."""
+    weights = {"picky": f"raise@{limit!r}"}
+    first = of(compare("picky", wild, checkpoints=weights), "picky")
+    calm_down()
+    ask, asked = WorkerSession.forecast, []
+
+    def forecast(session: WorkerSession, batch: ContextBatch, steps: int) -> Forecast:
+        asked.append(len(batch.values))
+        if len(asked) == 2:
+            raise SessionError("it is gone", hopeless=False)
+        return ask(session, batch, steps)
+
+    monkeypatch.setattr(WorkerSession, "forecast", forecast)
+    retry = {"checkpoints": weights, "retry_failed": True}
+    pd.testing.assert_frame_equal(of(compare("picky", wild, **retry), "picky"), first)
+    asked.append(0)  # from here on it is there
+    again = of(compare("picky", wild, **retry), "picky")
+    assert (again["status"] == "ok").all()
+    assert asked == [1, 1, 0, 1]
+    assert not [name for name in compare.stamps() if name.endswith(".failed.parquet")]
 
 
 def test_a_model_that_never_answers_is_given_up_soon(
@@ -205,14 +253,44 @@ class TestWriting:
     def test_what_killed_runs_left_is_swept_away(self, tmp_path: Path):
         drafts = ["windows/.key-ab12/arrays/mean.npy", "rows/echo/.job.4711", ".run.json.4711"]
         kept = ["windows/key/windows.json", "rows/echo/done.parquet", "journals/open/0-0.npz"]
-        over = ["journals/done/0-0.npz"]
-        for name in (*drafts, *kept, *over):
+        for name in (*drafts, *kept):
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         with Store(tmp_path).writing():
-            assert not [name for name in (*drafts, *over) if (tmp_path / name).exists()]
+            assert not [name for name in drafts if (tmp_path / name).exists()]
             assert all((tmp_path / name).exists() for name in kept)
+
+    def test_a_process_that_was_forked_meanwhile_does_not_keep_others_away(self, tmp_path: Path):
+        """Those of a pool live on with what their parent had open."""
+        store, go_on = Store(tmp_path), os.pipe()
+        with store.writing():
+            child = os.fork()
+            if not child:
+                os.read(go_on[0], 1)
+                os._exit(0)
+        try:
+            with store.writing():
+                pass
+        finally:
+            os.write(go_on[1], b".")
+            os.waitpid(child, 0)
+            for end in go_on:
+                os.close(end)
+
+    def test_a_full_disk_is_told(self, tmp_path: Path):
+        program = (
+            "import resource, sys\n"
+            "from pathlib import Path\n"
+            "from chronotick.lab.comparing.store import ResultsError, Store\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+            "try:\n"
+            "    with Store(Path(sys.argv[1])).writing(): pass\n"
+            "except ResultsError as error: print(error)\n"
+        )
+        command = [sys.executable, "-c", program, str(tmp_path / "out")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.endswith("out: cannot be written: File too large\n")
 
     def test_a_place_that_cannot_be_written_to_is_named(self, tmp_path: Path):
         (tmp_path / "file").touch()

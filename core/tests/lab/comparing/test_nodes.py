@@ -92,6 +92,26 @@ def test_machines_that_are_gone_need_not_be_left():
     Nodes(gone).leave()
 
 
+def test_jobs_are_done_though_machines_could_not_be_prepared(compare, calm, make_settings):
+    """One may be lost at any time."""
+
+    def gone(_work: Callable[[], Any]) -> Mapping[str, Any]:
+        raise ConnectionError("a node is lost")
+
+    found = compare_traces(
+        ["echo"],
+        Traces((calm,), ()),
+        make_settings(),
+        compare.out,
+        plugins=compare.plugins,
+        everywhere=gone,
+    )
+    assert (found.rows["status"] == "ok").all()
+    assert [each["reason"] for each in found.problems] == [
+        "nodes could not be prepared: ConnectionError: a node is lost"
+    ]
+
+
 def test_only_threads_are_known_to_be_here():
     with ThreadPoolExecutor(1) as threads, ProcessPoolExecutor(1) as processes:
         assert everywhere_of(None) is here

@@ -101,6 +101,14 @@ def test_lost_rows_are_computed_again_and_the_same(compare, calm: Trace):
     pd.testing.assert_frame_equal(second, first)
 
 
+def test_jobs_without_rows_are_counted(compare, calm: Trace):
+    found = compare("echo", calm)
+    assert found.pending == (0, len(MODELS))
+    for path in compare.out.glob("rows/echo/*.parquet"):
+        path.unlink()
+    assert Comparison(compare.out).pending == (1, len(MODELS))
+
+
 def test_half_written_files_are_not_read(compare, calm: Trace):
     first = compare("echo", calm)
     for path in compare.out.glob("rows/echo/*.parquet"):

@@ -9,8 +9,9 @@ from chronotick.lab.comparing.contestants import Contestant
 from chronotick.lab.comparing.grids import Grid
 from chronotick.lab.comparing.journal import Journal
 from chronotick.lab.comparing.rows import Answers
-from chronotick.lab.comparing.sessions import BatchSize, Session, SessionError, reason_of, timed
+from chronotick.lab.comparing.sessions import BatchSize, Session, reason_of, timed
 from chronotick.lab.comparing.windows import Windows
+from chronotick.lab.counting import often
 from chronotick.models.inprocess import ModelFailedError
 from chronotick.plugin.contract import Forecast
 from chronotick.workers import (
@@ -76,10 +77,7 @@ class Inquiry:
                 self._journal.note(answers)
                 batch, rest = rest[: self._size.size], rest[self._size.size :]
                 self._ask(windows, grid, batch, answers)
-        except SessionError:
-            self._journal.note(answers)
-            raise
-        if answers.passing.any():  # else rows follow at once
+        finally:  # of a model that is gone for good, too
             self._journal.note(answers)
 
     def _worth_asking(self, windows: Windows, answers: Answers) -> NDArray[np.bool_]:
@@ -87,9 +85,8 @@ class Inquiry:
         known = np.nan_to_num(windows.table["context"])
         fewest = max(self._spec.min_context, 1)
         for number in np.flatnonzero(known < fewest):
-            answers.status[number] = (
-                f"{known[number]:.0f} measurements in the context, not {fewest}"
-            )
+            found = often(int(known[number]), "measurement")
+            answers.status[number] = f"{found} in the context, not {fewest}"
         return np.asarray((known >= fewest) & windows.judged.any(axis=1))
 
     def _ask(self, windows: Windows, grid: Grid, places: Places, answers: Answers) -> bool:

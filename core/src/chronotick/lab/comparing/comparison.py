@@ -72,6 +72,12 @@ class Comparison:
         """Whether there are no rows."""
         return next(self.parts(["model"]), None) is None
 
+    @property
+    def pending(self) -> tuple[int, int]:
+        """How many jobs have no rows yet, and of how many."""
+        known = sum(self._store.has_rows(model, job) for model, job in self._jobs)
+        return len(self._jobs) - known, len(self._jobs)
+
     def _tables(
         self, trace: str | None, columns: Sequence[str] | None
     ) -> Iterator[tuple[str, pa.Table]]:
@@ -257,6 +263,11 @@ class Comparison:
             raise ValueError(f"no figure is called {name!r}; there are {', '.join(known)}")
         figure: go.Figure = drawing(self, **options)
         return figure
+
+    def __dir__(self) -> list[str]:
+        from chronotick.lab import reporting
+
+        return sorted({*super().__dir__(), *(each for each in dir(reporting) if "plot_" in each)})
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a figure's function
         """``plot_skill()`` is ``plot("skill")``, and so on."""

@@ -65,11 +65,13 @@ def compare_traces(
     nodes = Nodes(everywhere or everywhere_of(executor))
     jobs_at_once = lanes or _room(executor)
     problems = [asdict(problem) for problem in traces.problems]
-    about = run_of(command, settings, compared, traces.traces, problems)
+    about = run_of(command, settings, compared, traces, problems)
     total = len(traces.traces)
     with ExitStack() as stack:
         stack.enter_context(store.writing())
-        store.record(about)
+        is_first = not store.has_runs()
+        if is_first:  # else the newest run is shown until it is known which rows this one wants
+            store.record(about)
         try:
             usable = make_windows(
                 traces.traces,
@@ -91,12 +93,14 @@ def compare_traces(
                 lambda *ready: watch(Stage("environments", {"environments": ready})),
             )
         except KeyboardInterrupt:
-            store.record(about | {"ended": now(), "interrupted": True})
+            if is_first or about["jobs"]:
+                store.record(about | {"ended": now(), "interrupted": True})
             raise
         if executor is None:
             executor = stack.enter_context(ThreadPoolExecutor(jobs_at_once, "models"))
         progress = run(jobs, executor, store, lanes=jobs_at_once, watch=_told(watch))
-        problems += [{"name": "", "path": "", "reason": words} for words in progress.problems]
+        told = (*nodes.problems, *progress.problems)
+        problems += [{"name": "", "path": "", "reason": words} for words in told]
         about |= {"ended": now(), "interrupted": progress.interrupted}
         store.record(about)
     return Comparison(out)
@@ -122,9 +126,9 @@ def compare(
         settings: everything else; ``None``: environments, weights and assumptions of the estimator
             as the user's configuration (file and ``CHRONOTICK_`` variables) says.
         options: ``executor`` (any :class:`concurrent.futures.Executor`), ``everywhere`` (calls a
-            function in each of its processes, such as ``Client.run`` of Dask; environments are
-            built through it), ``lanes`` (jobs at once; as many as the executor's workers, if it
-            tells, else two), ``plugins``, ``watch``.
+            function in each of its processes, as :func:`~chronotick.lab.comparing.nodes.on_dask`
+            does; environments are built through it), ``lanes`` (jobs at once; as many as the
+            executor's workers, if it tells, else two), ``plugins``, ``watch``.
 
     Returns:
         The results.

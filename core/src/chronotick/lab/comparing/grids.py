@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 NS_PER_S = 1_000_000_000
 US_PER_S = 1_000_000
 NS_PER_US = 1_000
+WINDOWS = 100
+"""Origins of a trace, unless it is said how many."""
+MOST_ORIGINS = 1_000_000
 MOST_STEPS = 64
 """Steps from origin to horizon, at most: what every foundation model forecasts in one pass."""
+
+
+class TooManyOriginsError(ValueError):
+    """Raised for more origins than memory could hold; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +77,13 @@ class Origins:
     Attributes:
         warm_up_s: after the first measurement, before the first origin.
         every_s: between origins; ``None``: so that there are about ``windows``.
-        windows: how many, at most.
+        windows: how many, at most; ``None``: :data:`WINDOWS`, or with ``every_s`` all.
         exactly_s: these instead, in local time of the trace.
     """
 
     warm_up_s: float = 7200.0
     every_s: float | None = None
-    windows: int = 100
+    windows: int | None = None
     exactly_s: tuple[float, ...] = ()
 
     def of(self, first_ns: int, last_ns: int, cadence_s: float, since_ns: int) -> NDArray[np.int64]:
@@ -89,6 +96,9 @@ class Origins:
             last_ns: of the last.
             cadence_s: between measurements; origins are no closer.
             since_ns: none is before.
+
+        Raises:
+            TooManyOriginsError: nobody said how many, and there are far too many.
         """
         if self.exactly_s:
             exactly = (round(at * US_PER_S) * NS_PER_US for at in self.exactly_s)
@@ -97,7 +107,14 @@ class Origins:
         begin_ns = max(first_ns + round(self.warm_up_s * NS_PER_S), since_ns)
         begin_ns += -begin_ns % NS_PER_US
         span_s = max(last_ns - begin_ns, 0) / NS_PER_S
-        every_s = self.every_s or max(span_s / self.windows, cadence_s)
+        most = self.windows or WINDOWS
+        every_s = self.every_s or max(span_s / most, cadence_s)
         every_ns = max(round(every_s * US_PER_S), 1) * NS_PER_US
-        end_ns = min(last_ns, begin_ns + self.windows * every_ns)
+        all_of_them = self.every_s is not None and self.windows is None
+        if all_of_them and span_s > MOST_ORIGINS * every_s:
+            raise TooManyOriginsError(
+                f"there would be {span_s / every_s:,.0f} windows. Lengthen --every, or say how "
+                "many with --windows"
+            )
+        end_ns = last_ns if all_of_them else min(last_ns, begin_ns + most * every_ns)
         return np.arange(begin_ns, end_ns, every_ns, dtype=np.int64)

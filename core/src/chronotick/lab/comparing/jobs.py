@@ -103,6 +103,7 @@ class Outcome:
         complete: false if the next run has to ask for windows that have no answer now.
         remark: why, in words.
         hopeless: it has never answered: the next job will end the same way.
+        failed: of how many windows the model failed.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Outcome:
     complete: bool = True
     remark: str = ""
     hopeless: bool = False
+    failed: int = 0
 
 
 def execute(job: Job) -> Outcome:
@@ -122,6 +124,7 @@ def execute(job: Job) -> Outcome:
     windows = _windows(job)
     failure: SessionError | None = None
     about: dict[str, Any] = {}
+    failed = 0
     if job.contestant.is_yardstick:
         answers = YARDSTICKS[job.contestant.name](windows, job.grid, job.season)
     else:
@@ -148,6 +151,7 @@ def execute(job: Job) -> Outcome:
         complete=failure is None and not answers.passing.any(),
         remark=_remark(answers) if failure is None else reason_of(failure),
         hopeless=failure is not None and failure.hopeless,
+        failed=failed,
     )
 
 

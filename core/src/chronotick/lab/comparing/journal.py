@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,7 +50,7 @@ class Journal:
         part: dict[str, Any] = {name: getattr(answers, name)[places] for name in _COLUMNS}
         part["status"] = np.array([answers.status[place] for place in places])
         with suppress(OSError):
-            self._write(f"{places[0]}-{places[-1]}", part | {"places": places})
+            self._write(secrets.token_hex(8), part | {"places": places})
         self._noted = settled
 
     def _write(self, name: str, part: Mapping[str, Any]) -> None:
@@ -64,7 +65,8 @@ class Journal:
 
 
 def _fill(answers: Answers, part: Mapping[str, NDArray[Any]], *, failures: bool) -> None:
-    wanted = np.isfinite(part["latency_s"]) | failures
+    answered = np.isfinite(part["latency_s"])  # what has an answer once has not failed
+    wanted = answered | (failures & ~np.isfinite(answers.latency_s[part["places"]]))
     places = part["places"][wanted]
     for name in _COLUMNS:
         getattr(answers, name)[places] = part[name][wanted]

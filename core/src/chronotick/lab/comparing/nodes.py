@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -11,12 +12,13 @@ from typing import Any
 
 from chronotick.lab.comparing.contestants import Contestant
 from chronotick.lab.comparing.jobs import loaded, unload
+from chronotick.lab.comparing.sessions import reason_of
 from chronotick.plugin.contract import CURRENT_INTERPRETER
 from chronotick.workers import EnvironmentProblem, provide
 
 Everywhere = Callable[[Callable[[], Any]], Mapping[str, Any]]
-"""Calls a function once in each process that does jobs, and returns what it returned, by process:
-``Client.run`` of Dask is one."""
+"""Calls a function once in each process that does jobs, and returns what it returned, by process;
+see :func:`on_dask`."""
 
 
 def here(work: Callable[[], Any]) -> Mapping[str, Any]:
@@ -29,8 +31,28 @@ def everywhere_of(executor: Executor | None) -> Everywhere | None:
     return here if executor is None or isinstance(executor, ThreadPoolExecutor) else None
 
 
+def on_dask(client: Any) -> Everywhere:  # noqa: ANN401 - distributed.Client, an extra
+    """Call functions in every worker of a Dask cluster, in threads: workers go on to be heard of.
+
+    Workers that are lost meanwhile are passed over.
+    """
+
+    def everywhere(work: Callable[[], Any]) -> Mapping[str, Any]:
+        told: dict[str, Any] = client.run(_in_a_thread, work, on_error="return")
+        return {name: each for name, each in told.items() if not isinstance(each, Exception)}
+
+    return everywhere
+
+
+async def _in_a_thread(work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
+    return await asyncio.to_thread(work)
+
+
 class Nodes:
     """The machines that do jobs.
+
+    Attributes:
+        problems: what went wrong with them, in sentences. Jobs are done all the same.
 
     Args:
         everywhere: calls something on all of them; ``None``: nobody can. Then environments are
@@ -38,13 +60,14 @@ class Nodes:
     """
 
     def __init__(self, everywhere: Everywhere | None) -> None:
+        self.problems: list[str] = []
         self._everywhere = everywhere or (lambda _work: {})
 
     def make_room(self, jobs_at_once: int) -> None:
         """Let each process keep as many models as it has jobs at once."""
-        processes = len(self._everywhere(os.getpid))
+        processes = len(self._call(os.getpid))
         if processes:
-            self._everywhere(partial(_make_room, -(-jobs_at_once // processes)))
+            self._call(partial(_make_room, -(-jobs_at_once // processes)))
 
     def synchronise(
         self, compared: Iterable[Contestant], watch: Callable[[int, int], None]
@@ -61,7 +84,7 @@ class Nodes:
         housed = [each for each in compared if has_environment(each)]
         for number, contestant in enumerate(housed):
             watch(number, len(housed))
-            self._everywhere(partial(_provide, contestant))
+            self._call(partial(_provide, contestant))
         if housed:
             watch(len(housed), len(housed))
 
@@ -69,6 +92,15 @@ class Nodes:
         """End the models that are loaded."""
         with suppress(Exception):  # processes may be gone, and their models with them
             self._everywhere(unload)
+
+    def _call(self, work: Callable[[], Any]) -> Mapping[str, Any]:
+        try:
+            return self._everywhere(work)
+        except Exception as error:  # noqa: BLE001 - of whatever connects the machines
+            words = f"nodes could not be prepared: {type(error).__name__}: {reason_of(error)}"
+            if words not in self.problems:
+                self.problems.append(words)
+            return {}
 
 
 def has_environment(contestant: Contestant) -> bool:

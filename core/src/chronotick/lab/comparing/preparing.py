@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from chronotick.config.schema import Clock, Config
 from chronotick.lab.comparing.clockwise import clockwise, gauge
-from chronotick.lab.comparing.grids import NS_PER_S, NS_PER_US, Grid, Origins, grids
+from chronotick.lab.comparing.grids import (
+    NS_PER_S,
+    NS_PER_US,
+    Grid,
+    Origins,
+    TooManyOriginsError,
+    grids,
+)
 from chronotick.lab.comparing.judging import Judge, last_value, naive_scale
 from chronotick.lab.comparing.observing import Expected, Learnt, Observer
 from chronotick.lab.comparing.provenance import own_code
@@ -124,7 +131,10 @@ def _made(
 def _origins(trace: Trace, recording: Recording, preparation: Preparation) -> NDArray[np.int64]:
     first_ns, last_ns = (recording.local_ns(recording.arrivals[n].raw_ns) for n in (0, -1))
     begin_ns, end_ns = max(first_ns, gauge(trace).known_ns), max(last_ns, _last_truth_ns(trace))
-    found = preparation.origins.of(first_ns, last_ns, trace.cadence_s, begin_ns)
+    try:
+        found = preparation.origins.of(first_ns, last_ns, trace.cadence_s, begin_ns)
+    except TooManyOriginsError as error:
+        raise NoWindowsError(str(error)) from None
     if trace.kind == "series":
         found = _on_samples(found, trace)
     nearest_s = min(preparation.horizons_s)

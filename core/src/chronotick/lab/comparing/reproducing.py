@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from chronotick.lab.comparing.comparison import Comparison
@@ -47,7 +48,12 @@ def command_of(compared: Comparison, row: pd.Series, out: str = "again") -> list
     trace = next(each for each in run["traces"] if each["name"] == row["trace"])
     settings: dict[str, Any] = run["settings"]
     identity = compared.models[row["model"]]  # with the weights that were really loaded
-    command = ["chronotick", "compare", "--traces", trace["path"]]
+    assumed = [
+        f"CHRONOTICK_CLOCK__{key.upper()}={json.dumps(value)}"
+        for key, value in settings.get("clock", {}).items()
+    ]
+    command = ["env", *assumed] if assumed else []
+    command += ["chronotick", "compare", "--traces", trace["path"]]
     if row["model"] not in YARDSTICKS:
         command += ["--models", row["model"]]
     if identity.get("checkpoint"):

@@ -17,7 +17,7 @@ from chronotick.lab.comparing.preparing import Preparation
 from chronotick.lab.comparing.provenance import commit, now
 from chronotick.lab.comparing.sessions import MOST_BATCH
 from chronotick.lab.scoring.comparisons import SEED
-from chronotick.lab.traces import Trace
+from chronotick.lab.traces import Trace, Traces
 
 DEADLINE_S = 4.0  # short_term.timeout_seconds: what the daemon waits for a forecast
 
@@ -32,7 +32,8 @@ class Settings:
         device: where models compute.
         most_batch: windows that a model is asked with at once, at most.
         deadline_s: time in which the daemon would want an answer.
-        reading: further options of the command line that decide what comes out.
+        reading: further options of the command line that decide what comes out, beside those that
+            traces were read with.
         retry_failed: whether models are asked again for windows that they are known to fail on.
     """
 
@@ -60,7 +61,7 @@ def run_of(
     command: Sequence[str],
     settings: Settings,
     compared: Sequence[Contestant],
-    traces: Sequence[Trace],
+    traces: Traces,
     problems: list[dict[str, str]],
 ) -> dict[str, Any]:
     """Everything that is known of a run when it begins, as JSON types."""
@@ -85,11 +86,12 @@ def run_of(
             "device": settings.device,
             "bootstrap_seed": SEED,
             "deadline_s": settings.deadline_s,
-            "reading": list(settings.reading),
+            "reading": [*traces.reading, *settings.reading],
+            "clock": preparation.clock.model_dump(mode="json", exclude_defaults=True),
             "retry_failed": settings.retry_failed,
         },
         "models": {each.name: dict(each.identity) for each in compared},
-        "traces": [_described(trace) for trace in traces],
+        "traces": [_described(trace) for trace in traces.traces],
         "problems": problems,
         "jobs": [],
     }

@@ -7,6 +7,7 @@ answered of them, and of a job that was never ended, is in ``journals/JOB``, and
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -31,6 +32,10 @@ JOURNALS = "journals"
 LOCK = ".lock"
 FAILED = ".failed.parquet"
 FORMAT = 1
+
+
+_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+_LOCKS: set[int] = set()  # descriptors
 
 
 class ResultsError(Exception):
@@ -64,17 +69,23 @@ class Store:
         Raises:
             ResultsError: another run writes there, or nobody can.
         """
+        with _held(self._locked()):
+            self._sweep()
+            yield
+
+    def _locked(self) -> int:
+        """Return the descriptor of a lock that is ours."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                self._claim(lock)
+            except BaseException:
+                os.close(lock)
+                raise
         except OSError as error:
             raise ResultsError(f"{self.directory}: cannot be written: {error.strerror}") from None
-        try:
-            self._claim(lock)
-            self._sweep()
-            yield
-        finally:
-            os.close(lock)
+        return lock
 
     def _claim(self, lock: int) -> None:
         try:
@@ -85,26 +96,29 @@ class Store:
                 f"{self.directory}: another run writes there ({owner or 'unknown'}). Wait for it, "
                 "end it, or name another directory"
             ) from None
-        except OSError:  # a file system without locks
-            return
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
 
     def _sweep(self) -> None:
-        """Remove drafts: their writers are dead, or we would not have the lock."""
+        """Remove drafts: who wrote them is dead, or would have the lock."""
         for draft in (*self.directory.glob(f".{RUN}.*"), *self.directory.glob(f"{ROWS}/*/.*")):
             with suppress(OSError):
                 draft.unlink()
         if not self.windows.is_symlink():  # who else writes there is not known
             for draft in self.windows.glob(".*"):
                 shutil.rmtree(draft, ignore_errors=True)
-        for job in self.journals.glob("*"):
-            if any(self.directory.glob(f"{ROWS}/*/{job.name}.parquet")):
-                shutil.rmtree(job, ignore_errors=True)
 
     def has(self, model: str, job: str) -> bool:
         """Whether a job is done."""
         return self._path(model, job).is_file()
+
+    def has_rows(self, model: str, job: str) -> bool:
+        """Whether there is anything to be shown of a job."""
+        path = self._path(model, job)
+        return path.is_file() or path.with_name(job + FAILED).is_file()
 
     def failures(self, model: str, job: str) -> int:
         """Of how many windows of a job that is done the model failed.
@@ -122,6 +136,8 @@ class Store:
         """
         path = self._path(outcome.model, outcome.name)
         failed = path.with_name(outcome.name + FAILED)
+        if path.exists() and not outcome.complete:
+            return  # what was known before was asked for again, and is more than this
         wanted = path if outcome.complete else failed
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{outcome.name}.{os.getpid()}")
@@ -134,7 +150,8 @@ class Store:
             raise
         if outcome.complete:
             failed.unlink(missing_ok=True)
-            shutil.rmtree(self.journals / outcome.name, ignore_errors=True)
+            if not outcome.failed:  # else what was answered need not be asked for once more
+                shutil.rmtree(self.journals / outcome.name, ignore_errors=True)
 
     def models(self, jobs: Iterable[tuple[str, str]]) -> Iterator[pa.Table]:
         """All rows of some jobs, model by model, in a stable order.
@@ -155,6 +172,14 @@ class Store:
             _told(path) | {"model": path.parent.name, "job": path.name.partition(".")[0]}
             for path in paths
         ]
+
+    def has_runs(self) -> bool:
+        """Whether a run wrote here.
+
+        Raises:
+            ResultsError: what is there is something else.
+        """
+        return (self.directory / RUN).exists() and bool(self.runs())
 
     def runs(self) -> list[dict[str, Any]]:
         """Runs that wrote here, oldest first.
@@ -211,6 +236,28 @@ class Store:
                 yield path
             elif failed.is_file():
                 yield failed
+
+
+@contextmanager
+def _held(lock: int) -> Iterator[None]:
+    """Close a lock's descriptor in the end, and at once in processes that are forked meanwhile."""
+    _LOCKS.add(lock)
+    try:
+        yield
+    finally:
+        _LOCKS.discard(lock)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_UN)  # a child may not have closed it yet
+        os.close(lock)
+
+
+def _let_go() -> None:
+    for lock in _LOCKS:
+        os.close(lock)
+    _LOCKS.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def read_rows(path: Path) -> pa.Table:

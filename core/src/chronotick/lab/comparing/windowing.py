@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,7 @@ from chronotick.lab.comparing.preparing import (
     prepare,
     prepared,
 )
+from chronotick.lab.offspring import leave_with_parent
 from chronotick.lab.recordings import RecordingError
 from chronotick.lab.traces import Trace
 
@@ -58,30 +60,71 @@ def make_windows(
         processes: how many of these; ``None``: one per core.
         watch: told how many traces are done.
     """
-    usable = Usable()
+    usable, lost = Usable(), list[Trace]()
     new = [each for each in traces if not is_prepared(each, preparation, root)]
-    with _submitting(executor, processes, preparation, root, needed=bool(new)) as submit:
-        making = {id(each): submit(each) for each in new}
+    make = partial(_submitting, executor, preparation, root)
+    with make(processes, needed=bool(new)) as submit:
+        making = {id(each): _submission(submit, each) for each in new}
         try:
             for number, trace in enumerate(traces):
                 watch(number)
-                future = making.get(id(trace))
                 try:
-                    counts = future.result() if future else prepared(trace, preparation, root)
-                    _check_same_code(trace, preparation, counts)
-                    usable.counts.append((trace, counts))
-                except (NoWindowsError, RecordingError) as error:
-                    usable.refused.append((trace, str(error)))
-                except Exception as error:  # noqa: BLE001 - of one trace, or of its process
-                    words = f"no windows could be made: {type(error).__name__}: {error}"
-                    usable.refused.append((trace, words))
+                    _take(usable, trace, making.get(id(trace)), preparation, root)
+                except BrokenProcessPool:
+                    lost.append(trace)
         except KeyboardInterrupt:
             if executor is not None:
                 for future in making.values():
                     future.cancel()
             raise
+    for trace in lost:  # whose process died, or that of another trace: each is tried alone
+        with make(1, needed=True) as submit:
+            try:
+                _take(usable, trace, _submission(submit, trace), preparation, root)
+            except BrokenProcessPool as error:
+                usable.refused.append((trace, _unmade(error)))
+    order = {id(each): number for number, each in enumerate(traces)}
+    usable.counts.sort(key=lambda found: order[id(found[0])])
     watch(len(traces))
     return usable
+
+
+def _submission(submit: Submit, trace: Trace) -> Future[Counts]:
+    """A future in any case: an executor that is broken is told of like one that breaks."""
+    try:
+        return submit(trace)
+    except Exception as error:  # noqa: BLE001 - of whatever executor it is
+        failed: Future[Counts] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _take(
+    usable: Usable,
+    trace: Trace,
+    future: Future[Counts] | None,
+    preparation: Preparation,
+    root: Path,
+) -> None:
+    """Take what became of a trace.
+
+    Raises:
+        BrokenProcessPool: that is not known: a process died.
+    """
+    try:
+        counts = future.result() if future else prepared(trace, preparation, root)
+        _check_same_code(trace, preparation, counts)
+        usable.counts.append((trace, counts))
+    except BrokenProcessPool:
+        raise
+    except (NoWindowsError, RecordingError) as error:
+        usable.refused.append((trace, str(error)))
+    except Exception as error:  # noqa: BLE001 - of one trace, or of its executor
+        usable.refused.append((trace, _unmade(error)))
+
+
+def _unmade(error: Exception) -> str:
+    return f"no windows could be made: {type(error).__name__}: {error}"
 
 
 def _check_same_code(trace: Trace, preparation: Preparation, counts: Counts) -> None:
@@ -96,9 +139,9 @@ def _check_same_code(trace: Trace, preparation: Preparation, counts: Counts) -> 
 @contextmanager
 def _submitting(
     executor: Executor | None,
-    processes: int | None,
     preparation: Preparation,
     root: Path,
+    processes: int | None,
     *,
     needed: bool,
 ) -> Iterator[Submit]:
@@ -110,7 +153,11 @@ def _submitting(
     others = set(active_children())
     with (
         TemporaryDirectory(prefix=".traces-", dir=root) as luggage,
-        ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as own,
+        ProcessPoolExecutor(
+            processes or os.cpu_count(),
+            mp_context=get_context("spawn"),
+            initializer=leave_with_parent,
+        ) as own,
     ):
         try:
             yield partial(_submitted_as_file, own, preparation, root, Path(luggage))

@@ -11,6 +11,7 @@ import numpy as np
 from chronotick.lab.ordering.errors import OrderingError
 from chronotick.lab.ordering.truetime import TrueTime
 from chronotick.lab.recordings import Recording, read_recording
+from chronotick.lab.traces.truth import truth_beside
 
 NS_PER_S = 1_000_000_000
 PAIR = 2
@@ -27,11 +28,13 @@ class Node:
         name: unique in the study.
         recording: what it measured.
         truth: what was true.
+        truth_path: where that is from; ``None``: it belongs to no other node.
     """
 
     name: str
     recording: Recording
     truth: TrueTime
+    truth_path: Path | None = None
 
     def span_ns(self, warm_up_s: float) -> tuple[int, int]:
         """True time from its warm-up to its last measurement, as far as the truth is known."""
@@ -63,7 +66,10 @@ def open_node(told: str) -> Node:
     except OrderingError as error:
         raise OrderingError(f"{truth}: {error}") from None
     return Node(
-        name=name_of(measurements), recording=read_recording(str(measurements)), truth=known
+        name=name_of(measurements),
+        recording=read_recording(str(measurements)),
+        truth=known,
+        truth_path=truth,
     )
 
 
@@ -93,6 +99,14 @@ def check_nodes(nodes: Sequence[Node], warm_up_s: float) -> tuple[int, int]:
         )
     for node in nodes:
         _check_length(node, warm_up_s)
+    truths = [node.truth_path for node in nodes if node.truth_path]
+    shared = next((path for path in truths if truths.count(path) > 1), None)
+    if shared is not None:
+        told = " and ".join(node.name for node in nodes if node.truth_path == shared)
+        raise OrderingError(
+            f"{shared} would be the truth of {told}. Name each one's own: X.truth.csv beside "
+            "X.csv, or MEASUREMENTS=TRUTH"
+        )
     spans = [node.span_ns(warm_up_s) for node in nodes]
     first, last = max(span[0] for span in spans), min(span[1] for span in spans)
     if first >= last:
@@ -135,7 +149,7 @@ def _files(told: str) -> tuple[Path, Path]:
 
 
 def _truth(measurements: Path) -> Path:
-    found = _first(measurements.parent, TRUTHS)
+    found = truth_beside(str(measurements)) or _first(measurements.parent, TRUTHS)
     if found is None:
         if not measurements.exists():
             raise OrderingError(f"{measurements} does not exist")

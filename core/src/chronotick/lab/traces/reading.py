@@ -80,7 +80,18 @@ def read_traces(
     return Traces(
         tuple(_told_of_twins([each for each in items if isinstance(each, Trace)])),
         tuple(each for each in items if isinstance(each, TraceProblem)),
+        tuple(_options(wanted)),
     )
+
+
+def _options(wanted: Wanted) -> Iterator[str]:
+    """What of the command line reads the same."""
+    for name in ("kind", "value", "unit", "host"):
+        said = getattr(wanted, name)
+        if said is not None:
+            yield from (f"--{name}", said)
+    if wanted.season_s is not None:
+        yield from ("--season", f"{wanted.season_s!r}s")
 
 
 def _told_of_twins(traces: Sequence[Trace]) -> Iterator[Trace]:

@@ -81,7 +81,9 @@ class Traces:
     Attributes:
         traces: those that can be used.
         problems: the others.
+        reading: options of the command line that they were read with.
     """
 
     traces: tuple[Trace, ...]
     problems: tuple[TraceProblem, ...]
+    reading: tuple[str, ...] = ()

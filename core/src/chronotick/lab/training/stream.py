@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count, islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.lab.offspring import leave_with_parent
 from chronotick.lab.training.examples import COLUMNS, of_world
 from chronotick.lab.training.prior import Prior
 from chronotick.lab.training.recipe import Recipe
@@ -166,15 +167,7 @@ def _calm() -> None:
     """Leave Ctrl-C to the parent, which ends this process, and the cores to whoever learns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    """End when the parent was killed: nobody else would tell."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    leave_with_parent()
 
 
 def _in_order(
