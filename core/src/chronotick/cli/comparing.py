@@ -171,6 +171,8 @@ def compare(
 
     quieten_workers()
     wanted, names = _formats(formats), comma_list(models) or []
+    if options["origins"] and (options["every"] or options["windows"]):
+        raise click.UsageError("--origin says from when; --every and --windows have no say then")
     plugins = _plugins(names)
     _check_baseline(baseline, names)
     _check_checkpoints(options["checkpoints"], names)
@@ -219,15 +221,26 @@ def _check_baseline(baseline: str, names: list[str]) -> None:
 
 
 def _check_checkpoints(given: tuple[str, ...], names: list[str]) -> None:
-    for model in parse_checkpoints(given):
+    from chronotick.plugin.weights import looks_like_path
+
+    for model, weights in parse_checkpoints(given).items():
         if model not in names:
             told = f"{model!r} is not compared. Add it to --models: {','.join([*names, model])}"
             raise click.BadParameter(told, param_hint="--checkpoint")
+        if looks_like_path(weights) and not Path(weights).is_dir():
+            told = f"{weights}: there is no such directory"
+            raise click.BadParameter(told, param_hint=f"--checkpoint {model}")
 
 
 def _check_season(wanted: list[str], traces: Traces, *, given: bool) -> None:
     """Refuse ``seasonal`` where no trace has a season: it would be left out without a word."""
-    if "seasonal" not in wanted or any(each.season > 1 for each in traces.traces):
+    if any(each.season > 1 for each in traces.traces):
+        return
+    notes = (note for each in traces.traces for note in each.notes if "season" in note)
+    why = next(notes, "clocks have none")
+    if "seasonal" not in wanted:
+        if given:
+            click.echo(f"--season: no trace has a season: {why}", err=True)
         return
     if not given:
         fail(
@@ -235,8 +248,6 @@ def _check_season(wanted: list[str], traces: Traces, *, given: bool) -> None:
             "--season 24h; clocks have none",
             BAD_CONFIGURATION,
         )
-    notes = (note for each in traces.traces for note in each.notes if "season" in note)
-    why = next(notes, "clocks have none")
     fail(f"seasonal: no trace has a season in spite of --season: {why}", BAD_CONFIGURATION)
 
 
@@ -326,7 +337,7 @@ def _executor(where: str, jobs: int | None) -> Iterator[dict[str, Any]]:
 
         with ThreadPoolExecutor(jobs or FEW_THREADS) as executor:
             yield {"executor": executor, "lanes": jobs or FEW_THREADS}
-    elif where.startswith("dask://"):
+    elif where.startswith("dask://") and where.rpartition(":")[2].isdecimal():
         yield from _dask(where.removeprefix("dask://"), jobs)
     else:
         raise click.BadParameter(
@@ -359,7 +370,11 @@ def _interruptible() -> Iterator[None]:
 
     def interrupt(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        click.echo("ending after the jobs that are running; Ctrl-C again ends at once", err=True)
+        click.echo(
+            "ending after the jobs that are running; Ctrl-C again ends at once. Either way the "
+            "same command goes on from here",
+            err=True,
+        )
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupt)

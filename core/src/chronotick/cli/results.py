@@ -219,13 +219,15 @@ def told(
     compared: Comparison, *, metric: str, baseline: str, target: Target | None = None
 ) -> dict[str, Any]:
     """A summary of results, as JSON types."""
+    from chronotick.lab.comparing.remarks import remarks
+
     board = _board(compared, metric, baseline, target)
     return {
         "directory": str(compared.directory),
         "target": target or compared.target,
         "metric": metric,
         "leaderboard": _records(board.reset_index()),
-        "notes": board.attrs.get("notes", []),
+        "notes": [*remarks(compared, target or compared.target), *board.attrs.get("notes", [])],
         "failures": _records(compared.failures()),
         "latency": _records(compared.latency().reset_index()),
         "problems": list(compared.problems),
@@ -237,7 +239,7 @@ def told(
 
 def show(compared: Comparison, *, metric: str, baseline: str, target: Target | None = None) -> None:
     """Print a summary of results."""
-    from chronotick.lab.counting import often, plural
+    from chronotick.lab.comparing.remarks import remarks
 
     board, latency = _board(compared, metric, baseline, target), compared.latency()
     against = target or compared.target
@@ -258,15 +260,7 @@ def show(compared: Comparison, *, metric: str, baseline: str, target: Target | N
     ]
     header = ("MODEL", "WIN RATE", "SKILL", "TASKS", "FAILED", "LEAKED", "P50", "P99", "CALLS")
     click.echo(table(rows, header))
-    pending, jobs = compared.pending
-    if pending:
-        click.echo(
-            wrapped(
-                f"note: {pending} of {often(jobs, 'job')} {plural(pending, 'has', 'have')} no rows "
-                "yet. Their windows are counted as failures until then"
-            )
-        )
-    for note in board.attrs.get("notes", ()):
+    for note in (*remarks(compared, against), *board.attrs.get("notes", ())):
         click.echo(wrapped(f"note: {note}"))
     for (model, reason), tasks in compared.failures().groupby(["model", "status"], sort=False):
         click.echo(wrapped(f"failed: {model} {_where(tasks)}: {reason}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -41,6 +42,15 @@ class Comparison:
             raise ResultsError(f"{self.directory}: no run has begun there")
         self._jobs = [(model, job) for model, job in self.runs[-1].get("jobs", ())]
         self._trace_of: dict[str, str] = {}  # of jobs, as they come to be read
+
+    def __repr__(self) -> str:
+        return f"Comparison({str(self.directory)!r})"
+
+    def _repr_html_(self) -> str:
+        """The leaderboard, for notebooks."""
+        shown = self.leaderboard()
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in shown.attrs["notes"])
+        return f"{shown.to_html()}<ul>{notes}</ul>"
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -188,6 +198,12 @@ class Comparison:
 
     def _standing(self, metric: str, target: Target | None, choices: Mapping[str, Any]) -> Standing:
         from chronotick.lab.reporting import Choices
+        from chronotick.lab.scoring import COMPARABLE, ScoringError
+
+        if metric not in COMPARABLE:
+            raise ScoringError(
+                f"models cannot be compared by {metric!r}, but by {', '.join(COMPARABLE)}"
+            )
         from chronotick.lab.reporting.survey import standing_of
 
         chosen = Choices(metrics=(metric,), **choices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -136,9 +137,11 @@ def compare(
     Raises:
         UnknownModel: no plugin provides a model.
         ConfigError: the user's configuration is wrong.
-        ResultsError: no trace can be used, or ``out`` cannot be written to, holds something else or
-            is where the traces are.
+        ResultsError: no trace can be used, nothing was computed, or ``out`` cannot be written to,
+            holds something else or is where the traces are.
+        RuntimeError: a script calls it without the guard that processes need.
     """
+    _check_main()
     patterns = [traces] if isinstance(traces, str) else list(traces)
     chosen = settings or configured(horizons_s)
     quieten()  # what becomes of workers is told in the results
@@ -148,7 +151,20 @@ def compare(
         reasons = "; ".join(f"{each.name or each.path}: {each.reason}" for each in read.problems)
         raise ResultsError(f"no trace can be used: {reasons}")
     check_place(Path(out), patterns, read.traces)
-    return compare_traces(models, read, chosen, Path(out), **options)
+    found = compare_traces(models, read, chosen, Path(out), **options)
+    if found.is_empty:
+        reasons = "; ".join(f"{each['name']}: {each['reason']}" for each in found.problems)
+        raise ResultsError(f"nothing was computed: {reasons or 'no trace has a window'}")
+    return found
+
+
+def _check_main() -> None:
+    """Refuse to begin once more in each process that makes windows, which runs the script again."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "compare() makes windows in processes of their own, which run your script again. Call "
+            "it below `if __name__ == '__main__':`"
+        )
 
 
 def _jobs(
