@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from click.testing import Result
 
-from chronotick.cli import comparing
+from chronotick.cli import comparing_place
 from chronotick.lab.comparing import Comparison
 
 SERIES = 8
@@ -410,7 +410,7 @@ def test_a_scheduler_that_does_not_answer_is_told(
     trace: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(comparing, "DASK_PATIENCE_S", 0.5)
+    monkeypatch.setattr(comparing_place, "DASK_PATIENCE_S", 0.5)
     done = run(*arguments(trace, tmp_path / "out"), "--executor", "dask://127.0.0.1:9")
     assert done.exit_code == 1
     assert "no Dask scheduler answers at 127.0.0.1:9" in done.stderr

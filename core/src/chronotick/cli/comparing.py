@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from chronotick.cli.choosing import checkpoints_option, plugins_with, quieten_workers
+from chronotick.cli.comparing_place import interruptible_once, place_of
+from chronotick.cli.comparing_progress import progress
 from chronotick.cli.durations import DURATION, DURATION_OR_NONE
 from chronotick.cli.numbers import FROM_ZERO
 from chronotick.cli.output import BAD_CONFIGURATION, fail, json_option, print_json
@@ -19,14 +20,11 @@ from chronotick.cli.results import baseline_option, metric_option
 from chronotick.cli.run import comma_list, parse_checkpoints
 
 if TYPE_CHECKING:
-    from chronotick.lab.comparing import Comparison, Settings, Stage
+    from chronotick.lab.comparing import Comparison, Settings
     from chronotick.lab.traces import Traces
     from chronotick.plugin.registry import Plugins
 
 INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
-DASK_PATIENCE_S = 10.0  # for an answer of its scheduler
-ASKED = "asked"  # the stage in which models are
-FEW_THREADS = 2  # models that share a machine: each takes memory, and threads of its own
 
 
 def durations(text: str) -> tuple[float, ...]:
@@ -183,9 +181,9 @@ def compare(
         check_place(out, patterns, traces.traces)
         _check_season([*names, baseline], traces, given=options["season"] is not None)
         with ExitStack() as stack:
-            stack.enter_context(_interruptible())
-            place = stack.enter_context(_executor(where, jobs))
-            watch = stack.enter_context(_bars())
+            stack.enter_context(interruptible_once())
+            place = stack.enter_context(place_of(where, jobs))
+            watch = stack.enter_context(progress())
             compared = compare_traces(
                 names,
                 traces,
@@ -325,124 +323,6 @@ def _traces(patterns: tuple[str, ...], options: dict[str, Any]) -> Traces:
             click.echo(f"left out: {problem.name or problem.path}: {problem.reason}", err=True)
         fail("no trace can be used", BAD_CONFIGURATION)
     return traces
-
-
-@contextmanager
-def _executor(where: str, jobs: int | None) -> Iterator[dict[str, Any]]:
-    """Where jobs run, as arguments of ``compare_traces``."""
-    if where == "local":
-        yield {"lanes": jobs}
-    elif where == "threads":
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(jobs or FEW_THREADS) as executor:
-            yield {"executor": executor, "lanes": jobs or FEW_THREADS}
-    elif where.startswith("dask://") and where.rpartition(":")[2].isdecimal():
-        yield from _dask(where.removeprefix("dask://"), jobs)
-    else:
-        raise click.BadParameter(
-            f"{where!r}: local, threads or dask://HOST:PORT", param_hint="--executor"
-        )
-
-
-def _dask(address: str, jobs: int | None) -> Iterator[dict[str, Any]]:
-    try:
-        from distributed import Client
-    except ImportError:
-        fail("--executor dask:// needs Dask. Run: pip install 'chronotick[dask]'")
-    try:
-        client = Client(f"tcp://{address}", timeout=DASK_PATIENCE_S)
-    except OSError as error:
-        fail(f"no Dask scheduler answers at {address}: {error}")
-    from chronotick.lab.comparing.nodes import on_dask
-
-    with client:
-        yield {
-            "executor": client.get_executor(pure=False),
-            "everywhere": on_dask(client),
-            "lanes": jobs or max(sum(client.nthreads().values()), 1),
-        }
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let the first Ctrl-C end a run in good order, and a second one end it at once."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        click.echo(
-            "ending after the jobs that are running; Ctrl-C again ends at once. Either way the "
-            "same command goes on from here",
-            err=True,
-        )
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[Stage], None]]:
-    """Bars with the time left on a terminal; elsewhere a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(stage: Stage) -> None:
-            done, total = _sums(stage)
-            if stage.name == ASKED and done and not tasks.keys() & stage.done.keys():
-                bars.console.print(f"{stage.name}: {_there(done, total)}", highlight=False)
-            for name, (done, total) in stage.done.items():
-                if name not in tasks:  # what is there already took no time of this run
-                    tasks[name] = bars.add_task(name, total=total, completed=done)
-                bars.update(tasks[name], completed=done, total=total)
-
-        yield show
-
-
-def _lines() -> Callable[[Stage], None]:
-    """Say it when a tenth more is done."""
-    told = ("", -1)
-
-    def show(stage: Stage) -> None:
-        nonlocal told
-        done, total = _sums(stage)
-        tenth = 10 * done // total if total else 10
-        if (stage.name, tenth) != told:
-            begins = stage.name != told[0]
-            told = (stage.name, tenth)
-            there = begins and stage.name == ASKED and done > 0
-            words = _there(done, total) if there else f"{done} of {total}"
-            click.echo(f"{stage.name}: {words}", err=True)
-
-    return show
-
-
-def _sums(stage: Stage) -> tuple[int, int]:
-    """How much is done of all."""
-    return sum(done for done, _ in stage.done.values()), sum(of for _, of in stage.done.values())
-
-
-def _there(done: int, total: int) -> str:
-    """What earlier runs have left in the directory of results."""
-    if done == total:
-        return f"nothing to compute, all {total} are there"
-    return f"{done} of {total} are there already"
 
 
 def _finish(

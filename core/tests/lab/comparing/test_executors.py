@@ -21,7 +21,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from chronotick.cli.comparing import _dask
+from chronotick.cli.comparing_place import on_cluster
 from chronotick.lab.comparing import Comparison, Settings, Stage, compare_traces
 from chronotick.lab.comparing.jobs import loaded
 from chronotick.lab.comparing.nodes import Everywhere, on_dask
@@ -309,7 +309,7 @@ class TestDask:
         self, cluster, prepared: Elsewhere
     ):
         address = cluster.scheduler.address.removeprefix("tcp://")
-        with contextmanager(_dask)(address, None) as place:
+        with on_cluster(address, None) as place:
             assert place["lanes"] == 2  # one thread in each process
             loaded_there: list[psutil.Process] = []
             found = prepared(**place, watch=lambda _stage: loaded_there.extend(models_of(cluster)))
