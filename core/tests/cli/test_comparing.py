@@ -253,7 +253,7 @@ def test_a_run_tells_what_it_does_and_what_came_of_it(trace: Path, tmp_path: Pat
     assert done.stderr.splitlines()[0] == "windows: 0 of 1"
     assert done.stderr.splitlines()[-1] == "asked: 36 of 36"
     header, *lines = done.stdout.splitlines()
-    assert header == "mae against measured, relative to kalman; 95 % intervals by host"
+    assert header == "mae against measured, relative to kalman; no intervals: one host"
     assert {line.split()[0] for line in lines[1:7]} == set(MODELS)
     assert "nan" not in done.stdout
     again = run(*arguments(trace, out), "--json")

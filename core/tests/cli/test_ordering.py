@@ -51,8 +51,18 @@ def test_a_study_is_printed(nodes):
     assert "wifi-load-2" in done.stdout
     for method in ("raw", "last", "line", "kalman", "zoo"):
         assert f"\n{method} " in done.stdout
-    assert "never" in done.stdout  # too short for residuals
-    assert "note: last: 100.0% of the stamps have no interval of level 0.95" in done.stdout
+    words = " ".join(done.stdout.split())
+    assert "the order is known of" in words
+    assert "of events 1 ms to 3.2 ms apart, the order is unknown of" in words.lower()
+    # Too short for residuals: that is said once, not in rows of 100 % and "never".
+    unknown = words.partition("not shown any further, of ")[2].partition(". ")[0]
+    assert "last (0.95, 0.99, 0.999)" in words
+    assert "last" in unknown
+    table = done.stdout.partition("Unknown by true separation")[2].partition("\n\n")[0]
+    assert "\nlast    bound" in table
+    assert "\nlast    0.95" not in table
+    assert "never" not in done.stdout
+    assert "note: last: 100.0% of the stamps have no interval of level 0.95, 0.99, 0.999" in words
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 

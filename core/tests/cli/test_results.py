@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_show_prints_a_leaderboard(results: Path, run: Run):
     done = run("results", "show", str(results))
     assert done.exit_code == 0
     header, columns, *lines = done.stdout.splitlines()
-    assert header == "mae against truth, relative to kalman; 95 % intervals by host"
+    assert header == "mae against truth, relative to kalman; no intervals: one host"
     assert " ".join(columns.split()) == "MODEL WIN RATE SKILL TASKS FAILED LEAKED P50 P99 CALLS"
     assert {line.split()[0] for line in lines[:6]} == set(MODELS)
     assert "(" not in lines[0]  # of one host there is no interval
@@ -167,16 +168,47 @@ def test_diff_shows_what_changed(results: Path, failed: Path, run: Run):
     done = run("results", "diff", str(results), str(failed))
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
+    assert lines.pop(0) == "mae against truth, in s, in the windows that both have"
     columns = " ".join(lines[0].split())
     assert columns == "MODEL TRACE HORIZON WINDOWS BEFORE AFTER AFTER/BEFORE"
     assert len(lines) == 1 + 6 * 2
     assert lines[1].endswith("1.0000")
+    assert {line.split()[2] for line in lines[1:]} == {"128s", "5000s"}
     assert lines[-1].split()[0] == "echo"
     told = json.loads(run("results", "diff", str(results), str(failed), "--json").stdout)
     before = {(e["model"], e["horizon_s"]): e["before"] for e in told}
     scores = Comparison(results).scores().set_index(["model", "horizon_s"])["mae"]
     assert before == scores.to_dict()
     assert told[-1]["after"] is None
+
+
+def test_diff_names_models_that_one_side_lacks(results: Path, run: Run, tmp_path: Path):
+    without = tmp_path / "without"
+    shutil.copytree(results, without)
+    path = without / "run.json"
+    told = json.loads(path.read_text())
+    newest = told["runs"][-1]
+    newest["jobs"] = [each for each in newest["jobs"] if each[0] != "echo"]
+    del newest["models"]["echo"]
+    path.write_text(json.dumps(told))
+    assert "only in BEFORE: echo" in run("results", "diff", str(results), str(without)).stdout
+    done = run("results", "diff", str(without), str(results), "--metric", "sql_drift")
+    assert done.stdout.splitlines()[0].startswith("sql_drift against truth, in the windows")
+    assert done.stdout.splitlines()[-1] == "only in AFTER: echo"
+
+
+def test_diff_of_results_that_have_nothing_in_common_is_an_error(
+    results: Path, plugins: Plugins, run: Run, tmp_path: Path
+):
+    """An empty table and code 0 looked like no change."""
+    pd.DataFrame({"t_s": 60.0 * np.arange(160), "y": np.arange(160) % 7.0}).to_csv(
+        tmp_path / "s.csv", index=False
+    )
+    other = computed(tmp_path / "s.csv", tmp_path / "out", plugins)
+    for more in ((), ("--json",)):
+        done = run("results", "diff", str(results), str(other), *more, "--target", "measured")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "no trace of one has the values of a trace of the other" in done.stderr
 
 
 def test_export_to_fev_gives_its_leaderboard_our_numbers(results: Path, run: Run, tmp_path: Path):
@@ -210,6 +242,13 @@ def test_report_is_written_where_it_is_asked_for(results: Path, run: Run, tmp_pa
         assert "kalman" in (tmp_path / name).read_text()
 
 
+def test_a_report_shows_the_target_first_that_is_asked_for(results: Path, run: Run, tmp_path: Path):
+    path = tmp_path / "report.md"
+    done = run("results", "report", str(results), "--out", str(path), "--target", "measured")
+    assert done.exit_code == 0
+    assert path.read_text().splitlines()[2].startswith("Forecast of the measured series (MAE")
+
+
 BAD = {
     "no results": (["show", "{tmp}"], 1, "{tmp}: no results of `chronotick compare` there. Give"),
     "nowhere": (["show", "{tmp}/x"], 1, "there. Give the directory that was its --out"),
@@ -218,6 +257,7 @@ BAD = {
     "unknown baseline": (["show", "{dir}", "--baseline", "x"], 2, "these results are of kalman"),
     "metric of diff": (["diff", "{dir}", "{dir}", "--metric", "mea"], 2, "'mea' is none of mae"),
     "nowhere to export": (["export", "{dir}", "--out", "{tmp}/a/b.csv"], 1, "cannot be written"),
+    "no such report": (["report", "{dir}", "--out", "{tmp}/r.pdf"], 2, "is .html or .md"),
     "nowhere to report": (["report", "{dir}", "--out", "{dir}/run.json/b.md"], 1, "cannot be"),
 }
 

@@ -106,6 +106,22 @@ def test_one_failed_window_makes_a_failed_task():
     assert leaderboard(rows, baseline="a")["failed_tasks"].to_dict() == {"b": 1, "a": 0}
 
 
+def test_a_model_without_quantiles_yet_has_not_failed():
+    """Of fewer than 20 residuals there are none: it was counted, and told, as a failure."""
+    rows = scored({"a": [1.0, 2.0, 1.0], "drift": [np.nan, 1.0, 1.0]}, metric="ql")
+    rows = rows.assign(failed=0)
+    rows.loc[rows.index[-1], "failed"] = 3
+    table = leaderboard(rows, "ql", baseline="a")
+    assert table["failed_tasks"].to_dict() == {"a": 0, "drift": 1}
+    assert list(table["tasks"]) == [1, 1]
+    assert (
+        "2 of 3 tasks are left out for all models. Failed there: drift 1. No score there (no "
+        "quantiles yet, or no scale), which is no failure: drift 1"
+    ) in notes(table)
+    with pytest.raises(ScoringError, match=r"of 3 tasks, failed: drift 1; no score there \(no"):
+        leaderboard(rows, "ql", baseline="a", missing="error")
+
+
 def test_failures_are_an_error_if_so_asked():
     for compare in (leaderboard, pairwise):
         with pytest.raises(ScoringError, match="of 3 tasks, failed: b 1, c 1"):

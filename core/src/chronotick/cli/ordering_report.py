@@ -11,9 +11,7 @@ import click
 from chronotick.cli.output import seconds, table, wrapped
 
 if TYPE_CHECKING:
-    from chronotick.lab.ordering import Ranged, Study
-
-ONE_DECIMAL = 0.995  # per cent, from which on that is enough
+    from chronotick.lab.ordering import IntervalScore, Ranged, Study
 
 
 def show(study: Study) -> None:
@@ -30,6 +28,7 @@ def _parts(study: Study) -> Iterator[str]:
         f"{(last_ns - first_ns) * 1e-9:.0f} s of true time. In brackets: bootstrap intervals of "
         "95 % over node pairs."
     )
+    yield _summary(study)
     yield _nodes(study)
     yield "Corrected stamps compared\n" + _points(study)
     yield "Intervals compared: false orders among definite answers\n" + _false(study)
@@ -38,6 +37,13 @@ def _parts(study: Study) -> Iterator[str]:
     yield "Until every node knows\n" + _waits(study)
     if study.notes:
         yield "\n".join(wrapped(f"note: {note}", 2) for note in study.notes)
+
+
+def _summary(study: Study) -> str:
+    from chronotick.lab.ordering.summary import sentences, undecided
+
+    told = [*sentences(study, seconds), undecided(study)]
+    return "\n".join(wrapped(each, 0) for each in told if each)
 
 
 def _nodes(study: Study) -> str:
@@ -74,7 +80,7 @@ def _false(study: Study) -> str:
             _plain(each.missed),
             seconds(each.half_s),
         )
-        for each in study.intervals
+        for each in _answering(study)
     ]
     header = ("NOMINAL", "FALSE", "COUNT", "OF ALL", "DEFINITE", "MISSED", "HALF-WIDTH")
     return table(rows, ("METHOD", "LEVEL", *header))
@@ -83,7 +89,7 @@ def _false(study: Study) -> str:
 def _unknown(study: Study) -> str:
     rows = [
         (each.method, each.level, *map(_plain, each.unknown_by_separation))
-        for each in study.intervals
+        for each in _answering(study)
     ]
     limits = [_brief(each) for each in study.separations_s[:-1]]
     return table(rows, ("METHOD", "LEVEL", *limits))
@@ -92,14 +98,21 @@ def _unknown(study: Study) -> str:
 def _own_waits(study: Study) -> str:
     rows = [
         (each.method, each.level, *map(_time, each.own_wait_s), _plain(each.early))
-        for each in study.intervals
+        for each in _answering(study)
     ]
     return table(rows, ("METHOD", "LEVEL", "MEDIAN", "P99", "TOO EARLY"))
 
 
 def _waits(study: Study) -> str:
-    rows = [(each.method, each.level, *map(_time, each.wait_s)) for each in study.intervals]
+    rows = [(each.method, each.level, *map(_time, each.wait_s)) for each in _answering(study)]
     return table(rows, ("METHOD", "LEVEL", "MEDIAN", "P99"))
+
+
+def _answering(study: Study) -> list[IntervalScore]:
+    """Without those all of whose answers are unknown: the summary says which."""
+    from chronotick.lab.ordering.summary import answering
+
+    return answering(study)
 
 
 def _brief(value_s: float) -> str:
@@ -113,9 +126,9 @@ def _plain(ranged: Ranged) -> str:
 
 
 def _percent(share: float) -> str:
-    """Two digits of what is small, one decimal of the rest."""
-    percent = share * 100.0
-    return f"{percent:.1f}" if percent >= ONE_DECIMAL or not percent else f"{percent:.2g}"
+    from chronotick.lab.ordering.summary import percent
+
+    return percent(share)
 
 
 def _share(ranged: Ranged) -> str:

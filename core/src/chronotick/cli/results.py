@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ def comparable(text: str) -> str:
         raise click.BadParameter(f"{text!r} is none of {', '.join(COMPARABLE)}")
     return text
 
+
+REPORTS = (".html", ".md")
+"""Endings of reports."""
 
 directory = click.argument("results_dir", type=click.Path(path_type=Path), metavar="DIR")
 baseline_option = click.option(
@@ -97,25 +101,76 @@ def diff(before: Path, after: Path, *, metric: str, target: Target | None, as_js
     from chronotick.lab.comparing.differing import difference
     from chronotick.lab.scoring import ScoringError
 
+    first, second = opened(before), opened(after)
     try:
-        found = difference(opened(before), opened(after), metric, target)
+        found = difference(first, second, metric, target)
     except ScoringError as error:
         fail(error)
+    if found.empty:
+        fail(_nothing_in_common(first, second))
     if as_json:
         print_json(_records(found))
         return
-    if found.empty:
-        click.echo("no window of the same trace, horizon and origin is in both")
-        return
+    unit = _unit(first, found["trace"].unique(), metric)
+    click.echo(f"{metric} against {target or first.target}{unit}, in the windows that both have")
     rows = [
         (
-            *(r.model, r.trace, f"{r.horizon_s:g} s", r.windows),
+            *(r.model, r.trace, _ahead(r.horizon_s), r.windows),
             *(_number(r.before), _number(r.after), _ratio(r)),
         )
         for r in found.itertuples()
     ]
     header = ("MODEL", "TRACE", "HORIZON", "WINDOWS", "BEFORE", "AFTER", "AFTER/BEFORE")
     click.echo(table(rows, header))
+    for name, here, there in (("BEFORE", first, second), ("AFTER", second, first)):
+        alone = [model for model in here.models if model not in there.models]
+        if alone:
+            click.echo(f"only in {name}: {', '.join(alone)}")
+
+
+def _nothing_in_common(first: Comparison, second: Comparison) -> str:
+    """Why two results cannot be held against each other."""
+    told = f"{first.directory} and {second.directory} have no window in common"
+    if not set(first.models) & set(second.models):
+        return f"{told}: of models, {_listed(first.models)} and {_listed(second.models)}"
+    digests = [{each["digest"] for each in one.traces} for one in (first, second)]
+    if not digests[0] & digests[1]:
+        return f"{told}: no trace of one has the values of a trace of the other"
+    return (
+        f"{told}: traces of the same values must have the same name, and windows the same origin "
+        "and horizon (--origin, --horizons)"
+    )
+
+
+def _unit(compared: Comparison, traces: Iterable[str], metric: str) -> str:
+    """``, in s`` where all traces have that unit, and the metric has one."""
+    from chronotick.lab.reporting.texts import WITHOUT_UNIT
+
+    units = {each.get("unit", "") for each in compared.traces if each["name"] in set(traces)}
+    unit = units.pop() if len(units) == 1 else ""
+    return f", in {unit}" if unit and metric not in WITHOUT_UNIT else ""
+
+
+def _ahead(horizon_s: float) -> str:
+    """A horizon as ``--horizons`` takes it: ``64s``, ``1h``."""
+    from chronotick.lab.reporting.quantities import lead
+
+    return lead(horizon_s).replace(" ", "")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _page_or_paper(
+    _context: click.Context, _parameter: click.Parameter, path: Path | None
+) -> Path | None:
+    """A file whose ending says which report it becomes."""
+    if path is not None and path.suffix not in REPORTS:
+        raise click.BadParameter(
+            f"{path}: a report is {' or '.join(REPORTS)}. Print the .html to a PDF with a browser"
+        )
+    return path
 
 
 @results.command()
@@ -147,7 +202,13 @@ def export(results_dir: Path, *, form: str, out: Path, target: Target | None) ->
 
 @results.command()
 @directory
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="FILE.html or .md.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    callback=_page_or_paper,
+    help="FILE.html or .md.",
+)
 @click.option(
     "--figures",
     type=click.Path(path_type=Path),
@@ -155,14 +216,21 @@ def export(results_dir: Path, *, form: str, out: Path, target: Target | None) ->
     help="Write all figures there, as SVG and PNG.",
 )
 @metric_option
+@target_option
 @baseline_option
 def report(
-    results_dir: Path, *, out: Path | None, figures: Path | None, metric: str, baseline: str
+    results_dir: Path,
+    *,
+    out: Path | None,
+    figures: Path | None,
+    metric: str,
+    target: Target | None,
+    baseline: str,
 ) -> None:
     """Write the report of the results in DIR anew, or its figures."""
     from chronotick.lab.reporting import ReportError, write_figures
 
-    compared, choices = opened(results_dir), _choices(metric, baseline)
+    compared, choices = opened(results_dir), _choices(metric, baseline, target)
     try:
         if figures is not None:
             for path in write_figures(compared, figures, choices=choices):
@@ -188,12 +256,12 @@ def write_report(compared: Comparison, path: Path, metric: str, baseline: str) -
     click.echo(f"report: {path}", err=True)
 
 
-def _choices(metric: str, baseline: str) -> Choices:
-    """What the report is asked for: this metric is shown first."""
+def _choices(metric: str, baseline: str, target: Target | None = None) -> Choices:
+    """What the report is asked for: this metric and target are shown first."""
     from chronotick.lab.reporting import Choices
 
     metrics = tuple(dict.fromkeys((metric, *Choices().metrics)))
-    return Choices(baseline=baseline, metrics=metrics)
+    return Choices(baseline=baseline, metrics=metrics, target=target)
 
 
 def opened(path: Path) -> Comparison:
@@ -243,7 +311,10 @@ def show(compared: Comparison, *, metric: str, baseline: str, target: Target | N
 
     board, latency = _board(compared, metric, baseline, target), compared.latency()
     against = target or compared.target
-    click.echo(f"{metric} against {against}, relative to {baseline}; 95 % intervals by host")
+    bounds = board.get("skill_score_lower")
+    known = bounds is not None and bounds.notna().any()
+    intervals = "95 % intervals by host" if known else "no intervals: one host"
+    click.echo(f"{metric} against {against}, relative to {baseline}; {intervals}")
     rows = [
         (
             model,

@@ -94,6 +94,21 @@ def test_a_reader_chooses_sorts_and_hides(html, render):
     assert int(re.search(r'"pressed":(\d+)', said)[1]) > 4
 
 
+@pytest.mark.parametrize("wide", [1300, 1900])
+def test_the_leaderboard_is_whole_on_a_usual_screen_and_uses_it(html, render, wide: int):
+    """Its last columns were cut off at any width, beside empty space."""
+    script = f"""
+    document.body.style.width = "{wide}px";
+    const board = document.querySelector("#leaderboard [data-when]:not([hidden]) .scroll");
+    document.documentElement.dataset.said = [board.scrollWidth, board.clientWidth].join(" ");
+    """
+    said = of_root(render(with_script(html, script)), "said")
+    assert said is not None
+    needed, there = map(int, said.split())
+    assert needed <= there
+    assert there > wide - 60
+
+
 def test_a_script_that_fails_is_noticed(html, render):
     dom = render(with_script(html, "null.x"))
     assert "null" in (of_root(dom, "errors") or "")

@@ -19,10 +19,6 @@ from chronotick.lab.reporting.plots.canvas import numbers
 from chronotick.lab.reporting.thinning import Thinning
 
 QUICK = Choices(bootstrap=50, metrics=("mae",))
-ARGUMENTS = {
-    "plot_forecasts": {"trace": "trace-2"},
-    "plot_error_over_time": {"trace": "trace-2", "horizon_s": 256.0},
-}
 
 
 def length(values) -> int:
@@ -38,8 +34,7 @@ def points(spec) -> Iterator[int]:
 
 @pytest.mark.parametrize("name", [name for name in reporting.__all__ if name.startswith("plot_")])
 def test_notebooks_get_a_figure_that_plotly_accepts(comparison, name: str):
-    options = {"choices": QUICK, **ARGUMENTS.get(name, {})}
-    figure = getattr(reporting, name)(comparison, **options)
+    figure = getattr(reporting, name)(comparison, choices=QUICK)
     assert figure.data
     assert figure.layout.title.text
     assert json.loads(figure.to_json())["data"]
@@ -155,6 +150,20 @@ def test_examples_are_the_first_the_middle_and_the_last(findings):
 def test_an_unknown_trace_is_told(comparison):
     with pytest.raises(ReportError, match="there is no trace nowhere; there are <script>"):
         reporting.plot_forecasts(comparison, trace="nowhere")
+
+
+def test_the_first_trace_and_the_nearest_horizon_are_drawn_where_none_is_named(make_comparison):
+    small = make_comparison(windows=8, first="first", hosts=2, traces=3)
+    forecasts = reporting.plot_forecasts(small, choices=QUICK)
+    assert forecasts.layout.title.text == (
+        reporting.plot_forecasts(small, trace="first", choices=QUICK).layout.title.text
+    )
+    over_time = reporting.plot_error_over_time(small, choices=QUICK)
+    assert over_time.layout.meta["title"] == "Error over time: first, 64 s ahead"
+    with pytest.raises(ReportError, match="there is no trace x; there are first, trace-1"):
+        reporting.plot_error_over_time(small, trace="x", choices=QUICK)
+    with pytest.raises(ReportError, match="first has no horizon of 65 s; it has 64 s, 256 s"):
+        reporting.plot_error_over_time(small, horizon_s=65.0, choices=QUICK)
 
 
 def test_a_window_is_found_by_the_nearest_origin(comparison):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,11 @@ from chronotick.lab.reporting import Choices, ReportError
 from chronotick.lab.reporting.dating import dated
 from chronotick.lab.reporting.failing import in_short
 from chronotick.lab.reporting.findings import find
-from chronotick.lab.reporting.headline import finding, warnings
+from chronotick.lab.reporting.gallery import all_drawings
+from chronotick.lab.reporting.headline import finding, title, warnings
+from chronotick.lab.reporting.identity import left_out_table, models_table, other_problems
+from chronotick.lab.reporting.page import page
+from chronotick.lab.reporting.paper import paper
 from chronotick.lab.reporting.ranking import alike, mean_ranks
 from chronotick.lab.reporting.standings import board_table
 
@@ -71,7 +76,8 @@ def test_of_one_host_no_interval_is_given(comparison):
 def test_few_hosts_silence_leaks_and_problems_are_warned_of(findings):
     words = " ".join(warnings(findings))
     assert "6 hosts only" in words
-    assert "toto gave no forecast at all: the worker ended: environment not built" in words
+    assert "toto gave no forecast at all; the section on failures says why." in words
+    assert "the worker ended" not in words  # once is enough
     assert "chronos was trained on 1 trace of this comparison (trace-3)" in words
     assert "2 problems; the section on failures says which." in words
 
@@ -174,8 +180,10 @@ def test_the_leaderboard_has_what_a_model_costs(findings):
     chronos, toto, kalman = rows["chronos"], rows["toto"], rows["kalman"]
     assert chronos[place("leaks")].text == "3 tasks seen"
     assert kalman[place("leaks")].text == "none known"
+    skill = judgement.standings["mae"].board["skill_score"]
+    assert chronos[place("skill")].text == f"{skill['chronos']:.3f}"  # as on the terminal
+    assert {"device", "weights"}.isdisjoint(table.columns)  # they made it too wide for a screen
     assert chronos[place("peak memory")].text == "782 MiB"
-    assert chronos[place("weights")].text == "org/chronos-tiny@8b1f"
     assert chronos[place("deadline misses")].text == f"{findings.latency.missed['chronos']:g} of 96"
     assert toto[place("win rate")].text == "\N{EN DASH}"
     assert toto[place("failed windows")].text == "1\u202f440 of 1\u202f440"
@@ -183,6 +191,79 @@ def test_the_leaderboard_has_what_a_model_costs(findings):
     assert "deadline 100 ms" in table.caption
     assert chronos[place("calls")].text == "96"  # of which p99 is about the maximum
     assert "of fewer than 100, p99 is about their maximum" in table.caption
+
+
+def test_what_a_model_is_stands_in_the_table_of_models(comparison):
+    path = "/home/someone/weights/checkpoints/" + "x" * 40
+    models = comparison.models | {
+        "ttm": comparison.models["ttm"] | {"weights": path},
+        "toto": comparison.models["toto"] | {"weights": f"org/toto@{'a1' * 20}"},
+    }
+    table = models_table(find(dataclasses.replace(comparison, models=models), QUICK))
+    place = table.columns.index("weights")
+    cells = {row[0].text: row[place] for row in table.rows}
+    assert (cells["ttm"].text, cells["ttm"].more) == ("x" * 40, path)
+    assert cells["toto"].text == "toto@a1a1a1a1a1a1"
+    assert cells["toto"].more == f"org/toto@{'a1' * 20}"
+    assert cells["kalman"].text == "\N{EN DASH}"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ({"clock"}, "Comparison of clock models"),
+        ({"series"}, "Comparison of models of series"),
+        ({"clock", "series"}, "Comparison of models of clocks and series"),
+    ],
+)
+def test_a_report_is_called_by_what_was_compared_on(comparison, findings, kinds, words: str):
+    """One on power in W was a comparison of clock models."""
+    traces = [each for each in comparison.traces if each["kind"] in kinds]
+    of_kinds = dataclasses.replace(comparison, traces=traces)
+    assert title(dataclasses.replace(findings, compared=of_kinds)) == words
+
+
+def test_a_failure_is_not_told_again_as_a_problem(comparison):
+    status = "the worker ended: environment not built. Run: chronotick envs sync toto"
+    told = ["toto: " + status, "the executor lost a node"]
+    problems = [*comparison.problems, *({"name": "", "path": "", "reason": r} for r in told)]
+    found = find(dataclasses.replace(comparison, problems=problems), QUICK)
+    table = left_out_table(found)
+    assert table is not None
+    assert [row[0].text for row in table.rows] == ["short", "<b>"]
+    assert other_problems(found) == ["the executor lost a node"]
+    assert "3 problems; the section" in " ".join(warnings(found))
+    assert page(found).count(f">{status}<") == paper(found).count(status) == 1
+
+
+def test_of_one_host_everything_says_that_there_is_no_interval(comparison):
+    """A warning of rough intervals stood above a table that had none."""
+    found = find(some(comparison, host=["host-1"]), QUICK)
+    assert "1 host only: no interval can be given" in warnings(found)[0]
+    assert "rough" not in " ".join(warnings(found))
+    assert "In pairs" not in told(some(comparison, host=["host-1"]))
+    standing = found.judgements["truth"].standings["mae"]
+    assert standing.groups == []
+    drawings = {each.name: each.spec["layout"]["meta"]["note"] for each in all_drawings(found)}
+    for name in ("win-rate-truth-mae", "skill-truth-mae"):
+        assert "intervals" not in drawings[name]
+    assert "Of one host, no interval" in drawings["mean-ranks-truth-mae"]
+
+
+def test_pairs_are_said_to_be_by_win_rate(comparison):
+    """Skill that excludes 0 stood beside "in pairs it cannot be told apart"."""
+    text = told(comparison)
+    assert "By win rate in pairs, which is how often and not by how much" in text
+
+
+def test_what_was_asked_for_is_shown_first(comparison):
+    found = find(comparison, dataclasses.replace(QUICK, target="measured"))
+    assert list(found.judgements) == ["measured", "truth"]
+    offered = re.findall(r'<option value="(truth|measured)"', page(found))
+    assert offered == ["measured", "truth"]
+    series = some(comparison, trace=["trace-6", "trace-7"])
+    with pytest.raises(ReportError, match="no trace knows the truth"):
+        find(series, dataclasses.replace(QUICK, target="truth"))
 
 
 def test_a_call_for_several_horizons_counts_once(findings):

@@ -12,7 +12,17 @@ from chronotick.lab.reporting.plots.logarithmic import (
     skill_axis,
     unit_axis,
 )
-from chronotick.lab.reporting.quantities import count, lead, often, quantity, share, shares, size
+from chronotick.lab.reporting.quantities import (
+    count,
+    fraction,
+    fractions,
+    lead,
+    often,
+    quantity,
+    share,
+    shares,
+    size,
+)
 
 UNKNOWN = "\N{EN DASH}"
 
@@ -55,6 +65,12 @@ def test_horizons_are_named_as_they_were_asked_for(horizon_s: float, expected: s
     assert lead(horizon_s) == expected
 
 
+def test_skill_is_a_fraction_as_on_the_terminal():
+    assert fraction(-3.1312) == "-3.131"
+    assert fractions(-15.38, -0.0416) == "-15.380 to -0.042"
+    assert fraction(math.nan) == fractions(math.nan, 0.5) == UNKNOWN
+
+
 def test_shares_sizes_and_counts():
     assert share(0.7134) == "71.3 %"
     assert share(math.nan) == UNKNOWN
@@ -85,9 +101,9 @@ def test_the_axis_of_ratios_shows_where_one_is():
 def test_skill_is_told_on_the_scale_of_relative_errors():
     axis = skill_axis("skill", [0.5, 2.0, 10.0])
     told = dict(zip(axis["tickvals"], axis["ticktext"], strict=True))
-    assert told[1.0] == "0 %"
-    assert told[0.5] == "50 %"
-    assert told[2.0] == "-100 %"
+    assert told[1.0] == "0"
+    assert told[0.5] == "0.5"
+    assert told[2.0] == "-1"
     assert axis["range"][0] > axis["range"][1]  # better is right
 
 

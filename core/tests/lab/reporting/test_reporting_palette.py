@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from chronotick.lab.reporting.palette import COLOURS, PAPER, styles
+from chronotick.lab.comparing.yardsticks import YARDSTICKS
+from chronotick.lab.reporting.palette import COLOURS, DARK, KNOWN, PAPER, styles
 
 # Machado, Oliveira, Fernandes (2009), severity 1, on linear RGB.
 VISION = {
@@ -63,8 +64,9 @@ def test_every_colour_stands_out_from_its_ground():
     def luminance(colour: str) -> float:
         return float(TO_XYZ[1] @ linear(colour))
 
-    for colour in COLOURS:
-        assert (luminance(PAPER) + 0.05) / (luminance(colour) + 0.05) > 2.2
+    for light, dark in COLOURS.items():
+        assert (luminance(PAPER) + 0.05) / (luminance(light) + 0.05) > 2.2
+        assert (luminance(dark) + 0.05) / (luminance(DARK[PAPER]) + 0.05) > 2.2
 
 
 def test_models_have_styles_of_their_own_whatever_their_order():
@@ -72,3 +74,29 @@ def test_models_have_styles_of_their_own_whatever_their_order():
     found = styles(names)
     assert len({(each.colour, each.mark, each.dash) for each in found.values()}) == 40
     assert found == styles(reversed(names))
+
+
+def test_known_models_are_drawn_alike_in_every_report():
+    """The baseline was gold in one report and indigo in the next, which had a model more."""
+    assert len(KNOWN) == len(set(KNOWN)) == len(COLOURS)
+    everything = styles([*KNOWN, "mine", "theirs"])
+    for few in (["kalman"], ["kalman", "line", "ttm"], [*KNOWN, "a", "b", "c"]):
+        found = styles(few)
+        assert all(found[name] == everything[name] for name in few if name in KNOWN)
+    assert {everything[name].dash for name in KNOWN} == {"solid"}
+    assert len({everything[name].colour for name in KNOWN}) == len(KNOWN)
+
+
+def test_known_models_are_the_yardsticks_the_zoo_and_the_plugins():
+    zoo = {"hold", "line", "echo", "chronos", "timesfm", "ttm", "toto", "time-moe"}
+    assert set(KNOWN) == {*YARDSTICKS, *zoo}
+
+
+def test_other_models_take_the_colours_that_are_left_in_order_of_name():
+    found = styles(["b", "kalman", "a"])
+    assert found["kalman"] == styles(["kalman"])["kalman"]
+    assert found["a"] == styles(KNOWN)["echo"]
+    assert found["b"] == styles(KNOWN)["time-moe"]
+    crowded = styles([*KNOWN, "a", "b"])
+    assert crowded["a"].dash != "solid"
+    assert len({(each.colour, each.mark, each.dash) for each in crowded.values()}) == 14

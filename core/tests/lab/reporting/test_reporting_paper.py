@@ -26,7 +26,7 @@ def rendered(text: str) -> str:
 
 def test_it_has_leaderboards_pairs_failures_and_how_it_was_made(text: str):
     titles = [line for line in text.splitlines() if line.startswith("#")]
-    assert titles[0] == "# Comparison of clock models"
+    assert titles[0] == "# Comparison of models of clocks and series"
     assert "## Clock error against truth" in titles
     assert titles.count("### Leaderboard by MAE") == 2
     assert titles[-2:] == ["## Failures and problems", "## How this was made"]

@@ -259,9 +259,11 @@ class Comparison:
             ReportError: there is nothing to report, or not in that way.
             OSError: the file cannot be written.
         """
-        from chronotick.lab.reporting import write_html, write_markdown
+        from chronotick.lab.reporting import ReportError, write_html, write_markdown
 
         wanted = self.directory / "report.html" if path is None else Path(path)
+        if wanted.suffix not in {".html", ".md"}:
+            raise ReportError(f"{wanted}: a report is .html or .md")
         write = write_markdown if wanted.suffix == ".md" else write_html
         return write(self, wanted, choices=choices)
 

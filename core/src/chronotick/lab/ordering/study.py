@@ -145,10 +145,13 @@ def _without_intervals(made: Mapping[str, Stamped], settings: Settings) -> list[
     notes = []
     for method, stamps in made.items():
         infinite = np.isinf(stamps.first.half_ns).mean(axis=0)
+        levels: dict[str, list[str]] = {}  # by the share of stamps, as it is told
+        for level, share in zip(settings.levels, infinite, strict=True):
+            if share:
+                levels.setdefault(f"{share:.1%}", []).append(level)
         notes += [
-            f"{method}: {share:.1%} of the stamps have no interval of level {level}"
-            for level, share in zip(settings.levels, infinite, strict=True)
-            if share
+            f"{method}: {share} of the stamps have no interval of level {', '.join(those)}"
+            for share, those in levels.items()
         ]
     return notes
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from chronotick.lab.ordering.figures import figure
 from chronotick.lab.ordering.frames import event_rows, score_rows, separation_rows, wait_rows
+from chronotick.lab.ordering.page import page
 from chronotick.lab.ordering.study import Study
 
 SUMMARY = "ordering.json"
-FIGURE = "ordering.html"
+PAGE = "ordering.html"
 SCORES = "scores.csv"
 SEPARATIONS = "separations.csv"
 EVENTS = "events.parquet"
 WAITS = "waits.parquet"
-FILES = (SUMMARY, FIGURE, SCORES, SEPARATIONS, EVENTS, WAITS)
+FILES = (SUMMARY, PAGE, SCORES, SEPARATIONS, EVENTS, WAITS)
 
 
 def write_study(study: Study, directory: Path, *, command: str = "") -> None:
@@ -36,5 +36,4 @@ def write_study(study: Study, directory: Path, *, command: str = "") -> None:
     separation_rows(study).to_csv(directory / SEPARATIONS, index=False)
     event_rows(study).to_parquet(directory / EVENTS, index=False)
     wait_rows(study).to_parquet(directory / WAITS, index=False)
-    # The figure's library goes with it: the page works without a network.
-    figure(study).write_html(directory / FIGURE, include_plotlyjs=True)
+    (directory / PAGE).write_text(page(study, command), encoding="utf-8")

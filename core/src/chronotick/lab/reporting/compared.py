@@ -60,6 +60,7 @@ class Choices:
     Attributes:
         baseline: the model that others are compared with.
         metrics: metrics of the leaderboards, the first one shown at first.
+        target: what forecasts are judged by at first; ``None``: the truth where it is known.
         cluster: what the bootstrap resamples: ``host`` or ``task``.
         bootstrap: resamples behind each interval.
         seed: of the bootstrap.
@@ -72,6 +73,7 @@ class Choices:
 
     baseline: str = BASELINE
     metrics: tuple[str, ...] = METRICS
+    target: Target | None = None
     cluster: str = "host"
     bootstrap: int = 1000
     seed: int = 123

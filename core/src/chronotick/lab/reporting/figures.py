@@ -6,6 +6,8 @@ those of the report.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -24,8 +26,11 @@ from chronotick.lab.reporting.plots import (
     pairwise,
 )
 from chronotick.lab.reporting.plots.canvas import Styles, finished
+from chronotick.lab.reporting.quantities import lead
 from chronotick.lab.reporting.survey import Survey
 from chronotick.lab.reporting.thinning import thinned_trace
+
+_SAME = 1e-6  # of a horizon, as it is asked for
 
 
 def plot_win_rates(
@@ -186,7 +191,7 @@ def plot_widths(
 def plot_forecasts(
     compared: Compared,
     *,
-    trace: str,
+    trace: str | None = None,
     origin_s: float | None = None,
     target: Target | None = None,
     choices: Choices | None = None,
@@ -195,7 +200,7 @@ def plot_forecasts(
 
     Args:
         compared: a comparison.
-        trace: which trace.
+        trace: which trace; ``None``: the first by name.
         origin_s: local time of the origin; the nearest one is taken. ``None``: the first.
         target: ``truth`` or ``measured``; ``None``: the truth where it is known.
         choices: as for the report.
@@ -209,10 +214,8 @@ def plot_forecasts(
         ReportError: there are no rows, or no such trace.
     """
     view = _View(compared, target, choices)
-    counts = view.survey.counts
-    if trace not in counts.traces:
-        raise ReportError(f"there is no trace {trace}; there are {', '.join(counts.traces)}")
-    origins_s = counts.origins.values((trace,))
+    trace = view.trace(trace)
+    origins_s = view.survey.counts.origins.values((trace,))
     place = 0 if origin_s is None else int(np.argmin(np.abs(origins_s - origin_s)))
     window = view.survey.rows.windows(trace, {origins_s[place]})
     return finished(forecasts.forecasts(window, view.target, looks=view.looks))
@@ -239,8 +242,8 @@ def plot_latency(
 def plot_error_over_time(
     compared: Compared,
     *,
-    trace: str,
-    horizon_s: float,
+    trace: str | None = None,
+    horizon_s: float | None = None,
     target: Target | None = None,
     bins: int = over_time.BINS,
     choices: Choices | None = None,
@@ -249,17 +252,19 @@ def plot_error_over_time(
 
     Args:
         compared: a comparison.
-        trace: which trace.
-        horizon_s: which horizon.
+        trace: which trace; ``None``: the first by name.
+        horizon_s: which horizon; ``None``: the nearest that the trace has.
         target: ``truth`` or ``measured``; ``None``: the truth where it is known.
         bins: points of a model at most; where there are more windows, means over equal stretches
             of time are drawn, and the note says so.
         choices: as for the report.
 
     Raises:
-        ReportError: there are no rows.
+        ReportError: there are no rows, no such trace, or it has no such horizon.
     """
     view = _View(compared, target, choices)
+    trace = view.trace(trace)
+    horizon_s = view.horizon_s(trace, horizon_s)
     unit, thinned = thinned_trace(view.survey.rows, trace, [view.target], [horizon_s], bins)
     points = thinned[view.target, horizon_s]
     return finished(over_time.error_over_time(points, trace, horizon_s, unit, looks=view.looks))
@@ -281,6 +286,24 @@ class _View:
     @property
     def calibration(self) -> calibrating.Calibration:
         return self.survey.calibration[self.target]
+
+    def trace(self, name: str | None) -> str:
+        """A trace that there is; the first where none is asked for."""
+        known = self.survey.counts.traces
+        if name is not None and name not in known:
+            raise ReportError(f"there is no trace {name}; there are {', '.join(known)}")
+        return known[0] if name is None else name
+
+    def horizon_s(self, trace: str, asked_s: float | None) -> float:
+        """A horizon that the trace has; the nearest where none is asked for."""
+        known = sorted(each for of, each in self.survey.counts.tasks if of == trace)
+        if asked_s is None:
+            return known[0]
+        nearest = min(known, key=lambda each: abs(each - asked_s))
+        if not math.isclose(nearest, asked_s, rel_tol=_SAME):
+            told = ", ".join(map(lead, known))
+            raise ReportError(f"{trace} has no horizon of {lead(asked_s)}; it has {told}")
+        return nearest
 
     def standing(self, metric: str) -> Standing:
         return stand(self.survey.scores(self.target, metric), metric, self.choices)

@@ -27,7 +27,7 @@ class Findings:
         rows: in parts, with quantiles of point models.
         counts: how much there is of what.
         calibration: by target.
-        judgements: by target, those that have any value to be judged by; the truth first.
+        judgements: by target, those that have any value to be judged by; the first is shown first.
         latency: as :meth:`chronotick.lab.reporting.latencies.Calls.table` returns it.
         deadline_s: that latencies were held against; ``None``: none was set.
         failures: as :meth:`chronotick.lab.reporting.failing.Failures.table` returns them.

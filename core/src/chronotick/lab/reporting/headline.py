@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 
-from chronotick.lab.reporting.compared import FEW_HOSTS, TARGETS
+from chronotick.lab.reporting.compared import FEW_HOSTS, SERIES, TARGETS
 from chronotick.lab.reporting.dating import dated
 from chronotick.lab.reporting.findings import Findings
+from chronotick.lab.reporting.identity import problems_told
 from chronotick.lab.reporting.judging import Judgement, Standing
-from chronotick.lab.reporting.quantities import count, lead, often, share, shares
+from chronotick.lab.reporting.quantities import (
+    count,
+    fraction,
+    fractions,
+    lead,
+    often,
+    share,
+    shares,
+)
 from chronotick.lab.reporting.texts import metric_name
+
+_OF_CLOCKS: Final = "Comparison of clock models"
+
+
+def title(findings: Findings) -> str:
+    """Return what the report is called, by what was compared on."""
+    kinds = {trace.get("kind") == SERIES for trace in findings.compared.traces}
+    if kinds == {True}:
+        return "Comparison of models of series"
+    return "Comparison of models of clocks and series" if len(kinds) > 1 else _OF_CLOCKS
 
 
 def finding(findings: Findings, judgement: Judgement) -> str:
@@ -28,7 +48,7 @@ def finding(findings: Findings, judgement: Judgement) -> str:
     told = (
         f"{about} ({metric_name(metric)}, {often(int(row['tasks']), 'task')} of "
         f"{often(int(row['hosts']), 'host')}): {best} has the highest win rate, "
-        f"{share(row['win_rate'])}{_interval(row, 'win_rate')}"
+        f"{share(row['win_rate'])}{_interval(row, 'win_rate', shares)}"
         f"{f', and so has {_listed(tied)}' if tied else ''}."
     )
     return f"{told} {_skill(best, row, findings.choices.baseline)}{_alike(best, standing)}"
@@ -41,11 +61,15 @@ def _best(standing: Standing) -> list[str]:
     return [str(model) for model in tied.sort_values("skill_score", ascending=False).index]
 
 
-def _interval(row: Any, name: str) -> str:  # noqa: ANN401 - a pandas row
+def _interval(
+    row: Any,  # noqa: ANN401 - a pandas row
+    name: str,
+    told: Callable[[float, float], str],
+) -> str:
     low, high = row.get(f"{name}_lower", math.nan), row.get(f"{name}_upper", math.nan)
     if not math.isfinite(low):
         return " (no interval can be given)"
-    return f" (95 % interval {shares(low, high)})"
+    return f" (95 % interval {told(low, high)})"
 
 
 def _skill(best: str, row: Any, baseline: str) -> str:  # noqa: ANN401 - a pandas row
@@ -53,8 +77,8 @@ def _skill(best: str, row: Any, baseline: str) -> str:  # noqa: ANN401 - a panda
         return "It is the baseline: no model is shown to be better than it."
     low, high = row.get("skill_score_lower", math.nan), row.get("skill_score_upper", math.nan)
     told = (
-        f"Its skill against {baseline} is {share(row['skill_score'])}"
-        f"{_interval(row, 'skill_score')}"
+        f"Its skill against {baseline} is {fraction(row['skill_score'])}"
+        f"{_interval(row, 'skill_score', fractions)}"
     )
     if not math.isfinite(low):
         return f"{told}: whether it is better than {baseline} cannot be told."
@@ -70,7 +94,10 @@ def _alike(best: str, standing: Standing) -> str:
     others = [model for model in group if model != best]
     if not others:
         return ""
-    return f" In pairs it cannot be told apart from {_listed(others)}."
+    return (
+        " By win rate in pairs, which is how often and not by how much its errors are smaller, it "
+        f"cannot be told apart from {_listed(others)}."
+    )
 
 
 def _listed(names: list[str]) -> str:
@@ -82,6 +109,11 @@ def few_hosts(findings: Findings) -> str:
     hosts = findings.hosts
     if hosts >= FEW_HOSTS:
         return ""
+    if hosts == 1 and findings.choices.cluster == "host":
+        return (
+            "1 host only: no interval can be given, since these come from drawing hosts. All "
+            "numbers hold for this host; about others they say nothing."
+        )
     return (
         f"{often(hosts, 'host')} only: intervals are computed by drawing hosts, and with fewer "
         f"than {FEW_HOSTS} of them they are rough and too narrow. Conclusions hold for these "
@@ -121,14 +153,17 @@ def _unfinished(findings: Findings) -> str:
 def warnings(findings: Findings) -> list[str]:
     """Return what must be seen before any number is read."""
     told = [_unfinished(findings), few_hosts(findings)]
-    for model, why in findings.silent.items():
-        told.append(f"{model} gave no forecast at all: {why}")
+    if findings.silent:
+        told.append(
+            f"{_listed(list(findings.silent))} gave no forecast at all; the section on failures "
+            "says why."
+        )
     for model, traces in findings.leaked.items():
         told.append(
             f"{model} was trained on {often(len(traces), 'trace')} of this comparison "
             f"({', '.join(sorted(traces))}): there it has seen the answers."
         )
-    problems = len(findings.compared.problems)
+    problems = len(problems_told(findings))
     if problems:
         told.append(f"{often(problems, 'problem')}; the section on failures says which.")
     return [text for text in told if text]

@@ -30,6 +30,7 @@ MODEL_KEYS: Final = {
 """Keys of a model's identity that have a title of their own; others are shown by their name."""
 _SILENT: Final = frozenset({"model", "name"})  # they are the row's name
 _MOST: Final = 400  # characters of a fact
+_PLACES: Final = frozenset({"weights", "checkpoint"})
 _HASH: Final = 12  # characters of a hash that are shown
 _LONG: Final = 40  # characters from which hexadecimal is a hash
 
@@ -37,11 +38,17 @@ _LONG: Final = 40  # characters from which hexadecimal is a hash
 def models_table(findings: Findings) -> Table:
     """Return the identity of each model."""
     models = findings.compared.models
-    present = {key: None for identity in models.values() for key in identity if key not in _SILENT}
+    present = {
+        key: None
+        for identity in models.values()
+        for key, value in identity.items()
+        if key not in _SILENT and value not in (None, "", [])
+    }
     keys = [key for key in MODEL_KEYS if key in present]
     keys += [key for key in present if key not in MODEL_KEYS]
     return Table(
-        caption="What exactly each model is; hashes are shortened here, run.json has them in full.",
+        caption="What exactly each model is; hashes and places of weights are shortened here, "
+        "run.json has them in full.",
         columns=("model", *(MODEL_KEYS.get(key, key) for key in keys)),
         rows=[
             [cell(str(model)), *(_identity_cell(key, identity.get(key)) for key in keys)]
@@ -84,17 +91,36 @@ def traces_table(findings: Findings) -> Table:
     )
 
 
-def problems_table(findings: Findings) -> Table:
-    """Return the traces that were left out, and why."""
+def problems_told(findings: Findings) -> list[Any]:
+    """Return the problems that the table of failures does not tell already."""
+    table = findings.failures[["model", "reason"]].drop_duplicates()
+    failures = {f"{model}: {reason}" for model, reason in table.itertuples(index=False)}
+    return [
+        problem
+        for problem in findings.compared.problems
+        if _is_of_trace(problem) or _of(problem, "reason") not in failures
+    ]
+
+
+def left_out_table(findings: Findings) -> Table | None:
+    """Return the traces that were left out, and why; nothing if all were used."""
     told = [
         [cell(_of(problem, name) or UNKNOWN) for name in ("name", "path", "reason")]
-        for problem in findings.compared.problems
+        for problem in problems_told(findings)
+        if _is_of_trace(problem)
     ]
-    return Table(
-        caption="What was left out, and what else went wrong.",
-        columns=("trace", "path", "reason"),
-        rows=told,
-    )
+    if not told:
+        return None
+    return Table(caption="Left out.", columns=("trace", "path", "reason"), rows=told)
+
+
+def other_problems(findings: Findings) -> list[str]:
+    """Return what went wrong beside forecasts and traces, in sentences."""
+    return [_of(each, "reason") for each in problems_told(findings) if not _is_of_trace(each)]
+
+
+def _is_of_trace(problem: Any) -> bool:  # noqa: ANN401 - a mapping or an object
+    return bool(_of(problem, "name") or _of(problem, "path"))
 
 
 def run_facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -148,12 +174,22 @@ def _identity_cell(key: str, value: Any) -> Cell:  # noqa: ANN401 - any JSON typ
         return cell(UNKNOWN)
     if key == "peak_memory_bytes":
         return cell(size(float(value)) if value else UNKNOWN, float(value))
+    if key in _PLACES:
+        return _place_cell(words(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return cell(count(value) if isinstance(value, int) else number(value), float(value))
     text = words(value)
     if len(text) >= _LONG and all(character in "0123456789abcdef" for character in text):
         return cell(text[:_HASH], text, more=text)
     return cell(text or UNKNOWN)
+
+
+def _place_cell(text: str) -> Cell:
+    """The last part of a path or of a hub's id, its revision shortened; all of it on hovering."""
+    last = text.rstrip("/").rpartition("/")[2]
+    name, at, revision = last.partition("@")
+    shown = f"{name}{at}{revision[:_HASH]}"
+    return cell(shown, text, more=text if shown != text else "")
 
 
 def _cadence(value: float | None) -> Cell:

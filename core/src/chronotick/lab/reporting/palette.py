@@ -1,10 +1,11 @@
-"""Colours and marks of models: the same in every figure, told apart without colour vision too.
+"""Colours and marks of models: the same in every figure and every report.
 
-The eight colours were tuned so that any two differ by at least 23 (CIE 1976 colour difference) as
-people with normal vision, protanopia, deuteranopia and tritanopia see them (matrices of Machado,
-Oliveira, Fernandes, "A physiologically-based model for simulation of color vision deficiency",
-IEEE Trans. Visualization and Computer Graphics 15, 2009); a test holds them to that. Each model
-also has a mark, so that no difference is told by colour alone.
+They are told apart without colour vision too. The twelve colours were tuned so that any two differ
+by at least 23 (CIE 1976 colour difference) as people with normal vision, protanopia, deuteranopia
+and tritanopia see them (matrices of Machado, Oliveira, Fernandes, "A physiologically-based model
+for simulation of color vision deficiency", IEEE Trans. Visualization and Computer Graphics 15,
+2009); a test holds them to that. Each model also has a mark, so that no difference is told by
+colour alone.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from typing import Final
 
 COLOURS: Final = {
     # on white: on black
-    "#347FDD": "#3890DE",
-    "#E27158": "#FF8F82",
-    "#4805CC": "#7C59FF",
-    "#D4A30A": "#EDF636",
-    "#873C5D": "#D7387B",
-    "#453B07": "#838C18",
-    "#A0A9C0": "#D0ACD3",
-    "#09001A": "#D9FFE6",
+    "#0410A5": "#7482C2",
+    "#A6A5A2": "#824D52",
+    "#FA8011": "#F8D218",
+    "#1B9C58": "#12FFA0",
+    "#CB0508": "#FB4F4D",
+    "#93A1FF": "#D5C3FF",
+    "#96229B": "#A2277E",
+    "#155839": "#B9FFF4",
+    "#8358F6": "#7133D2",
+    "#061100": "#117115",
+    "#49094A": "#D986A6",
+    "#6D5B75": "#B774FF",
 }
 INK: Final = "#1C2026"
 FAINT: Final = "#5E6673"
@@ -56,6 +61,12 @@ MARKS: Final = (
     "bowtie",
 )
 DASHES: Final = ("solid", "dash", "dot", "dashdot")
+_SHIFT: Final = 5  # of marks, so that a colour comes again with another one
+KNOWN: Final = (
+    *("kalman", "naive", "drift", "seasonal", "hold", "line"),
+    *("chronos", "timesfm", "ttm", "toto", "time-moe", "echo"),
+)
+"""Models that are drawn alike in every report, in the order of :data:`COLOURS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +85,26 @@ class Style:
 
 
 def styles(models: Iterable[str]) -> dict[str, Style]:
-    """Give every model a style of its own; the order of the names does not matter."""
-    colours = tuple(COLOURS)
-    return {
-        model: Style(
-            colours[place % len(colours)],
-            MARKS[place % len(MARKS)],
-            DASHES[place // len(colours) % len(DASHES)],
-        )
-        for place, model in enumerate(sorted(set(models)))
-    }
+    """Give every model a style of its own; the order of the names does not matter.
+
+    Those of :data:`KNOWN` have the same in every report. Others take, in order of their names, the
+    colours of known ones that are not there, and when these are used up all of them again, dashed.
+    """
+    names = set(models)
+    own = {name: _known(place) for place, name in enumerate(KNOWN)}
+    free = [own[name] for name in reversed(KNOWN) if name not in names]
+    others = sorted(names - own.keys())
+    taken = [*free, *(_dashed(place) for place in range(len(others) - len(free)))]
+    return {name: own[name] for name in sorted(names & own.keys())} | dict(
+        zip(others, taken, strict=False)
+    )
+
+
+def _known(place: int) -> Style:
+    return Style(tuple(COLOURS)[place], MARKS[place % len(MARKS)], DASHES[0])
+
+
+def _dashed(place: int) -> Style:
+    again, which = divmod(place, len(COLOURS))
+    mark = MARKS[(which + _SHIFT * (again + 1)) % len(MARKS)]
+    return Style(tuple(COLOURS)[which], mark, DASHES[1 + again % (len(DASHES) - 1)])

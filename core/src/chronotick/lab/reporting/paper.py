@@ -11,8 +11,9 @@ from chronotick.lab.reporting.compared import TARGETS
 from chronotick.lab.reporting.findings import Findings
 from chronotick.lab.reporting.identity import (
     command_of,
+    left_out_table,
     models_table,
-    problems_table,
+    other_problems,
     run_facts,
     traces_table,
 )
@@ -31,7 +32,7 @@ def paper(findings: Findings) -> str:
 
 
 def _parts(findings: Findings) -> Iterator[str]:
-    yield "# Comparison of clock models\n"
+    yield f"# {headline.title(findings)}\n"
     for judgement in findings.judgements.values():
         yield f"{markdown(headline.finding(findings, judgement))}\n"
     yield markdown(f"{headline.compared(findings)} {headline.when(findings)}") + "\n"
@@ -43,8 +44,10 @@ def _parts(findings: Findings) -> Iterator[str]:
         yield markdown_table(failures_table(findings))
     else:
         yield "Every model gave a forecast for every window.\n"
-    if findings.compared.problems:
-        yield markdown_table(problems_table(findings))
+    left_out = left_out_table(findings)
+    if left_out is not None:
+        yield markdown_table(left_out)
+    yield from (f"{markdown(problem)}\n" for problem in other_problems(findings))
     yield from _how(findings)
 
 

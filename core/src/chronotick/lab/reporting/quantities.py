@@ -36,6 +36,18 @@ def shares(low: float, high: float) -> str:
     return f"{low * 100:.1f} to {high * 100:.1f} %"
 
 
+def fraction(value: float) -> str:
+    """``-3.131``: skill, wherever it is told."""
+    return f"{value:.3f}" if math.isfinite(value) else UNKNOWN
+
+
+def fractions(low: float, high: float) -> str:
+    """An interval of them: ``-15.380 to -0.042``."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return UNKNOWN
+    return f"{low:.3f} to {high:.3f}"
+
+
 def number(value: float) -> str:
     """Three significant digits."""
     return _digits(value) if math.isfinite(value) else UNKNOWN

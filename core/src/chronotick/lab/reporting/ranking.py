@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from chronotick.lab.reporting.plots.pairwise import decided
+from chronotick.lab.scoring.resampling import draws
 
 _INTERVAL = (2.5, 97.5)
 
@@ -63,13 +65,14 @@ def _resampled(ranks: np.ndarray, labels: np.ndarray, bootstrap: int, seed: int)
     sums = np.zeros((clusters, ranks.shape[1]))
     np.add.at(sums, labels, ranks)
     sizes = np.bincount(labels, minlength=clusters)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=bootstrap)
+    times = draws(clusters, bootstrap, seed)  # the same clusters as for win rates and skill
     return (times @ sums) / (times @ sizes)[:, np.newaxis]
 
 
 def alike(order: Sequence[str], pairs: pd.DataFrame) -> list[list[str]]:
     """Return the largest runs of neighbours in ``order`` no pair of which is decided.
+
+    Where there are no intervals, nothing can be decided, and there are none.
 
     Args:
         order: models, the best first.
@@ -79,7 +82,7 @@ def alike(order: Sequence[str], pairs: pd.DataFrame) -> list[list[str]]:
     for start in range(len(order)):
         stop = start + 1
         while stop < len(order) and not any(
-            _decided(pairs, order[place], order[stop]) for place in range(start, stop)
+            not _open(pairs, order[place], order[stop]) for place in range(start, stop)
         ):
             stop += 1
         if stop - start > 1 and (not runs or stop > runs[-1][1]):
@@ -87,5 +90,9 @@ def alike(order: Sequence[str], pairs: pd.DataFrame) -> list[list[str]]:
     return [list(order[start:stop]) for start, stop in runs]
 
 
-def _decided(pairs: pd.DataFrame, first: str, second: str) -> bool:
-    return (first, second) in pairs.index and decided(pairs.loc[(first, second)])
+def _open(pairs: pd.DataFrame, first: str, second: str) -> bool:
+    """Whether there is an interval, and it leaves open who is better."""
+    if (first, second) not in pairs.index:
+        return False
+    pair = pairs.loc[(first, second)]
+    return math.isfinite(pair.get("win_rate_lower", math.nan)) and not decided(pair)

@@ -24,8 +24,9 @@ from chronotick.lab.reporting.gallery import (
 from chronotick.lab.reporting.html import Html, joined, tag
 from chronotick.lab.reporting.identity import (
     command_of,
+    left_out_table,
     models_table,
-    problems_table,
+    other_problems,
     run_facts,
     traces_table,
 )
@@ -157,15 +158,14 @@ def _task_tables(findings: Findings, shown: list[str], chosen: Mapping[str, str]
 
 
 def _failures(findings: Findings, _chosen: Mapping[str, str]) -> Html:
-    failed, problems = findings.failures, findings.compared.problems
+    failed, left_out = findings.failures, left_out_table(findings)
     return joined(
         [
             html_table(failures_table(findings))
             if len(failed)
             else tag("p", "Every model gave a forecast for every window."),
-            html_table(problems_table(findings))
-            if problems
-            else tag("p", "No trace was left out."),
+            tag("p", "No trace was left out.") if left_out is None else html_table(left_out),
+            *(tag("p", problem) for problem in other_problems(findings)),
         ]
     )
 

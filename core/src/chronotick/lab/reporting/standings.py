@@ -15,6 +15,8 @@ from chronotick.lab.reporting.latencies import ENOUGH
 from chronotick.lab.reporting.quantities import (
     UNKNOWN,
     count,
+    fraction,
+    fractions,
     number,
     often,
     quantity,
@@ -28,9 +30,9 @@ from chronotick.lab.reporting.texts import metric_name
 _COLUMNS: Final = (
     *("model", "win rate", "95 % interval", "skill", "95 % interval of skill", "tasks"),
     *("failed tasks", "failed windows", "leaks", "latency p50", "latency p99"),
-    *("calls", "deadline misses", "peak memory", "device", "weights"),
+    *("calls", "deadline misses", "peak memory"),
 )
-_TEXTS: Final = frozenset({"model", "leaks", "device", "weights"})
+_TEXTS: Final = frozenset({"model", "leaks"})
 _NAN: Final = float("nan")
 
 
@@ -65,7 +67,8 @@ def _caption(findings: Findings, judgement: Judgement, standing: Standing) -> st
     return (
         f"{TARGETS[judgement.target].capitalize()} by {metric_name(standing.metric)}: "
         f"{often(tasks, 'task')} (a trace at a horizon) of {often(hosts, 'host')}. Win rate: share "
-        f"of comparisons won against the other models. Skill: against {findings.choices.baseline}. "
+        f"of comparisons won against the other models. Skill: 1 - geometric mean of the errors "
+        f"divided by those of {findings.choices.baseline} (1: none, 0: as large, below 0: larger). "
         f"Latency: of a call for one window alone, of which there are as many as calls (of fewer "
         f"than {ENOUGH}, p99 is about their maximum); {deadline}."
     )
@@ -73,9 +76,10 @@ def _caption(findings: Findings, judgement: Judgement, standing: Standing) -> st
 
 def _standing_cells(model: str, row: Any) -> list[Cell]:  # noqa: ANN401 - a pandas row
     cells = [cell(model)]
-    for name in ("win_rate", "skill_score"):
+    told = {"win_rate": (share, shares), "skill_score": (fraction, fractions)}
+    for name, (value, interval) in told.items():
         low, high = row.get(f"{name}_lower", _NAN), row.get(f"{name}_upper", _NAN)
-        cells += [cell(share(row[name]), row[name]), cell(shares(low, high), low)]
+        cells += [cell(value(row[name]), row[name]), cell(interval(low, high), low)]
     return [*cells, cell(count(row["tasks"]), float(row["tasks"]))]
 
 
@@ -106,8 +110,6 @@ def _cost_cells(model: str, findings: Findings) -> list[Cell]:
         cell(count(time["asked"]) if time["asked"] else UNKNOWN, float(time["asked"])),
         cell(missed, time["missed"] if time["asked"] else _NAN),
         cell(UNKNOWN, _NAN) if memory is None else cell(size(float(memory)), float(memory)),
-        cell(str(identity.get("ran_on") or identity.get("device") or UNKNOWN)),
-        cell(str(identity.get("weights") or identity.get("checkpoint") or UNKNOWN)),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Protocol
+from typing import Final, Protocol
 
 import pandas as pd
 
@@ -17,6 +17,11 @@ from chronotick.lab.reporting.latencies import Calls
 from chronotick.lab.reporting.reading import Rows
 from chronotick.lab.scoring.metrics import Scoring
 from chronotick.lab.scoring.windows import Common
+
+_UNKNOWN: Final[dict[Target, str]] = {
+    "truth": "no trace knows the truth: judge by what was measured",
+    "measured": "nothing was measured at any horizon: judge by the truth",
+}
 
 
 class _Gathering(Protocol):
@@ -43,7 +48,7 @@ class Survey:
     """
 
     def __init__(self, compared: Compared, choices: Choices) -> None:
-        self.rows = Rows(compared)
+        self.rows, self._choices = Rows(compared), choices
         self.leaked = seen_traces(compared)
         self.counts, self.failures, self.calls = Counts(), Failures(), Calls()
         self.calibration = {target: Calibration(target) for target in TARGETS}
@@ -57,10 +62,10 @@ class Survey:
 
     @property
     def targets(self) -> list[Target]:
-        """What forecasts can be judged by, the truth first.
+        """What forecasts can be judged by: what was asked for first, or else the truth.
 
         Raises:
-            ReportError: nothing.
+            ReportError: nothing, or not by what was asked for.
         """
         found = [target for target, scoring in self._scoring.items() if scoring.has_any]
         if not found:
@@ -68,7 +73,10 @@ class Survey:
                 "no forecast can be judged: no target was measured and no trace knows the truth. "
                 "Shorten --horizons, or take longer traces"
             )
-        return found
+        wanted = self._choices.target
+        if wanted is not None and wanted not in found:
+            raise ReportError(_UNKNOWN[wanted])
+        return sorted(found, key=lambda target: target != wanted)
 
     def scores(self, target: Target, metric: str = "mae") -> pd.DataFrame:
         """Return scores of all windows, or for metrics of quantiles of those in common.

@@ -9,7 +9,7 @@ from typing import Final
 
 from chronotick.lab.reporting.html import Html, joined, tag
 
-_LONG: Final = 16  # characters of a text that may be broken into lines
+_LONG: Final = 24  # characters of a text that may be broken into lines
 _SENTENCE: Final = 48  # of one that needs room to be read
 
 

@@ -17,6 +17,8 @@ METRIC_NAMES: Final = {
     "winkler_95": "Winkler score of 95 % intervals",
 }
 """Names of the metrics that models can be compared by."""
+WITHOUT_UNIT: Final = frozenset({"mase_drift", "wql", "sql_drift"})
+"""Those that are ratios; others have the unit of the trace."""
 METRICS: Final = {
     "Error": "forecast minus target, in the trace's unit. Target: the true value (clock error "
     "against truth), or the value measured at the horizon (forecast of the series).",
@@ -33,9 +35,9 @@ METRICS: Final = {
     "Win rate": "share of comparisons with all other models, over all tasks, in which the model "
     "has the smaller error; ties count half.",
     "Skill": "1 - geometric mean over tasks of the error divided by the baseline's, each ratio "
-    "clipped to [0.01, 100].",
+    "clipped to [0.01, 100]: 0.25 is a quarter less error, -3 four times as much.",
     "Intervals": "95 %, from a paired bootstrap that draws hosts with all their tasks (or tasks, "
-    "if so chosen), the same draws for every model.",
+    "if so chosen), the same draws for every model. Of one host there are none.",
     "Failures": "a task in which a model failed, be it in one window, is left out for all models, "
     "which is said below the table. Nothing is imputed.",
     "Intervals of point models": "the forecast plus quantiles of the model's own earlier residuals "
@@ -56,9 +58,9 @@ TITLES: Final = {
 }
 """Of the sections, by their anchors."""
 SENTENCES: Final = {
-    "leaderboard": "Who makes the smaller errors, with what it costs: win rate and skill in "
-    "percent with 95 % intervals, failures as counts, latency in seconds, memory in bytes. Press "
-    "a title to sort.",
+    "leaderboard": "Who makes the smaller errors, with what it costs: win rate in "
+    "percent, skill as a fraction, both with 95 % intervals where there are several hosts; "
+    "failures as counts, latency in seconds, memory in bytes. Press a title to sort.",
     "pairs": "Who beats whom on the same tasks, in percent of tasks, and who cannot be told apart.",
     "horizons": "How errors grow with the time ahead: relative to the baseline's (a ratio; below "
     "1 is better), and as they are, in the traces' unit.",
@@ -66,8 +68,8 @@ SENTENCES: Final = {
     "are.",
     "examples": "What models said in single windows: forecasts and intervals minus the last known "
     "value, in the trace's unit, beside what came.",
-    "latency": "What a forecast costs, in seconds for one window, and what it is worth, in "
-    "percent of the baseline's error.",
+    "latency": "What a forecast costs, in seconds for one window, and what it is worth: "
+    "skill, the share of the baseline's error that it saves.",
     "traces": "Errors of every model on one trace at one horizon over time, in the trace's "
     "unit, and all scores of that task.",
     "failures": "Windows without a forecast, as counts with the reason, and traces that were left "

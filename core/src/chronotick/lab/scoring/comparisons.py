@@ -67,10 +67,10 @@ def leaderboard(
     Returns:
         Indexed by ``model``, best ``win_rate`` first: ``win_rate``, ``skill_score``, each with
         ``_lower`` and ``_upper``, ``tasks`` and ``hosts`` that were compared, ``failed_tasks`` of
-        all tasks, and ``leaked_tasks`` of those compared. A model that failed in every task stands
-        last, with NaN. ``attrs["notes"]`` is a list of sentences that belong under the table:
-        what was dropped or imputed, leaks, and a warning below 20 hosts; the rest of ``attrs``
-        repeats the arguments.
+        all tasks (not those in which a model merely has no quantiles yet, or no scale), and
+        ``leaked_tasks`` of those compared. A model that failed in every task stands last, with NaN.
+        ``attrs["notes"]`` is a list of sentences that belong under the table: what was dropped or
+        imputed, leaks, and a warning below 20 hosts; the rest of ``attrs`` repeats the arguments.
 
     Raises:
         ScoringError: the scores cannot be compared that way; see the message.
@@ -78,9 +78,9 @@ def leaderboard(
     errors = errors_of(scores, metric, leaked)
     relative, on_zero = _relative(errors.table, baseline)
     replaced = with_stand_in(relative, errors.seen, stand_in)
-    failed = errors.table.isna()
+    lacking = errors.lacking
     limited = replaced.clip(LEAST_RATIO, LARGEST_RATIO)
-    kept, on_failures = complete(limited, missing, failed=failed, imputed=relative[baseline])
+    kept, on_failures = complete(limited, missing, lacking=lacking, imputed=relative[baseline])
     drawing = Drawing(errors.hosts.loc[kept.index], cluster, bootstrap, seed, interval)
     values, seen = kept.to_numpy(), errors.seen.loc[kept.index]
     win_rate = drawing.of(won_of_others(values), rate)
@@ -93,8 +93,8 @@ def leaderboard(
         },
         index=kept.columns,
     )
-    table = table.reindex(failed.columns).fillna({"tasks": 0, "hosts": 0})
-    table["failed_tasks"], table["leaked_tasks"] = failed.sum(), seen.sum()
+    table = table.reindex(errors.table.columns).fillna({"tasks": 0, "hosts": 0})
+    table["failed_tasks"], table["leaked_tasks"] = lacking.failed.sum(), seen.sum()
     counts = ["tasks", "hosts", "failed_tasks", "leaked_tasks"]
     table = table.astype(dict.fromkeys(counts, np.int64))
     table = table.sort_values("win_rate", ascending=False, kind="stable")
@@ -147,7 +147,7 @@ def pairwise(
     kept, on_failures = complete(
         with_stand_in(errors.table, errors.seen, stand_in),
         missing,
-        failed=errors.table.isna(),
+        lacking=errors.lacking,
         imputed=None if baseline is None else errors.table[baseline],
     )
     kept = kept[kept.rank(axis=1).mean().sort_values(kind="stable").index]

@@ -11,6 +11,7 @@ import pandas as pd
 from chronotick.lab.counting import often
 from chronotick.lab.scoring.columns import TASK, check_columns, floats
 from chronotick.lab.scoring.errors import ScoringError
+from chronotick.lab.scoring.failures import Lacking
 from chronotick.lab.scoring.leaks import Leaked, flags
 
 COMPARABLE: Final = (
@@ -28,12 +29,14 @@ class Errors:
     Attributes:
         table: errors, tasks (trace, horizon) down, models across, both sorted; NaN where a model
             has no result or failed in some windows.
+        lacking: the same shape; where there is no error, and why.
         seen: the same shape; whether the model has seen the trace in training.
         hosts: of each task.
         notes: what a reader has to know, in sentences.
     """
 
     table: pd.DataFrame
+    lacking: Lacking
     seen: pd.DataFrame
     hosts: pd.Series
     notes: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ def errors_of(scores: pd.DataFrame, metric: str, leaked: Leaked | None = None) -
     keys = scores[["model", *TASK, "host"]]
     kept = keys.astype(dict.fromkeys(("model", "trace", "host"), "str")).assign(
         error=np.where(failed, np.nan, floats(scores, metric)),
+        failed=failed,
         seen=scores["leaked"].to_numpy(dtype=bool) if leaked is None else flags(scores, leaked),
     )
     again = kept.duplicated(["model", *TASK])
@@ -68,8 +72,11 @@ def errors_of(scores: pd.DataFrame, metric: str, leaked: Leaked | None = None) -
     indexed = kept.set_index([*TASK, "model"])
     table = indexed["error"].unstack("model").sort_index()  # noqa: PD010 - never aggregates
     seen = indexed["seen"].unstack("model", fill_value=False)  # noqa: PD010
+    without = indexed["failed"].unstack("model", fill_value=True)  # noqa: PD010
+    without = without.reindex(index=table.index, columns=table.columns)
     return Errors(
         table=table,
+        lacking=Lacking(failed=without, undefined=table.isna() & ~without),
         seen=seen.reindex(index=table.index, columns=table.columns),
         hosts=_hosts(kept, table),
         notes=_unlike_windows(scores, metric),

@@ -71,7 +71,7 @@ def resampled(
     def of(counts: Floats) -> Floats:
         return statistic(counts @ sums / (counts @ sizes)[:, None])
 
-    drawn = of(_draws(len(sizes), resamples, seed))
+    drawn = of(draws(len(sizes), resamples, seed))
     if method == "percentile":
         lower, upper = np.quantile(drawn, (MISSED / 2, 1 - MISSED / 2), axis=0)
     else:
@@ -106,7 +106,7 @@ def bca(estimate: Floats, drawn: Floats, left_out: Floats) -> tuple[Floats, Floa
     return low, high
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Floats:
+def draws(clusters: int, resamples: int, seed: int) -> Floats:
     """How often each cluster is in each resample, shape ``[resamples, clusters]``."""
     drawn = np.random.default_rng(seed).integers(0, clusters, size=(resamples, clusters))
     cells = drawn + clusters * np.arange(resamples)[:, None]

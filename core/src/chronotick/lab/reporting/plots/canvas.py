@@ -155,8 +155,8 @@ def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike, **more: object) 
     return {
         "type": "data",
         "symmetric": False,
-        "array": numbers(np.fmax(top - middle, 0.0)),
-        "arrayminus": numbers(np.fmax(middle - bottom, 0.0)),
+        "array": numbers(np.maximum(top - middle, 0.0)),
+        "arrayminus": numbers(np.maximum(middle - bottom, 0.0)),
         "color": INK,
         "thickness": 1.2,
         "width": 4,

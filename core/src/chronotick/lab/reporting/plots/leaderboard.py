@@ -26,6 +26,11 @@ from chronotick.lab.reporting.plots.logarithmic import skill_axis, unit_axis
 
 _ROW_PX = 30
 _BOUNDS = ("_lower", "_upper")
+_SKILL_ALONE_HOVER = "%{fullData.name}: %{customdata[0]:.3f}<extra></extra>"
+_SKILL_HOVER = (
+    "%{fullData.name}: %{customdata[0]:.3f} "
+    "(%{customdata[1]:.3f} to %{customdata[2]:.3f})<extra></extra>"
+)
 
 
 def win_rates(board: pd.DataFrame, *, looks: Styles | None = None) -> Spec:
@@ -33,7 +38,8 @@ def win_rates(board: pd.DataFrame, *, looks: Styles | None = None) -> Spec:
     looks = looks_of(board.index, looks)
     spec = canvas(
         "Win rate",
-        "Share of comparisons that a model wins against the others; whiskers: 95 % intervals.",
+        "Share of comparisons that a model wins against the others"
+        f"{_whiskers_told(board, 'win_rate')}.",
         height=60 + _ROW_PX * len(board),
         showlegend=False,
     )
@@ -59,8 +65,8 @@ def skill(board: pd.DataFrame, baseline: str, *, looks: Styles | None = None) ->
     looks = looks_of(board.index, looks)
     spec = canvas(
         f"Skill against {baseline}",
-        f"How much smaller errors are than those of {baseline} (0 %: the same; right: better); "
-        "whiskers: 95 % intervals.",
+        f"1 - error divided by that of {baseline} (0: the same; 0.5: half; right: better)"
+        f"{_whiskers_told(board, 'skill_score')}.",
         height=60 + _ROW_PX * len(board),
         showlegend=False,
     )
@@ -78,8 +84,7 @@ def skill(board: pd.DataFrame, baseline: str, *, looks: Styles | None = None) ->
                 y=[plain(model)],
                 error_x=ends,
                 customdata=[numbers(told)],
-                hovertemplate="%{fullData.name}: %{customdata[0]:.1%} "
-                "(%{customdata[1]:.1%} to %{customdata[2]:.1%})<extra></extra>",
+                hovertemplate=_SKILL_HOVER if np.isfinite(told).all() else _SKILL_ALONE_HOVER,
             )
         )
     reference(spec, x=1.0)
@@ -126,8 +131,15 @@ def _cost(model: str, row: Any, looks: Styles) -> dict[str, Any]:  # noqa: ANN40
         error_x=whiskers([times[0]], [times[0]], [times[1]], color=look.colour),
         customdata=[numbers([times[1], row["skill_score"], row["asked"]])],
         hovertemplate="%{fullData.name}: p50 %{x:.3s}s, p99 %{customdata[0]:.3s}s of "
-        "%{customdata[2]} calls, skill %{customdata[1]:.1%}<extra></extra>",
+        "%{customdata[2]} calls, skill %{customdata[1]:.3f}<extra></extra>",
     ) | {"mode": "markers+text"}
+
+
+def _whiskers_told(board: pd.DataFrame, name: str) -> str:
+    """What whiskers are, where there are any: of one host there is no interval."""
+    low = f"{name}{_BOUNDS[0]}"
+    known = low in board and np.isfinite(board[low].to_numpy(dtype=float)).any()
+    return "; whiskers: 95 % intervals" if known else ""
 
 
 def _interval(board: pd.DataFrame, name: str) -> list[np.ndarray]:

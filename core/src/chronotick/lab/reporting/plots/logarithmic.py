@@ -58,7 +58,7 @@ def horizon_axis(horizons_s: Iterable[float]) -> dict[str, Any]:
 def skill_axis(title: str, ratios: Iterable[float]) -> dict[str, Any]:
     """Return an axis for relative errors that tells them as skill; better is right, or top.
 
-    Skill is 1 - (error / error of the baseline). A model that is ten times worse has -900 %: on a
+    Skill is 1 - (error / error of the baseline). A model that is ten times worse has -9: on a
     linear axis, nothing else could be seen.
     """
     low, high = _ends([*ratios, 1.0])
@@ -69,7 +69,7 @@ def skill_axis(title: str, ratios: Iterable[float]) -> dict[str, Any]:
             abs(place - math.log10(other)) >= _APART * (high - low) for other in chosen
         ):
             chosen.append(ratio)
-    texts = [f"{round((1.0 - ratio) * 100)} %" for ratio in chosen]
+    texts = [f"{round(1.0 - ratio, 2):g}" for ratio in chosen]
     return axis(title, type="log", range=[high, low], tickvals=chosen, ticktext=texts)
 
 

@@ -26,6 +26,11 @@ _CELL_PX: Final = 32
 _NAMES_PX: Final = 100
 _ROW_PX: Final = 30
 _BAR_APART: Final = 0.35  # of a rank
+_RANKS_NOTE: Final = (
+    "Mean of a model's rank over tasks (1: best), with 95 % intervals. A bar on the right joins "
+    "models none of which is significantly better than another in pairs, by win rate."
+)
+_RANKS_ALONE: Final = "Mean of a model's rank over tasks (1: best). Of one host, no interval."
 
 
 def win_rate_map(pairs: pd.DataFrame, order: Sequence[str]) -> Spec:
@@ -34,7 +39,7 @@ def win_rate_map(pairs: pd.DataFrame, order: Sequence[str]) -> Spec:
     spec = canvas(
         "Pairwise win rates",
         "Percent of tasks on which the model of the row beats that of the column (ties count "
-        "half). *: the 95 % interval excludes 50 %.",
+        "half): how often, not by how much. *: the 95 % interval excludes 50 %.",
         height=size,
         narrowest=size,
     )
@@ -92,8 +97,7 @@ def mean_rank_marks(
     looks = looks_of(ranks.index, looks)
     spec = canvas(
         "Mean ranks",
-        "Mean of a model's rank over tasks (1: best), with 95 % intervals. A bar on the right "
-        "joins models none of which is significantly better than another in pairs.",
+        _RANKS_NOTE if np.isfinite(ranks["rank_lower"]).any() else _RANKS_ALONE,
         height=60 + _ROW_PX * len(ranks),
         showlegend=False,
     )
