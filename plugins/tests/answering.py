@@ -52,6 +52,8 @@ def ours(
         noise=np.full(context.shape, 1e-7),
         step_s=step_s,
         trend_covariance=np.zeros((len(context), 4)),
+        expected=np.zeros((len(context), 64)),
+        expected_sigma=np.full((len(context), 64), 1e-7),
     )
     forecast = model.forecast(batch, horizon, levels)
     return (forecast.mean if forecast.quantiles is None else forecast.quantiles).tolist()

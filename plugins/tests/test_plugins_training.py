@@ -45,17 +45,18 @@ SMALL: dict[str, dict[str, Any]] = {
         "dropout": 0.1,
     },
 }
-CONTEXT, REACH, SIZE, VALIDATION = 512, 64, 32, 2
+CONTEXT, REACH, SIZE, VALIDATION = 480, 64, 32, 2
 
 
 def batch(number: int, *, validation: bool = False, size: int = SIZE) -> Batch:
-    """Drifts and sines with noise and gaps; what the filter expects is no change."""
+    """Drifts and sines with noise and gaps; the filter expects what it knew last."""
     rng = np.random.default_rng([number, validation])
     steps = np.arange(CONTEXT + REACH) - CONTEXT
     amplitude = 1e-6 * 10 ** rng.uniform(-1, 1, (size, 1))
     phase, period = rng.uniform(0, 2 * np.pi, (size, 1)), rng.uniform(300, 600, (size, 1))
     truth = amplitude * np.sin(2 * np.pi * steps / period + phase)
     truth += amplitude * rng.uniform(-2, 2, (size, 1)) * steps / CONTEXT
+    truth -= truth[:, CONTEXT - 1 : CONTEXT]
     values = truth[:, :CONTEXT] + 1e-8 * rng.standard_normal((size, CONTEXT))
     values[rng.random(values.shape) < 0.2] = np.nan
     values[:, 0] = truth[:, 0]
@@ -66,9 +67,10 @@ def batch(number: int, *, validation: bool = False, size: int = SIZE) -> Batch:
         values=values.astype(np.float32),
         noise=np.where(np.isfinite(values), 1e-8, np.nan).astype(np.float32),
         target=target,
-        expected=np.repeat(truth[:, CONTEXT - 1 : CONTEXT], REACH, axis=1).astype(np.float32),
-        sigma=np.full(target.shape, 1e-6, np.float32),
+        expected=np.zeros_like(target),
+        sigma=np.repeat(amplitude, REACH, axis=1).astype(np.float32),
         step_s=np.full(size, 16.0),
+        trend=np.outer(amplitude**2, (1.0, 0.0, 0.0, 0.0)),
         kind=np.arange(size, dtype=np.int32) % 2,
         validation=validation,
     )
@@ -209,9 +211,10 @@ def test_it_learns_and_a_worker_forecasts_with_what_it_wrote(
     assert "| cycle | 16 |" in card
     loaded = chronotick_model(model, checkpoint=str(this.out))
     assert loaded.info.parameters == record["parameters"]
+    assert (loaded.info.max_context, loaded.info.max_horizon) == (CONTEXT, REACH)
     context = batch(7).values[:4].astype(float)
     ask = partial(ask_inside(model), "ours", checkpoint=str(this.out), values=context.tolist())
-    forecast = np.array(ask(horizon=REACH + 40, levels=[0.025, 0.5, 0.975]))
+    forecast = np.array(ask(horizon=REACH, levels=[0.025, 0.5, 0.975]))
     assert np.isfinite(forecast).all()
 
 
@@ -362,6 +365,9 @@ def test_spoilt_weights_of_ours_are_refused(
         cut: "is damaged",
         spoil(this.out, tmp_path / "wider", d_model=64): "of another shape",
         spoil(this.out, tmp_path / "other", architectures=["T5Model"]): "T5Model: model ",
+        spoil(this.out, tmp_path / "later", chronotick_context="anchored-2"): (
+            "config.json asks for contexts 'anchored-2', known are 'anchored-1' only"
+        ),
         str(this.out): "",
     }
     said = ask_inside(model)("refusals", checkpoints=list(expected))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -146,3 +148,21 @@ def test_a_state_says_of_its_own_instant_what_its_course_does():
     assert later.variance_at(later.raw_ns) == pytest.approx(later.var_offset)
     assert abs(later.offset_at(later.raw_ns) - later.offset_ns) <= 1
     assert later.sigma_at(later.raw_ns) == pytest.approx(later.var_offset**0.5)
+
+
+@pytest.mark.parametrize("hypotheses", [WANDERING, CURVED], ids=["wandering", "curved"])
+@pytest.mark.parametrize("age", [0, 100])
+def test_a_path_is_what_the_state_says_of_each_instant(hypotheses, age):
+    later = state(course(hypotheses, correlation=0.4), AT_NS + age * SECOND)
+    ahead_ns = later.raw_ns + np.arange(0, 20_000, 300) * SECOND
+    beyond_s, variances = later.path(ahead_ns)
+    said_ns = [later.offset_at(each) - later.tangent_at(each) for each in ahead_ns.tolist()]
+    np.testing.assert_allclose(beyond_s * 1e9, said_ns, atol=1.5)
+    np.testing.assert_allclose(variances, [later.variance_at(each) for each in ahead_ns.tolist()])
+
+
+def test_a_path_without_a_course_is_the_tangent():
+    straight = replace(state(course(CURVED)), course=None)
+    beyond_s, variances = straight.path(AT_NS + np.array([0, 64]) * SECOND)
+    assert beyond_s.tolist() == [0.0, 0.0]
+    assert variances[1] == straight.variance_at(AT_NS + 64 * SECOND)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from chronotick.plugin import ContextBatch
 from chronotick.workers import messages as m
 from chronotick.workers import wire
 
@@ -235,6 +236,18 @@ def test_contexts_survive_bit_for_bit(values: list[float], step_s: float, deadli
     assert batch.step_s == step_s
 
 
+def test_what_the_estimator_expects_is_sent_where_it_is_known():
+    usual = {"values": np.zeros((1, 3)), "noise": np.ones((1, 3)), "step_s": 1.0}
+    usual["trend_covariance"] = np.zeros((1, 4))
+    for expected in (np.array([[1e-6, 2e-6]]), np.empty((0, 0))):
+        batch = ContextBatch(**usual, expected=expected, expected_sigma=2 * expected)
+        request = m.request_of(batch, request_id=1, deadline_ns=1, horizon=1, quantiles=())
+        assert ("expected" in request.arrays) == bool(expected.size)
+        found = m.batch_of(wire.decode(wire.encode(request)))
+        np.testing.assert_array_equal(found.expected, expected)
+        np.testing.assert_array_equal(found.expected_sigma, 2 * expected)
+
+
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
@@ -256,6 +269,15 @@ def test_contexts_survive_bit_for_bit(values: list[float], step_s: float, deadli
                 "trend_covariance": np.zeros((2, 4)),
             },
             r"\[series, 4\]",
+        ),
+        (
+            {
+                "values": np.zeros((1, 3)),
+                "noise": np.zeros((1, 3)),
+                "trend_covariance": np.zeros((1, 4)),
+                "expected": np.zeros((2, 4)),
+            },
+            "expected and expected_sigma must be",
         ),
     ],
 )

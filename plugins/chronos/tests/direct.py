@@ -6,7 +6,6 @@ Its functions are called by ``answering.py`` (``plugins/tests``), arguments and 
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,48 +50,75 @@ def counts(sizes: list[str]) -> list[int]:
 
 
 def trained(directory: str) -> list[float]:
-    """How far training is from what it says: of the worker's forecasts, and of weighted errors."""
-    torch.manual_seed(1)
-    rng = np.random.default_rng(1)
-    header = Header(model="chronos", recipe={}, out="")
-    size = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_layers": 1, "dropout_rate": 0.0}
-    trainee = ChronosBolt(size, header, Training(steps=1, sigma_floor=0.1))
-    batch = examples(rng, 4)
+    """How far training is from what it says: of the worker's forecasts, and of the loss.
+
+    In sigmas.
+    """
+    trainee, batch = trainee_of(directory), examples(4)
     inputs = trainee.prepare(batch)
-    trainee.answer(inputs)[0].backward()
-    alike = inputs.tensors | {"weights": torch.ones_like(inputs.tensors["weights"])}
-    _loss, standard = trainee.answer(replace(inputs, tensors=alike))
-    weight = trainee.network.output_patch_embedding.residual_layer.weight
-    given = inputs.tensors
-    scale = trainee.network.instance_norm(given["context"])[1][1][..., None]
-    errors = (given["target"][..., None] - standard) / scale
+    loss, z = trainee.answer(inputs)
+    sigma_s = inputs.context.sigma
+    errors = torch.from_numpy((batch.target - batch.expected) / sigma_s)[..., None] - z
     levels = torch.tensor(trainee.levels)
-    pinball = 2 * torch.maximum(levels * errors, (levels - 1) * errors).mean(dim=-1)
-    ours, weight.grad = weight.grad, None
-    (given["weights"] * pinball).mean().backward()
-    far = (weight.grad - ours).norm() / ours.norm()
+    ours = 2 * torch.maximum(levels * errors, (levels - 1) * errors).mean()
+    answer = loaded(directory).forecast(as_question(batch), 64, trainee.levels).quantiles
+    answer = (answer - batch.expected[..., None]) / sigma_s[..., None]
+    difference = answer - np.sort(z.detach().numpy(), axis=-1)
+    return [float(abs(difference).max()), float(abs(ours - loss))]
+
+
+def begun(directory: str) -> list:
+    """Mean, and 95 % interval, of weights that have learnt nothing, from what is expected."""
+    trainee_of(directory, learnt=False)
+    batch = examples(4)
+    forecast = loaded(directory).forecast(as_question(batch), 64, [0.025, 0.975])
+    z = forecast.quantiles - batch.expected[..., None]
+    z /= batch.sigma[..., None]
+    return [(forecast.mean - batch.expected).tolist(), z[..., 0].tolist(), z[..., 1].tolist()]
+
+
+def asked_too_far(directory: str) -> str:
+    """The error that a question beyond the reach ends with."""
+    trainee_of(directory)
+    try:
+        loaded(directory).forecast(as_question(examples(1)), 65, [0.5])
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def trainee_of(directory: str, *, learnt: bool = True) -> ChronosBolt:
+    """Write small weights, which have learnt something, whatever that is."""
+    torch.manual_seed(1)
+    header = Header(model="chronos", recipe={}, out="", context=480)
+    size = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_layers": 1, "dropout_rate": 0.0}
+    trainee = ChronosBolt(size, header, Training(steps=1))
+    if learnt:
+        torch.nn.init.normal_(trainee.network.output_patch_embedding.residual_layer.weight)
     trainee.network.save_pretrained(directory)
+    return trainee
+
+
+def loaded(directory: str) -> Chronos:
     model = Chronos()
     model.load(directory, "cpu", 1)
-    seconds = inputs.context.restore(standard.detach().numpy())
-    answer = model.forecast(as_question(batch), 64, trainee.levels).quantiles
-    difference = abs(answer - np.sort(seconds, axis=-1)) / inputs.context.scale[:, None, None]
-    return [float(difference.max()), float(far), float(given["weights"].mean())]
+    return model
 
 
-def examples(rng: np.random.Generator, size: int) -> Batch:
-    """Random walks with gaps."""
-    walks = 1e-7 * rng.standard_normal((size, 576)).cumsum(axis=1).astype(np.float32)
-    values, target = walks[:, :512].copy(), walks[:, 512:]
+def examples(size: int) -> Batch:
+    """Random walks with gaps; how well their tangent is known differs."""
+    rng = np.random.default_rng(1)
+    walks = 1e-7 * rng.standard_normal((size, 544)).cumsum(axis=1).astype(np.float32)
+    values, target = walks[:, :480].copy(), walks[:, 480:]
     values[rng.random(values.shape) < 0.2] = np.nan
-    sigma = 1e-7 * np.sqrt(np.arange(1, 65, dtype=np.float32)) * rng.uniform(0.1, 10, (size, 1))
     return Batch(
         values=values,
         noise=np.full_like(values, 1e-8),
         target=target,
-        expected=np.zeros_like(target),
-        sigma=sigma.astype(np.float32),
+        expected=0.3 * target,
+        sigma=np.tile(rng.uniform(1e-7, 1e-6, (size, 1)), 64).astype(np.float32),
         step_s=np.ones(size),
+        trend=np.outer(rng.uniform(0.1, 10, size), (1e-14, 0.0, 1e-18, 1e-20)),
         kind=np.zeros(size, np.int32),
     )
 
@@ -102,7 +128,9 @@ def as_question(batch: Batch) -> ContextBatch:
         values=batch.values.astype(float),
         noise=batch.noise.astype(float),
         step_s=1.0,
-        trend_covariance=np.zeros((len(batch), 4)),
+        trend_covariance=batch.trend,
+        expected=batch.expected.astype(float),
+        expected_sigma=batch.sigma.astype(float),
     )
 
 

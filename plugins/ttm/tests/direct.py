@@ -6,7 +6,6 @@ Its functions are called by ``answering.py`` (``plugins/tests``), arguments and 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from tsfm_public.toolkit.recursive_predictor import RecursivePredictor, Recursiv
 from chronotick.plugin import ContextBatch
 from chronotick.plugin.training.frames import Batch, Header
 from chronotick.plugin.training.settings import Training
-from chronotick.plugin.training.trainee import weights_of
 from chronotick_ttm import worker
 from chronotick_ttm.training import TinyTimeMixer
 
@@ -67,53 +65,69 @@ def told(checkpoint: str, values: list, covariates: list[dict[str, list]]) -> li
 
 
 def trained(directory: str) -> list[float]:
-    """How far training is from what it says: of the worker's forecasts, and of weighted errors.
+    """How far training is from what it says: of the worker's forecasts, and of the loss.
 
-    Also the mean weight of what counts.
+    In sigmas.
     """
-    torch.manual_seed(1)
-    rng = np.random.default_rng(1)
-    header = Header(model="ttm", recipe={}, out="")
-    size = {"d_model": 16, "decoder_d_model": 8, "dropout": 0.0, "head_dropout": 0.0}
-    trainee = TinyTimeMixer(size, header, Training(steps=1, sigma_floor=0.1))
-    batch = examples(rng, 6)
+    trainee, batch = trainee_of(directory), examples(6)
     inputs = trainee.prepare(batch)
-    trainee.answer(inputs)[0].backward()
-    alike = inputs.tensors | {"weights": torch.ones_like(inputs.tensors["weights"])}
-    _loss, standard = trainee.answer(replace(inputs, tensors=alike))
-    weight = trainee.network.head.base_forecast_block.weight
-    context = inputs.context
-    target = (batch.target - context.location[:, None]) / context.scale[:, None]
-    counts = weights_of(batch, context, 0.1)
-    errors = abs(torch.from_numpy(target) - standard[..., 0])
-    known = ~torch.isnan(errors)
-    ours, weight.grad = weight.grad, None
-    (torch.from_numpy(counts) * errors)[known].mean().backward()
-    far = (weight.grad - ours).norm() / ours.norm()
+    loss, z = (found.detach().numpy() for found in trainee.answer(inputs))
+    sigma_s = inputs.context.sigma
+    ours = abs((batch.target - batch.expected) / sigma_s - z[..., 0])
+    answer = answered(directory, batch)
+    answer = (answer - batch.expected) / sigma_s
+    return [float(abs(answer - z[..., 0]).max()), float(abs(ours.mean() - loss))]
+
+
+def begun(directory: str) -> list:
+    """The forecast of weights that have learnt nothing, from what is expected."""
+    trainee_of(directory, learnt=False)
+    batch = examples(4)
+    return (answered(directory, batch) - batch.expected).tolist()
+
+
+def trainee_of(directory: str, *, learnt: bool = True) -> TinyTimeMixer:
+    """Write small weights, which have learnt something, whatever that is."""
+    torch.manual_seed(1)
+    header = Header(model="ttm", recipe={}, out="", context=480)
+    size = {"d_model": 16, "decoder_d_model": 8, "dropout": 0.0, "head_dropout": 0.0}
+    trainee = TinyTimeMixer(size, header, Training(steps=1))
+    if learnt:
+        torch.nn.init.normal_(trainee.network.head.base_forecast_block.weight)
     trainee.network.save_pretrained(directory)
+    return trainee
+
+
+def answered(directory: str, batch: Batch) -> np.ndarray:
+    """The worker's forecast."""
     model = worker.TinyTimeMixer()
     model.load(directory, "cpu", 1)
-    question = _batch(batch.values.astype(float).tolist(), 1.0)
-    answer = model.forecast(question, 64, []).mean - context.location[:, None]
-    answer /= context.scale[:, None]
-    there = standard.detach().numpy()[..., 0]
-    return [float(np.nanmax(abs(answer - there))), float(far), int(np.isnan(there).sum())]
+    question = ContextBatch(
+        values=batch.values.astype(float),
+        noise=batch.noise.astype(float),
+        step_s=1.0,
+        trend_covariance=batch.trend,
+        expected=batch.expected.astype(float),
+        expected_sigma=batch.sigma.astype(float),
+    )
+    return model.forecast(question, 64, []).mean
 
 
-def examples(rng: np.random.Generator, size: int) -> Batch:
+def examples(size: int) -> Batch:
     """Random walks with gaps; the last measurement of one lies 40 steps back."""
-    walks = 1e-7 * rng.standard_normal((size, 576)).cumsum(axis=1).astype(np.float32)
-    values, target = walks[:, :512].copy(), walks[:, 512:]
+    rng = np.random.default_rng(1)
+    walks = 1e-7 * rng.standard_normal((size, 544)).cumsum(axis=1).astype(np.float32)
+    values, target = walks[:, :480].copy(), walks[:, 480:]
     values[rng.random(values.shape) < 0.2] = np.nan
     values[0, -40:] = np.nan
-    sigma = 1e-7 * np.sqrt(np.arange(1, 65, dtype=np.float32)) * rng.uniform(0.1, 10, (size, 1))
     return Batch(
         values=values,
         noise=np.full_like(values, 1e-7),
         target=target,
-        expected=np.zeros_like(target),
-        sigma=sigma.astype(np.float32),
+        expected=0.3 * target,
+        sigma=np.tile(rng.uniform(1e-7, 1e-6, (size, 1)), 64).astype(np.float32),
         step_s=np.ones(size),
+        trend=np.outer(rng.uniform(0.1, 10, size), (1e-14, 0.0, 1e-18, 1e-20)),
         kind=np.zeros(size, np.int32),
     )
 

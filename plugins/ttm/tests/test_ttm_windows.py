@@ -7,7 +7,7 @@ import pytest
 
 from chronotick.plugin.gaps import unbroken
 from chronotick.testing import walk
-from chronotick_ttm.windows import Windows, resolution, windows
+from chronotick_ttm.windows import Windows, anchored_windows, resolution, windows
 
 RAMP = np.arange(8.0)[np.newaxis]
 
@@ -98,3 +98,14 @@ def test_constant_covariates_are_zero():
 )
 def test_resolutions_have_the_librarys_tokens(step_s: float, vocabulary: int, token: int):
     assert resolution(step_s, vocabulary) == token
+
+
+def test_gaps_of_anchored_contexts_are_lines_and_the_outermost_values_are_held():
+    """What is told before the residuals is none of them: no line leads from there."""
+    told, nan = np.arange(32.0), np.nan
+    values = np.array([[*told, nan, 1, nan, 3, nan], [*told, 5, 4, 3, 2, 1]])
+    window = anchored_windows(values)
+    np.testing.assert_array_equal(window.past[:, :32, 0], [told, told])
+    np.testing.assert_array_equal(window.past[:, 32:, 0], [[1, 1, 2, 3, 3], [5, 4, 3, 2, 1]])
+    np.testing.assert_array_equal(window.observed[..., 0], np.isfinite(values))
+    assert window.past.dtype == np.float32

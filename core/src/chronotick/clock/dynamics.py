@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +144,19 @@ class Dynamics:
         gained[:, _PERIODIC[:, np.newaxis], _PERIODIC] += self._resonance.gained(span_s)
         gained *= sign * sign[:, np.newaxis]
         return gained
+
+    def offset_rows(self, state: Vector, spans_s: Vector) -> Vector:
+        """:meth:`Step.offset_row` ``[T, K, 6]`` after each of T spans forth."""
+        # One span a row: these equations are elementwise, whatever their annotations say.
+        each: Any = spans_s[:, np.newaxis]
+        turn = self._resonance.turn(state[:, LOG_OMEGA], each)
+        row = np.empty((len(spans_s), *state.shape))
+        row[..., OFFSET], row[..., FREQUENCY] = 1.0, each
+        row[..., DRIFT] = self._drift.response(each)[2]
+        row[..., COSINE], row[..., SINE] = turn.integral.real, -turn.integral.imag
+        quadratures = state[:, COSINE] + 1j * state[:, SINE]
+        row[..., LOG_OMEGA] = (turn.integral_by_u * quadratures).real
+        return row
 
     def offset_gained(self, age_s: float) -> Vector:
         """Variance ``[K]`` that the noises add to the offset: what :meth:`gained` begins with."""

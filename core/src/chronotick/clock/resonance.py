@@ -107,8 +107,8 @@ class Resonance:
         """Variance ``[K]`` of the offset that the noise adds, in s², for u = 0."""
         rate, integral, settled = self._settling(span_s)
         driven: Vector = 2.0 * self.variance * self.forgets / (rate * rate.conj()).real
-        driven *= span_s - 2.0 * integral.real + settled
-        return driven
+        gained: Vector = driven * (span_s - 2.0 * integral.real + settled)
+        return gained
 
     def _settling(self, span_s: float) -> tuple[Phasor, Phasor, Vector]:
         """The rate m, g, and the integral of the square of |E|."""

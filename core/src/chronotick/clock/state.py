@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chronotick.clock.course import Course
 
 
@@ -52,6 +55,18 @@ class ClockState:
     def tangent_at(self, raw_ns: int) -> int:
         """UTC - RAW in ns at ``raw_ns`` if the frequency stayed what it is."""
         return self.offset_ns + round(self.frequency * (raw_ns - self.raw_ns))
+
+    def path(self, raw_ns: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the estimator expects beyond the tangent in s, and its variances in s², all at once.
+
+        Args:
+            raw_ns: the instants; none before the newest measurement.
+        """
+        if self.course is None:
+            return np.zeros(len(raw_ns)), np.array([self.variance_at(each) for each in raw_ns])
+        offsets_s, variances = self.course.path(raw_ns)
+        start_s = (self.offset_ns - self.base_ns) * 1e-9
+        return offsets_s - start_s - self.frequency * ((raw_ns - self.raw_ns) * 1e-9), variances
 
     def variance_at(self, raw_ns: int) -> float:
         """Variance of the offset in s² at ``raw_ns``.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chronotick.clock.context import ContextWindow
 from chronotick.clock.state import ClockState
+from chronotick.plugin.anchoring import REACH
 from chronotick.plugin.contract import ContextBatch, Forecast
 
 LEVELS = (0.1, 0.5, 0.9)  # every quantile model in the zoo was trained on these
@@ -118,6 +119,8 @@ def as_batch(
         covariates: name to values, sampled as the window is.
     """
     trend = window.trend
+    ahead_ns = trend.raw_ns + window.step_ns * np.arange(1, REACH + 1)
+    expected, variances = trend.path(ahead_ns)
     return ContextBatch(
         values=window.values[-max_context:][np.newaxis],
         noise=window.noise[-max_context:][np.newaxis],
@@ -125,6 +128,8 @@ def as_batch(
         trend_covariance=np.array(
             [[trend.var_offset, trend.cov, trend.var_frequency, trend.wander_psd]]
         ),
+        expected=expected[np.newaxis],
+        expected_sigma=np.sqrt(variances)[np.newaxis],
         covariates={
             name: values[-max_context:][np.newaxis] for name, values in (covariates or {}).items()
         },

@@ -130,6 +130,10 @@ class ContextBatch:
             of offset (s²), covariance of offset and frequency (s), variance of frequency
             (dimensionless), and wander (variance of frequency gained per second, 1/s).
         covariates: name to ``[series, length]``, aligned with ``values``.
+        expected: ``[series, steps]`` what the estimator expects of the residual at the steps that
+            follow, in seconds: it may know of a curve that leaves the trend. As many steps as
+            whoever asks tells of; none at all: nothing is told.
+        expected_sigma: ``[series, steps]`` the standard uncertainty it gives that, in seconds.
     """
 
     values: NDArray[np.float64]
@@ -137,6 +141,8 @@ class ContextBatch:
     step_s: float
     trend_covariance: NDArray[np.float64]
     covariates: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    expected: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    expected_sigma: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

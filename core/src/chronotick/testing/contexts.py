@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.plugin.anchoring import REACH
 from chronotick.plugin.contract import ContextBatch
 
 _NOISE_S: Final = 1e-7
@@ -30,6 +31,8 @@ def batch_of(
         noise=np.where(np.isnan(values), np.nan, _NOISE_S),
         step_s=1.0,
         trend_covariance=np.zeros((len(values), 4)),
+        expected=np.zeros((len(values), REACH)),
+        expected_sigma=np.full((len(values), REACH), _NOISE_S),
         covariates=covariates or {},
     )
 

@@ -23,6 +23,7 @@ LOAD_REQUEST: Final = 0
 
 Arrays = Mapping[str, NDArray[Any]]
 _COVARIATE: Final = "covariate:"
+_EXPECTED: Final = ("expected", "expected_sigma")
 _FLOAT64: Final = np.dtype(np.float64)
 
 
@@ -209,6 +210,8 @@ def request_of(
         "noise": batch.noise,
         "trend_covariance": batch.trend_covariance,
     }
+    if batch.expected.size:
+        arrays.update({name: getattr(batch, name) for name in _EXPECTED})
     arrays.update({_COVARIATE + name: array for name, array in batch.covariates.items()})
     return ForecastRequest(
         id=request_id,
@@ -237,12 +240,16 @@ def batch_of(request: ForecastRequest) -> ContextBatch:
         raise ValueError("noise and covariates must have the shape of values")
     if trend.shape != (values.shape[0], 4):
         raise ValueError(f"trend_covariance must be [series, 4], not {trend.shape}")
+    told = {name: _matrix(request.arrays, name) for name in _EXPECTED if name in request.arrays}
+    if told and {array.shape[0] for array in told.values()} != {len(values)}:
+        raise ValueError(f"{' and '.join(_EXPECTED)} must be [series, steps]")
     return ContextBatch(
         values=values,
         noise=noise,
         step_s=request.step_s,
         trend_covariance=trend,
         covariates=covariates,
+        **told,
     )
 
 

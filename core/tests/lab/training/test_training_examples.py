@@ -9,10 +9,10 @@ from chronotick.config.schema import Config, Predictor
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.lab.network import NS_PER_S
 from chronotick.lab.training import examples
-from chronotick.lab.training.courses import path
 from chronotick.lab.training.examples import CONTEXT, REACH, Origin, Watch, of_world
 from chronotick.lab.training.prior import Prior, draw
 from chronotick.lab.training.worlds import Lived, live_through
+from chronotick.models import as_batch
 
 PRIOR = Prior(polls=(150, 150), poll_s=(64, 64), servers=(0, 1), outages=0)
 
@@ -33,20 +33,6 @@ def made(lived: Lived, *origins: Origin, prior: Prior = PRIOR) -> list[examples.
     return list(examples.examples(lived, origins, 0, prior))
 
 
-def test_a_path_is_what_the_state_says_of_each_instant(lived: Lived) -> None:
-    watch = Watch()
-    for measurement in lived.measurements[:200]:
-        watch.take(measurement)
-    newest_ns = lived.measurements[199].raw_ns
-    state = watch.bank.state(newest_ns + 20 * NS_PER_S)
-    assert state is not None
-    instants_ns = Origin(state.raw_ns, 300 * NS_PER_S).ahead_ns()
-    offsets_s, variances = path(state, instants_ns)
-    said_ns = [state.offset_at(raw_ns) - state.base_ns for raw_ns in instants_ns]
-    np.testing.assert_allclose(offsets_s * NS_PER_S, said_ns, atol=1.0)
-    np.testing.assert_allclose(np.sqrt(variances), [state.sigma_at(each) for each in instants_ns])
-
-
 def test_contexts_and_expectations_are_those_of_the_daemon(lived: Lived) -> None:
     keeper, origin = Timekeeper(Config()), at(lived, 7000.0)
     for measurement in lived.measurements:
@@ -58,12 +44,15 @@ def test_contexts_and_expectations_are_those_of_the_daemon(lived: Lived) -> None
     np.testing.assert_array_equal(example.values, window.values)
     np.testing.assert_array_equal(example.noise, window.noise)
     trend = window.trend
+    sent = as_batch(window, CONTEXT)
+    np.testing.assert_array_equal([example.trend], sent.trend_covariance)
+    np.testing.assert_array_equal([example.expected], sent.expected)
+    np.testing.assert_array_equal([example.sigma], sent.expected_sigma)
     for steps in (1, 16, 64):
         fused = keeper.fused(origin.raw_ns + steps * origin.step_ns)
         assert fused is not None
         beyond_s = (fused.offset_ns - trend.offset_ns) / NS_PER_S - trend.frequency * 64.0 * steps
         assert example.expected[steps - 1] == pytest.approx(beyond_s, abs=3e-9)
-        assert example.sigma[steps - 1] == pytest.approx(fused.sigma_s, rel=1e-6)
 
 
 def test_the_target_is_the_truth_beyond_the_tangent(lived: Lived) -> None:
@@ -95,7 +84,7 @@ def test_what_is_measured_later_changes_nothing_but_the_target(
     ]
     (before,) = made(lived, origin, prior=prior)
     (after,) = made(replace(lived, measurements=spoilt), origin, prior=prior)
-    for name in ("values", "noise", "target", "expected", "sigma"):
+    for name in ("values", "noise", "target", "expected", "sigma", "trend"):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
@@ -131,6 +120,8 @@ def test_examples_of_a_world_are_the_same_each_time_and_finite() -> None:
         assert np.isfinite(one.target).all()
         assert np.isfinite(one.expected).all()
         assert (one.sigma > 0).all()
+        assert np.linalg.eigvalsh([[one.trend[0], one.trend[1]], one.trend[1:3]]).min() > 0
+        assert one.trend[3] > 0
         assert np.array_equal(np.isnan(one.values), np.isnan(one.noise))
         assert np.isfinite(one.values).any()
 

@@ -12,7 +12,7 @@ from chronotick.lab.training.recipe import Recipe
 from chronotick.lab.training.stream import EmptyPriorError, StreamEnded, batches, streaming
 from chronotick.plugin.training.frames import Batch
 
-ARRAYS = ("values", "noise", "target", "expected", "sigma", "step_s", "kind")
+ARRAYS = ("values", "noise", "target", "expected", "sigma", "step_s", "trend", "kind")
 
 
 def assert_same(found: Iterable[Batch], expected: Iterable[Batch]) -> None:

@@ -43,6 +43,7 @@ def batch(n: int = 3, *, validation: bool = False) -> Batch:
         noise=abs(values),
         **ahead,
         step_s=np.full(n, 16.0),
+        trend=rng.random((n, 4)),
         kind=np.arange(n, dtype=np.int32) % 2,
         validation=validation,
     )
@@ -129,6 +130,7 @@ def described(**arrays: object) -> bytes:
         "expected": {"dtype": "<f4", "shape": [1, 2]},
         "sigma": {"dtype": "<f4", "shape": [1, 2]},
         "step_s": {"dtype": "<f8", "shape": [1]},
+        "trend": {"dtype": "<f8", "shape": [1, 4]},
         "kind": {"dtype": "<i4", "shape": [1]},
     }
     text = json.dumps({"arrays": about | arrays, "validation": False}).encode()
@@ -142,6 +144,7 @@ def described(**arrays: object) -> bytes:
         (described(values=[]), "values must be of type <f4"),
         (described(values={"dtype": "<f4", "shape": [1, 5]}), r"shape \(1, 5\), not \(1, 4\)"),
         (described(values={"dtype": "<f4", "shape": [1 << 40, 4]}), "impossible shape"),
+        (described(trend={"dtype": "<f8", "shape": [1, 3]}), r"shape \(1, 3\), not \(1, 4\)"),
         (described(values={"dtype": "<f4", "shape": []}), "impossible shape"),
         (described(values={"dtype": "<f4", "shape": [-1, 4]}), "has no shape"),
         (described(values={"dtype": "<f4", "shape": "14"}), "has no shape"),

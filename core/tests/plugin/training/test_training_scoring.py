@@ -19,6 +19,7 @@ def batch(seed: int, n: int = 200, reach: int = 64) -> Batch:
         expected=np.zeros((n, reach), np.float32),
         sigma=np.full((n, reach), 1e-6, np.float32),
         step_s=np.ones(n),
+        trend=np.zeros((n, 4)),
         kind=(np.arange(n) % 2).astype(np.int32),
     )
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any, Final
 
 import torch
 from chronos.chronos_bolt import ChronosBoltModelForForecasting
 from transformers import T5Config
 
+from chronotick.plugin.anchoring import KEY, NAME, TOLD
 from chronotick.plugin.training.frames import Batch, Header
 from chronotick.plugin.training.settings import Training, section
-from chronotick.plugin.training.trainee import (
-    Inputs,
-    standard_target,
-    standardised,
-    weighted,
-    weights_of,
-)
+from chronotick.plugin.training.trainee import Inputs, anchored_inputs, anchored_target
+from chronotick_chronos.plain import read_plainly
 
 _MEDIAN: Final = 0.5
 # The tails are there so that the model's own 95 and 98 % intervals need no extrapolation.
@@ -26,6 +23,7 @@ _LEVELS: Final = (0.01, 0.025, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.
 
 _FARTHEST: Final = 200  # tokens: beyond all contexts
 _STEEPEST: Final = 2.0  # per token
+_FIRST_WIDTH: Final = 0.5  # of the quantiles at the beginning, in sigmas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,50 +71,63 @@ class ChronosBolt:
     library = "chronos-forecasting"
 
     def __init__(self, size: Mapping[str, Any], header: Header, training: Training) -> None:
-        self._training, self._reach = training, header.reach
+        self._limit, self._reach = training.target_limit, header.reach
         settings = section(Size, {"model": size}, "model")
         self.levels = settings.quantiles
         self.network = ChronosBoltModelForForecasting(_config(settings, header))
         _begin(self.network)
+        read_plainly(self.network)
 
     def prepare(self, batch: Batch) -> Inputs:
-        """Give contexts and targets the context's own scale; gaps stay gaps."""
-        context = standardised(batch)
-        target = standard_target(batch, context, self._training.target_limit)
-        weights = weights_of(batch, context, self._training.sigma_floor)
+        """Anchor contexts and targets; gaps stay gaps."""
+        context = anchored_inputs(batch)
         tensors = {
             "context": torch.from_numpy(context.values.astype("float32")),
-            "target": torch.from_numpy(target),
-            "weights": torch.from_numpy(weights),
+            "target": torch.from_numpy(anchored_target(batch, context, self._limit)),
         }
         return Inputs(tensors, context)
 
     def answer(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the library's quantile loss, per step, and quantiles."""
         given = inputs.tensors
-        # Its head gives [n, 1, level and step].
-        weights = given["weights"].repeat(1, len(self.levels))[:, None]
-        with weighted(self.network.output_patch_embedding, weights):
-            answer = self.network(context=given["context"], target=given["target"])
+        answer = self.network(context=given["context"], target=given["target"])
         return answer.loss / self._reach, answer.quantile_preds.transpose(1, 2)
 
 
 def _begin(network: ChronosBoltModelForForecasting) -> None:
     """Give random weights a start they can learn from."""
-    _begin_blocks(network.input_patch_embedding, network.output_patch_embedding)
+    _begin_reading(network.input_patch_embedding)
+    _begin_as_the_filter(network)
     _begin_looking_back(network.encoder.block[0].layer[0].SelfAttention)
 
 
-def _begin_blocks(*blocks: torch.nn.Module) -> None:
-    """Give the blocks before and after the transformer weights of a sensible size.
+def _begin_reading(block: torch.nn.Module) -> None:
+    """Give the block before the transformer weights of a sensible size.
 
-    The library means to, but transformers 5 has filled their layers with numbers of deviation 1 by
-    then, and skips what is filled: forecasts began hundreds of deviations wide.
+    The library means to, but transformers 5 has filled its layers with numbers of deviation 1 by
+    then, and skips what is filled.
     """
-    for block in blocks:
-        for layer in (block.hidden_layer, block.output_layer, block.residual_layer):
-            torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
-            torch.nn.init.zeros_(layer.bias)
+    for layer in (block.hidden_layer, block.output_layer, block.residual_layer):
+        torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+        torch.nn.init.zeros_(layer.bias)
+
+
+def _begin_as_the_filter(network: ChronosBoltModelForForecasting) -> None:
+    """Let the block after the transformer repeat the filter, whatever it reads, within a normal.
+
+    What is learnt is what the filter does not know, and weight decay leads back to the filter.
+    """
+    block = network.output_patch_embedding
+    torch.nn.init.normal_(block.hidden_layer.weight, std=block.hidden_layer.in_features**-0.5)
+    torch.nn.init.zeros_(block.hidden_layer.bias)
+    for layer in (block.output_layer, block.residual_layer):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    normal = NormalDist(sigma=_FIRST_WIDTH)
+    around = torch.tensor([normal.inv_cdf(level) for level in network.quantiles.tolist()])
+    steps = network.chronos_config.prediction_length
+    with torch.no_grad():
+        block.output_layer.bias.copy_(around.repeat_interleave(steps))
 
 
 def _begin_looking_back(attention: Any) -> None:  # noqa: ANN401 - the library's
@@ -145,7 +156,7 @@ def _begin_looking_back(attention: Any) -> None:  # noqa: ANN401 - the library's
 
 def _config(size: Size, header: Header) -> T5Config:
     bolt = {
-        "context_length": header.context,
+        "context_length": TOLD + header.context,
         "prediction_length": header.reach,
         "input_patch_size": size.input_patch_size,
         "input_patch_stride": size.input_patch_size,
@@ -166,4 +177,5 @@ def _config(size: Size, header: Header) -> T5Config:
         architectures=["ChronosBoltModelForForecasting"],
         chronos_pipeline_class="ChronosBoltPipeline",
         chronos_config=bolt,
+        **{KEY: NAME},
     )

@@ -13,11 +13,13 @@ from chronos.chronos_bolt import ChronosBoltModelForForecasting
 from numpy.typing import NDArray
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo, at_levels
+from chronotick.plugin.anchoring import TOLD, Anchored, anchored, wants_anchored
 from chronotick.plugin.covariates import alike, past_covariates
 from chronotick.plugin.pytorch import check_fits, parameters, prepare
 from chronotick.plugin.quantiles import median_and_quantiles
-from chronotick.plugin.scaling import standardise
+from chronotick.plugin.scaling import Standardised, standardise
 from chronotick.plugin.weights import Weights, locate
+from chronotick_chronos.plain import read_plainly
 
 _MAX_HORIZON: Final = 1024
 _SPARE: Final = 0.01  # what was trained on may have left buffers in the file; a layer is more
@@ -36,6 +38,8 @@ class Chronos:
         self._pipeline: Any = None
         self._levels: list[float] = []
         self._takes_covariates = False
+        self._anchored = False
+        self._max_horizon = _MAX_HORIZON
 
     def load(self, checkpoint: str, device: str, threads: int) -> ModelInfo:
         """Load weights; see :meth:`chronotick.plugin.Model.load`.
@@ -47,6 +51,9 @@ class Chronos:
         """
         weights = locate(checkpoint, "chronos")
         architecture = _architecture(weights)
+        self._anchored = wants_anchored(weights)
+        if self._anchored and architecture != _BOLT:
+            raise weights.unusable(f"of anchored contexts model chronos knows {_BOLT} only")
         model, pipelines = _LIBRARY[architecture]
         directory = str(weights.directory)
         configured = model.config_class.from_pretrained
@@ -56,11 +63,16 @@ class Chronos:
         self._pipeline = pipeline
         self._levels = [float(level) for level in pipeline.quantiles]
         self._takes_covariates = architecture == _CHRONOS2
+        max_context = int(pipeline.model_context_length)
+        if self._anchored:
+            read_plainly(pipeline.model)
+            max_context -= TOLD
+            self._max_horizon = int(pipeline.model_prediction_length)
         return ModelInfo(
             checkpoint=weights.name,
             device=where,
-            max_context=int(pipeline.model_context_length),
-            max_horizon=_MAX_HORIZON,
+            max_context=max_context,
+            max_horizon=self._max_horizon,
             parameters=parameters(pipeline.inner_model),
         )
 
@@ -68,10 +80,13 @@ class Chronos:
         """Forecast; see :meth:`chronotick.plugin.Model.forecast`.
 
         Raises:
-            ValueError: a series holds no measurement.
+            ValueError: a series holds no measurement; or the horizon is beyond the model's.
         """
-        length = min(self._pipeline.model_context_length, batch.values.shape[1])
-        context = standardise(batch.values[:, -length:], batch.noise[:, -length:])
+        if horizon > self._max_horizon:
+            raise ValueError(
+                f"{horizon} steps were asked for, these weights give {self._max_horizon}"
+            )
+        context = self._context(batch)
         series = context.values.astype(np.float32)
         if batch.covariates and self._takes_covariates:
             standard = self._with_covariates(series, batch.covariates, horizon)
@@ -85,6 +100,12 @@ class Chronos:
     def close(self) -> None:
         """Let go of the weights."""
         self._pipeline = None
+
+    def _context(self, batch: ContextBatch) -> Anchored | Standardised:
+        length = int(self._pipeline.model_context_length)
+        if self._anchored:
+            return anchored(batch, length)
+        return standardise(batch.values[:, -length:], batch.noise[:, -length:])
 
     def _with_covariates(
         self,

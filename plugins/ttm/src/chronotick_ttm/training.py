@@ -8,20 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tsfm_public.models.tinytimemixer import TinyTimeMixerConfig, TinyTimeMixerForPrediction
 
-from chronotick.plugin.gaps import unbroken
+from chronotick.plugin.anchoring import KEY, NAME, TOLD
 from chronotick.plugin.training.frames import Batch, Header
 from chronotick.plugin.training.settings import Training, section
-from chronotick.plugin.training.trainee import (
-    Inputs,
-    standard_target,
-    standardised,
-    weighted,
-    weights_of,
-)
-from chronotick_ttm.windows import windows
+from chronotick.plugin.training.trainee import Inputs, anchored_inputs, anchored_target
+from chronotick_ttm.windows import anchored_windows
 
 _LOSSES: Final = ("mse", "mae", "huber")
 
@@ -42,9 +35,7 @@ class Size:
             loss falls faster.
         head_dropout: same, before the forecast.
         loss: ``mse``, ``mae`` or ``huber``.
-        huber_delta: in standard deviations of the context, where ``huber`` turns linear.
-        lag: steps that a forecast of one pass reaches beyond the usual ones: those that lie
-            between the last measurement and the end of the context.
+        huber_delta: in sigmas, where ``huber`` turns linear.
     """
 
     d_model: int = 192
@@ -58,13 +49,10 @@ class Size:
     head_dropout: float = 0.0
     loss: str = "mae"
     huber_delta: float = 1.0
-    lag: int = 32
 
     def __post_init__(self) -> None:
         if self.loss not in _LOSSES:
             raise ValueError(f"model.loss is one of {', '.join(_LOSSES)}, not {self.loss!r}")
-        if self.lag < 0:
-            raise ValueError("model.lag must not be negative")
 
 
 class TinyTimeMixer:
@@ -74,71 +62,50 @@ class TinyTimeMixer:
     library = "granite-tsfm"
 
     def __init__(self, size: Mapping[str, Any], header: Header, training: Training) -> None:
-        self._training, self._reach = training, header.reach
+        self._limit = training.target_limit
         settings = section(Size, {"model": size}, "model")
-        self._length = header.context
         self.levels: tuple[float, ...] = ()
         self.network = TinyTimeMixerForPrediction(_config(settings, header))
+        _begin_as_the_filter(self.network.head.base_forecast_block)
 
     def prepare(self, batch: Batch) -> Inputs:
-        """Let every window end with its last measurement, as the worker does.
-
-        The steps from there to the end of the context are forecast and not judged: what they were
-        is not known.
-        """
-        context = standardised(batch)
-        shape = (len(batch), self._length, 1)
-        past, observed = np.zeros(shape, np.float32), np.zeros(shape, bool)
-        lags = np.zeros(len(batch), np.int64)
-        for group in unbroken(context.values, self._length):
-            window = windows(group, {}, ())
-            past[group.rows], observed[group.rows] = window.past, window.observed
-            lags[group.rows] = group.lag
-        steps: int = self.network.config.prediction_length
-        ahead = lags[:, np.newaxis] + np.arange(self._reach)
-        limit, floor = self._training.target_limit, self._training.sigma_floor
-        target = _shifted(standard_target(batch, context, limit), ahead, steps)
-        weights = _shifted(weights_of(batch, context, floor), ahead, steps)
+        """Anchor contexts and targets, and close the gaps, as the worker does."""
+        context = anchored_inputs(batch)
+        window = anchored_windows(context.values)
+        target = anchored_target(batch, context, self._limit)
         tensors = {
-            "past": torch.from_numpy(past),
-            "observed": torch.from_numpy(observed),
+            "past": torch.from_numpy(window.past),
+            "observed": torch.from_numpy(window.observed),
             "future": torch.from_numpy(np.nan_to_num(target))[..., np.newaxis],
             "known": torch.from_numpy(np.isfinite(target))[..., np.newaxis],
-            "weights": torch.from_numpy(np.nan_to_num(weights))[..., np.newaxis],
-            "ahead": torch.from_numpy(ahead),
         }
         return Inputs(tensors, context)
 
     def answer(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the loss that the configuration names, over what is known, and points."""
         given = inputs.tensors
-        with weighted(self.network.head, given["weights"]):
-            answer = self.network(
-                past_values=given["past"],
-                past_observed_mask=given["observed"].to(given["past"]),
-                future_values=given["future"],
-                future_observed_mask=given["known"],
-            )
-        points, ahead = answer.prediction_outputs[..., 0], given["ahead"]
-        steps = points.shape[1]
-        picked = points.gather(1, ahead.clamp(max=steps - 1))
-        return answer.loss, picked.masked_fill(ahead >= steps, torch.nan)[..., None]
+        answer = self.network(
+            past_values=given["past"],
+            past_observed_mask=given["observed"].to(given["past"]),
+            future_values=given["future"],
+            future_observed_mask=given["known"],
+        )
+        return answer.loss, answer.prediction_outputs
 
 
-def _shifted(
-    target: NDArray[np.float32], ahead: NDArray[np.int64], steps: int
-) -> NDArray[np.float32]:
-    """Return targets where the network forecasts them: after the last measurement."""
-    shifted = np.full((len(target), steps), np.nan, np.float32)
-    rows, columns = np.nonzero(ahead < steps)
-    shifted[rows, ahead[rows, columns]] = target[rows, columns]
-    return shifted
+def _begin_as_the_filter(head: torch.nn.Linear) -> None:
+    """Let a network repeat the filter, whatever it reads.
+
+    What is learnt is what the filter does not know, and weight decay leads back to the filter.
+    """
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
 
 
 def _config(size: Size, header: Header) -> TinyTimeMixerConfig:
     return TinyTimeMixerConfig(
-        context_length=header.context,
-        prediction_length=header.reach + size.lag,
+        context_length=TOLD + header.context,
+        prediction_length=header.reach,
         patch_length=size.patch_length,
         patch_stride=size.patch_length,
         d_model=size.d_model,
@@ -151,4 +118,6 @@ def _config(size: Size, header: Header) -> TinyTimeMixerConfig:
         head_dropout=size.head_dropout,
         loss=size.loss,
         huber_delta=size.huber_delta,
+        scaling=None,  # contexts have a scale already
+        **{KEY: NAME},
     )

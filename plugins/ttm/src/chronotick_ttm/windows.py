@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.plugin.anchoring import TOLD
 from chronotick.plugin.covariates import standard
 from chronotick.plugin.gaps import Unbroken, lines
 
@@ -59,6 +60,23 @@ def windows(
         past=np.stack([group.values, *map(lines, others)], axis=-1).astype(np.float32),
         observed=np.stack([group.mask, *map(np.isfinite, others)], axis=-1),
     )
+
+
+def anchored_windows(values: NDArray[np.float64]) -> Windows:
+    """Close the gaps of anchored contexts: straight lines, and what is outermost held.
+
+    Forecasts count from the end of the context, so nothing has to be forecast before it.
+
+    Args:
+        values: as :class:`~chronotick.plugin.anchoring.Anchored` has them.
+    """
+    observed = np.isfinite(values)
+    past = values.astype(np.float32)
+    steps = np.arange(values.shape[1])
+    for row in np.flatnonzero(~observed.all(axis=1)):
+        known = TOLD + np.flatnonzero(observed[row, TOLD:])
+        past[row, TOLD:] = np.interp(steps[TOLD:], known, values[row, known])
+    return Windows(past=past[..., np.newaxis], observed=observed[..., np.newaxis])
 
 
 def _newest(covariate: NDArray[np.float64], group: Unbroken) -> NDArray[np.float64]:

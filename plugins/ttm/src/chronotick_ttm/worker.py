@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from tsfm_public.models.tinytimemixer import TinyTimeMixerConfig, TinyTimeMixerForPrediction
 
 from chronotick.plugin import ContextBatch, Forecast, ModelInfo
+from chronotick.plugin.anchoring import TOLD, anchored, wants_anchored
 from chronotick.plugin.gaps import steps_after, unbroken
 from chronotick.plugin.pytorch import check_fits, parameters, prepare
 from chronotick.plugin.scaling import standardise
 from chronotick.plugin.weights import Weights, locate
 from chronotick_ttm.architecture import covariates_of, read_config
-from chronotick_ttm.windows import Windows, resolution, windows
+from chronotick_ttm.windows import Windows, anchored_windows, resolution, windows
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class TinyTimeMixer:
         self._max_horizon = 0
         self._covariates: tuple[str, ...] = ()
         self._told: set[str] = set()
+        self._anchored = False
 
     def load(self, checkpoint: str, device: str, threads: int) -> ModelInfo:
         """Load weights; see :meth:`chronotick.plugin.Model.load`.
@@ -42,13 +44,17 @@ class TinyTimeMixer:
         weights = locate(checkpoint, "ttm")
         where = prepare(device, threads)
         config = read_config(weights)
+        self._anchored = wants_anchored(weights)
         self._covariates = covariates_of(config, weights)
         self._model = _load(weights, config).to(where)
         self._max_horizon = _longest(config, alone=not self._covariates)
+        max_context = config.context_length
+        if self._anchored:
+            self._max_horizon, max_context = config.prediction_length, max_context - TOLD
         return ModelInfo(
             checkpoint=weights.name,
             device=where,
-            max_context=config.context_length,
+            max_context=max_context,
             max_horizon=self._max_horizon,
             parameters=parameters(self._model),
         )
@@ -66,6 +72,10 @@ class TinyTimeMixer:
             )
         self._tell(batch)
         length = self._model.config.context_length
+        if self._anchored:
+            ours = anchored(batch, length)
+            answer = self._roll(anchored_windows(ours.values), horizon, batch.step_s)
+            return Forecast(mean=ours.restore(answer))
         context = standardise(batch.values[:, -length:], batch.noise[:, -length:])
         standard = np.empty((len(batch.values), horizon))
         # A group ends with its last measurement: what is lacking after it is forecast too.

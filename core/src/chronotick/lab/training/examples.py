@@ -7,22 +7,20 @@ measured later is in it. What came after is the simulator's truth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.clock import ClockState, ContextWindow, KalmanBank, Samples
+from chronotick.clock import ContextWindow, KalmanBank, Samples
 from chronotick.daemon.timekeeper import REMEMBERED
-from chronotick.fusion import Calibration
 from chronotick.lab.comparing.grids import NS_PER_S, grids
-from chronotick.lab.training.courses import path
 from chronotick.lab.training.prior import KINDS, Prior, draw
 from chronotick.lab.training.worlds import Lived, live_through
 from chronotick.ntp.measurement import Measurement
 
-CONTEXT = 512
+CONTEXT = 480
 REACH = 64
 """Steps of a context, as the daemon sends them, and of a target: as far as models forecast."""
 WARM_UP_POLLS = 24.0  # before the first origin: the filter knows the frequency by then
@@ -69,7 +67,8 @@ class Example:
 def of_world(prior: Prior, seed: int, number: int, count: int) -> list[Example]:
     """The examples of a world: they depend on nothing but the arguments.
 
-    Half the worlds are mirrored in time's sign: a clock that is slow where the drawn one is fast.
+    Half of them are mirrored in time's sign: a clock that is slow where the drawn one is fast. What
+    all instants of a world have in common, as an asymmetric route, cannot be learnt by heart then.
 
     Args:
         prior: ranges that worlds are drawn from.
@@ -81,9 +80,9 @@ def of_world(prior: Prior, seed: int, number: int, count: int) -> list[Example]:
     chance = np.random.SeedSequence(seed, spawn_key=(OFFSPRING, number))
     rng = np.random.default_rng(chance)
     lived = live_through(simulation, REACH * _longest_step_s(simulation.polling.interval_s))
-    sign = float(rng.choice((-1.0, 1.0)))
     found = []
     for example in examples(lived, origins(lived, count, rng), KINDS.index(kind), prior):
+        sign = float(rng.choice((-1.0, 1.0)))
         mirrored = {name: sign * getattr(example, name) for name in MIRRORED}
         found.append(replace(example, **mirrored))
     return found
@@ -120,11 +119,11 @@ def examples(lived: Lived, chosen: Iterable[Origin], kind: int, prior: Prior) ->
         window = watch.window(origin)
         if window is None or not window.measured:
             continue
-        yield _example(lived, origin, watch, window, kind, filtered=prior.filter)
+        yield _example(lived, origin, window, kind, filtered=prior.filter)
 
 
 class Watch:
-    """The estimator of a daemon, its calibration, and the samples of its contexts.
+    """The estimator of a daemon, and the samples of its contexts.
 
     Args:
         filtered: whether contexts are what the estimator makes of measurements.
@@ -134,14 +133,10 @@ class Watch:
         self._filtered = filtered
         self.bank = KalmanBank()
         self._samples, self._raw = Samples(REMEMBERED), Samples(REMEMBERED)
-        self._calibration = Calibration()
 
     def take(self, measurement: Measurement) -> None:
         """Learn from a measurement, as `chronotick.daemon.timekeeper.Timekeeper.measure` does."""
-        known = self.bank.newest_raw_ns is not None
         innovation = self.bank.update(measurement)
-        if known:
-            self._calibration.add(innovation)
         if innovation.reacquired:
             self._samples.clear()
             self._raw.clear()
@@ -158,22 +153,14 @@ class Watch:
         samples = self._samples if self._filtered else self._raw
         return samples.window(trend, origin.step_ns, CONTEXT)
 
-    def expect(self, trend: ClockState, instants_ns: Sequence[int]) -> tuple[Vector, Vector]:
-        """What the estimator expects beyond the tangent, and the sigma that the daemon gives it."""
-        offsets_s, variances = path(trend, instants_ns)
-        span_s = (np.array(instants_ns, dtype=np.int64) - trend.raw_ns) / NS_PER_S
-        start_s = (trend.offset_ns - trend.base_ns) / NS_PER_S
-        seen = np.maximum(variances - trend.var_route, 0.0) * self._calibration.factor**2
-        return offsets_s - start_s - trend.frequency * span_s, np.sqrt(seen + trend.var_route)
-
 
 def _example(
-    lived: Lived, origin: Origin, watch: Watch, window: ContextWindow, kind: int, *, filtered: bool
+    lived: Lived, origin: Origin, window: ContextWindow, kind: int, *, filtered: bool
 ) -> Example:
     trend, ahead_ns = window.trend, origin.ahead_ns()
     truth_ns = lived.offset_ns(ahead_ns) - trend.offset_ns
     steps_s = np.arange(1, REACH + 1) * (origin.step_ns / NS_PER_S)
-    expected, sigma = watch.expect(trend, ahead_ns)
+    expected, variances = trend.path(np.array(ahead_ns, dtype=np.int64))
     values, noise = window.values, window.noise
     target = truth_ns / NS_PER_S - trend.frequency * steps_s
     if not filtered:
@@ -182,7 +169,7 @@ def _example(
         noise = np.where(np.isnan(values), np.nan, np.nanstd(values))
     covariance = (trend.var_offset, trend.cov, trend.var_frequency, trend.wander_psd)
     step_s = origin.step_ns / NS_PER_S
-    return Example(values, noise, target, expected, sigma, step_s, covariance, kind)
+    return Example(values, noise, target, expected, np.sqrt(variances), step_s, covariance, kind)
 
 
 def _line(values: Vector) -> tuple[Vector, Vector]:

@@ -108,9 +108,10 @@ def _summary(record: Record) -> str:
         f"{record.parameters:,} weights, stored as {record.stored}, of the library's own "
         "architecture, trained from random ones with the library's own loss. It reads "
         f"{record.context} evenly spaced residuals of a clock (offset minus the filter's trend), "
-        f"and forecasts {record.reach} steps. {record.steps:,} batches were learnt from, "
-        f"{record.examples:,} examples, in {record.seconds / 60:.0f} min; these weights are those "
-        f"after {record.best_step:,}"
+        "beside what the filter expects and how sure it is, and forecasts "
+        f"{record.reach} steps in units of its uncertainty. {record.steps:,} batches were learnt "
+        f"from, {record.examples:,} examples, in {record.seconds / 60:.0f} min; these weights are "
+        f"those after {record.best_step:,}"
         f"{f'. The training ended: {record.finished}' if record.finished else ''}."
     )
 
@@ -147,8 +148,7 @@ def _number(value: list[float]) -> str:
 def _limits(record: Record) -> str:
     return (
         f"Simulated clocks only; one series, no covariates; {record.context} steps back and "
-        f"{record.reach} ahead, further ahead it reads its own forecasts. It was trained on "
-        "residuals of ChronoTick's filter: on anything else it forecasts nonsense. What was "
-        "measured is above, and not that it helps on a clock of yours: "
-        "`chronotick compare` measures that."
+        f"{record.reach} ahead. It was trained on residuals of ChronoTick's filter: on anything "
+        "else it forecasts nonsense. What was measured is above, and not that it helps on a clock "
+        "of yours: `chronotick compare` measures that."
     )

@@ -262,7 +262,9 @@ class _Session:
         best = not self._best or not self._validation or score < self._best["score"]
         self._worse = 0 if best else self._worse + 1
         if self._validation:
-            self._history.append({"step": self.step, "validation_loss": loss})
+            ratio = found["ratio"][0]
+            told = {"step": self.step, "validation_loss": loss, "ratio": ratio}
+            self._history.append(told)
             event = {"event": "validation", "step": self.step, "loss": loss, "best": best}
             self._tell({**event, "metrics": found})
         if best:

@@ -20,7 +20,6 @@ _NOT_NEGATIVE: Final = (
     "clip_norm",
     "patience",
     "target_limit",
-    "sigma_floor",
 )
 
 
@@ -40,11 +39,8 @@ class Training:
         patience: validations without improvement that end the training; 0: none do.
         precision: ``auto`` is bfloat16 on a GPU and float32 on a CPU.
         stored: type of the numbers in ``model.safetensors``. Validation is of rounded weights.
-        target_limit: targets beyond so many standard deviations of their context count as so
-            far; 0: no limit. Quantiles within it are not changed by that.
-        sigma_floor: errors count in units of what the filter expects its own error to be, plus
-            this share of the context's standard deviation; 0: in units of that deviation, so that
-            what little is left where the filter is good hardly counts.
+        target_limit: targets that are so many standard uncertainties from what the filter expects
+            count as no further; 0: no limit. Quantiles within it are not changed by that.
         best_by: ``loss``; or ``ratio``, to the filter's error in units of its sigma, over all
             kinds of worlds and steps alike. Which weights are the best, and what patience waits
             for.
@@ -63,7 +59,6 @@ class Training:
     precision: str = "auto"
     stored: str = "float16"
     target_limit: float = 0.0
-    sigma_floor: float = 0.0
     best_by: str = "loss"
     seed: int = 1
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chronotick.plugin.scaling import Standardised, standardise
+from chronotick.plugin.anchoring import TOLD, Anchored, anchored_series
+from chronotick.plugin.contract import ContextBatch
 from chronotick.plugin.training.frames import Batch
 
 
@@ -25,7 +25,7 @@ class Inputs:
     """
 
     tensors: Mapping[str, torch.Tensor]
-    context: Standardised
+    context: Anchored
 
     def to(self, device: str) -> Inputs:
         """Return the same on a device."""
@@ -40,7 +40,8 @@ class Trainee(Protocol):
     ``training``; the random weights are those of torch's seed at that moment.
 
     Attributes:
-        network: the library's own model; it has ``save_pretrained``.
+        network: the library's own model; it has ``save_pretrained``, and its settings say
+            :data:`chronotick.plugin.anchoring.NAME`.
         levels: of the quantiles it gives; empty for a model of points.
         title: of the model card.
         library: what its environment is built around, ``name version``.
@@ -55,60 +56,34 @@ class Trainee(Protocol):
         """Make a batch what the network reads, exactly as the worker does; on the CPU."""
 
     def answer(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the library's own loss, and forecasts ``[n, reach, level]``, standardised.
+        """Return the library's own loss, and forecasts ``[n, reach, level]``, as anchored.
 
-        Of one level for a model of points; NaN where the network does not reach.
+        Of one level for a model of points.
         """
 
 
-def standardised(batch: Batch) -> Standardised:
-    """Give every context location 0 and scale 1, as workers do."""
-    return standardise(batch.values.astype(np.float64), batch.noise.astype(np.float64))
+def anchored_inputs(batch: Batch) -> Anchored:
+    """Anchor the contexts of a batch, as workers do."""
+    told = ContextBatch(
+        values=batch.values.astype(np.float64),
+        noise=batch.noise.astype(np.float64),
+        step_s=np.nan,  # each has its own
+        trend_covariance=batch.trend,
+        expected=batch.expected.astype(np.float64),
+        expected_sigma=batch.sigma.astype(np.float64),
+    )
+    return anchored_series(told, batch.step_s, TOLD + batch.values.shape[1])
 
 
-def standard_target(batch: Batch, context: Standardised, limit: float) -> NDArray[np.float32]:
-    """Return targets on the scale of their contexts, NaN where they are not known."""
-    target = batch.target.astype(np.float64) - context.location[:, np.newaxis]
-    target /= context.scale[:, np.newaxis]
-    if limit:
-        target = np.clip(target, -limit, limit)
-    return target.astype(np.float32)
-
-
-def weights_of(batch: Batch, context: Standardised, floor: float) -> NDArray[np.float32]:
-    """Return how much each step of each example counts, ``[n, reach]``, 1 in the mean.
+def anchored_target(batch: Batch, context: Anchored, limit: float) -> NDArray[np.float32]:
+    """Return targets as a network forecasts them, NaN where they are not known.
 
     Args:
         batch: of the examples.
         context: their contexts.
-        floor: see ``sigma_floor`` of :class:`~chronotick.plugin.training.settings.Training`.
+        limit: see ``target_limit`` of :class:`~chronotick.plugin.training.settings.Training`.
     """
-    if not floor:
-        return np.ones(batch.sigma.shape, np.float32)
-    sigma = batch.sigma.astype(np.float64) / context.scale[:, np.newaxis]
-    weights = 1 / (np.where(np.isfinite(sigma), sigma, 1.0) + floor)
-    weights /= weights.mean()
-    return weights.astype(np.float32)
-
-
-@contextmanager
-def weighted(output: torch.nn.Module, weights: torch.Tensor) -> Iterator[None]:
-    """Weight the errors of a loss that a library computes where it cannot be told weights.
-
-    The loss is a mean of what each number of the forecast contributes, so weighting a contribution
-    is weighting the gradient that comes back to that number. The value of the loss stays as it is.
-
-    Args:
-        output: module whose output is the forecast, perhaps scaled.
-        weights: that can be multiplied with that output.
-    """
-
-    def weight(_module: torch.nn.Module, _given: object, found: torch.Tensor) -> None:
-        if found.requires_grad:
-            found.register_hook(lambda gradient: (gradient * weights).to(gradient.dtype))
-
-    handle = output.register_forward_hook(weight)
-    try:
-        yield
-    finally:
-        handle.remove()
+    target = context.reduce(batch.target.astype(np.float64))
+    if limit:
+        target = np.clip(target, -limit, limit)
+    return target.astype(np.float32)
