@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from chronotick.cli.bars import bars
 
 if TYPE_CHECKING:
     from chronotick.lab.comparing import Stage
@@ -18,30 +19,20 @@ ASKED = "asked"  # the stage in which models are
 @contextmanager
 def progress() -> Iterator[Callable[[Stage], None]]:
     """Bars with the time left on a terminal; elsewhere a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+    with bars("{task.description:12}") as shown:
+        if shown is None:
+            yield _lines()
+            return
         tasks: dict[str, Any] = {}
 
         def show(stage: Stage) -> None:
             done, total = _sums(stage)
             if stage.name == ASKED and done and not tasks.keys() & stage.done.keys():
-                bars.console.print(f"{stage.name}: {_there(done, total)}", highlight=False)
+                shown.console.print(f"{stage.name}: {_there(done, total)}", highlight=False)
             for name, (done, total) in stage.done.items():
                 if name not in tasks:  # what is there already took no time of this run
-                    tasks[name] = bars.add_task(name, total=total, completed=done)
-                bars.update(tasks[name], completed=done, total=total)
+                    tasks[name] = shown.add_task(name, total=total, completed=done)
+                shown.update(tasks[name], completed=done, total=total)
 
         yield show
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronotick.cli.bars import bars
 from chronotick.cli.choosing import announce_building, plugins_with, quieten_workers
 from chronotick.cli.numbers import COUNT, SEED
 from chronotick.cli.output import (
@@ -212,28 +212,18 @@ def _command(model: str, named: str, out: Path, changes: tuple[str, ...]) -> str
 @contextmanager
 def _progress() -> Iterator[Callable[[Event], None]]:
     """A bar with the time left on a terminal; elsewhere a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        task = bars.add_task("making examples", total=None)
+    with bars() as shown:
+        if shown is None:
+            yield _lines()
+            return
+        task = shown.add_task("making examples", total=None)
 
         def show(event: Event) -> None:
             if event["event"] == "step":
                 words = f"loss {event['loss']:.4f}  {event['examples_per_s']:.0f}/s"
-                bars.update(task, description=words, completed=event["step"], total=event["of"])
+                shown.update(task, description=words, completed=event["step"], total=event["of"])
             elif (said := _words(event)) is not None:
-                bars.console.print(said, highlight=False)
+                shown.console.print(said, highlight=False)
 
         yield show
 
