@@ -119,8 +119,7 @@ def as_batch(
         covariates: name to values, sampled as the window is.
     """
     trend = window.trend
-    ahead_ns = trend.raw_ns + window.step_ns * np.arange(1, REACH + 1)
-    expected, variances = trend.path(ahead_ns)
+    expected, sigma = expected_beyond(window)
     return ContextBatch(
         values=window.values[-max_context:][np.newaxis],
         noise=window.noise[-max_context:][np.newaxis],
@@ -129,11 +128,22 @@ def as_batch(
             [[trend.var_offset, trend.cov, trend.var_frequency, trend.wander_psd]]
         ),
         expected=expected[np.newaxis],
-        expected_sigma=np.sqrt(variances)[np.newaxis],
+        expected_sigma=sigma[np.newaxis],
         covariates={
             name: values[-max_context:][np.newaxis] for name, values in (covariates or {}).items()
         },
     )
+
+
+def expected_beyond(window: ContextWindow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the estimator expects beyond the tangent after a window, and its standard uncertainty.
+
+    Returns:
+        :data:`REACH` steps of the window each, in s.
+    """
+    trend = window.trend
+    expected, variances = trend.path(trend.raw_ns + window.step_ns * np.arange(1, REACH + 1))
+    return expected, np.sqrt(variances)
 
 
 def as_path(

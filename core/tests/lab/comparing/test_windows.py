@@ -22,6 +22,7 @@ from chronotick.lab.comparing.preparing import NoWindowsError, is_prepared, prep
 from chronotick.lab.comparing.windows import (
     ARRAYS,
     PER_HORIZON,
+    PER_WINDOW,
     Draft,
     Windows,
     WindowWriter,
@@ -31,10 +32,11 @@ from chronotick.lab.recordings.recording import Arrival, Recording
 from chronotick.lab.replaying.host import NoMemory
 from chronotick.lab.replaying.sources import RecordedSources
 from chronotick.lab.traces import Trace
+from chronotick.models.forecast import as_batch
 
 S = 1_000_000_000
 CONTEXT = 48
-KNOWN_BY_THEN = ("origin_s", "context", "last", "trend", "mean", "sigma", "low", "high", "scale")
+KNOWN_BY_THEN = (*PER_WINDOW, "mean", "sigma", "low", "high", "scale")
 
 
 def preparation(*horizons_s: float, **origins: object) -> Preparation:
@@ -103,6 +105,10 @@ def test_contexts_are_those_of_the_daemon(wild: Trace, known_windows: Path):
             trend.wander_psd,
         ]
         assert windows.table["context"][number] == theirs.measured > 30
+        sent, asked = as_batch(theirs, CONTEXT), windows.chosen(np.array([number]), CONTEXT)
+        np.testing.assert_array_equal(asked.expected, sent.expected)
+        np.testing.assert_array_equal(asked.expected_sigma, sent.expected_sigma)
+        assert np.ptp(sent.expected) > 0
 
 
 def test_a_batch_is_the_newest_samples_of_the_windows_asked_for(wild: Trace, known_windows: Path):

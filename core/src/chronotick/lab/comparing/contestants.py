@@ -144,7 +144,7 @@ def _identity(found: InstalledModel, workers: Workers, device: str) -> dict[str,
 
 def _weights(weights: WeightsStatus) -> str:
     """Name of weights, the same wherever they lie: what a directory holds is told by its hash."""
-    by_state = {"cached": weights.name, "none": weights.checkpoint}
+    by_state = {"cached": weights.name, "shipped": weights.name, "none": weights.checkpoint}
     return by_state.get(weights.state, "")
 
 

@@ -28,9 +28,10 @@ from chronotick.lab.comparing.provenance import own_code
 from chronotick.lab.comparing.windows import ARRAYS, Draft, WindowWriter, read_index, write_index
 from chronotick.lab.recordings.recording import Recording
 from chronotick.lab.traces import Trace
+from chronotick.models.forecast import expected_beyond
 
 HOLE = 5.0  # usual distances of known values: farther apart, nothing is known between two
-FORMAT = 1  # of what is prepared: another one is made anew
+FORMAT = 2  # of what is prepared: another one is made anew
 
 Vector = NDArray[np.float64]
 
@@ -203,6 +204,7 @@ class _Maker:
         if window is None or expected is None:
             return
         trend = window.trend
+        beyond_s, beyond_sigma_s = expected_beyond(window)
         offset_s = (trend.offset_ns + self._shift_ns) / NS_PER_S
         covariance = (trend.var_offset, trend.cov, trend.var_frequency, trend.wander_psd)
         self._frequency[number] = trend.frequency
@@ -212,6 +214,8 @@ class _Maker:
                 "values": window.values,
                 "noise": window.noise,
                 "trend": (offset_s, trend.frequency, *covariance),
+                "expected": beyond_s,
+                "expected_sigma": beyond_sigma_s,
                 "context": window.measured,
                 "last": last_value(window.values, offset_s, trend.frequency, self._grid),
                 "scale": [naive_scale(window.values, steps) for steps in self._grid.steps],

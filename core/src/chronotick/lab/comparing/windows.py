@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chronotick.plugin.anchoring import REACH
 from chronotick.plugin.contract import ContextBatch
 
 if TYPE_CHECKING:
@@ -27,12 +28,19 @@ INDEX = "windows.json"
 ARRAYS = "arrays"
 BLOCK = 128  # windows that are written at once
 CONTEXTS = ("values", "noise")
-PER_WINDOW = {"origin_s": (), "context": (), "last": (), "trend": (6,)}
+PER_WINDOW = {
+    "origin_s": (),
+    "context": (),
+    "last": (),
+    "trend": (6,),
+    "expected": (REACH,),
+    "expected_sigma": (REACH,),
+}
 PER_HORIZON = ("mean", "sigma", "low", "high", "measured", "truth", "scale")
 """Columns of the table, and the shape of a row of the first. ``trend``: offset in s at the origin,
-frequency, and the estimator's covariances as in :class:`ContextBatch`. ``mean`` and ``sigma``: what
-the estimator expects at each horizon; ``low`` and ``high``: hard limits. All in s of the
-recording's offsets, NaN where there is none."""
+frequency, and the estimator's covariances; these and ``expected`` are as in :class:`ContextBatch`.
+``mean`` and ``sigma``: what the estimator expects at each horizon; ``low`` and ``high``: hard
+limits. All in s of the recording's offsets, NaN where there is none."""
 
 Vector = NDArray[np.float64]
 
@@ -77,6 +85,8 @@ class Windows:
             noise=self.noise[places, -length:].astype(np.float64),
             step_s=self.step_s,
             trend_covariance=np.ascontiguousarray(self.table["trend"][places, 2:]),
+            expected=self.table["expected"][places],
+            expected_sigma=self.table["expected_sigma"][places],
         )
 
     @classmethod
