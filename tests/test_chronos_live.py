@@ -54,6 +54,8 @@ def test_missing_weights_are_named_with_the_command_that_brings_them(
         "--models",
         "kalman,chronos",
         "--offline",
+        "--checkpoint",
+        "chronos=amazon/chronos-bolt-small",
         CHRONOTICK_WORKERS__ENVIRONMENTS=str(environments),
         HF_HOME=str(tmp_path),
     )

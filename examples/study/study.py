@@ -72,7 +72,8 @@ def study(
     place.parent.mkdir(parents=True, exist_ok=True)
     for name, figure in FIGURES.items():
         shutil.copy(out / "figures" / f"{figure}.svg", place.with_name(f"study-{name}.svg"))
-    text = page(known, tables(classical, everything), contradicted(known))
+    template = Path(__file__).with_name("page.md")
+    text = page(template, known, tables(classical, everything), contradicted(known))
     place.write_text(text, encoding="utf-8")
     click.echo(place)
 

@@ -29,7 +29,8 @@ def tables(classical: Comparison, everything: Comparison) -> dict[str, str]:
     }
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def as_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows below a header, in Markdown; all columns but the first are numbers."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -47,7 +48,7 @@ def _standing(compared: Comparison) -> str:
         for model in boards[0].index
     ]
     header = ("", "win rate", "skill against truth", "win rate", "skill against measured values")
-    return _table(header, rows)
+    return as_table(header, rows)
 
 
 def _standing_of(row: pd.Series) -> tuple[str, str]:
@@ -70,7 +71,7 @@ def _ratios(table: pd.DataFrame, by: str = "network") -> str:
         )
         for place, horizon_s in relative.index
     ]
-    return _table((by, "`kalman`, µs", *(f"`{model}`" for model in CLASSICAL)), rows)
+    return as_table((by, "`kalman`, µs", *(f"`{model}`" for model in CLASSICAL)), rows)
 
 
 def _losses(table: pd.DataFrame) -> str:
@@ -87,7 +88,7 @@ def _losses(table: pd.DataFrame) -> str:
         )
         for (trace, horizon_s), model in lost.items()
     ]
-    return _table(("task", "best", "`kalman`, µs", "best, µs"), rows)
+    return as_table(("task", "best", "`kalman`, µs", "best, µs"), rows)
 
 
 def _coverage(truth: pd.DataFrame, measured: pd.DataFrame) -> str:
@@ -108,7 +109,7 @@ def _coverage(truth: pd.DataFrame, measured: pd.DataFrame) -> str:
         for horizon_s in sorted(truth["horizon_s"].unique())
     ]
     header = ("", "80 %, truth", "95 %, truth", "80 %, measured", "95 %, measured")
-    return _table(header, rows)
+    return as_table(header, rows)
 
 
 def _machinery(compared: Comparison) -> str:
@@ -129,4 +130,4 @@ def _machinery(compared: Comparison) -> str:
         if about.get("peak_memory_bytes")
     ]
     header = ("", "parameters", "windows/s", "batch", "one alone: 50 %, ms", "99 %, ms")
-    return _table((*header, "peak memory, MiB", "failed tasks"), rows)
+    return as_table((*header, "peak memory, MiB", "failed tasks"), rows)

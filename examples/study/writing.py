@@ -1,4 +1,4 @@
-"""From numbers to the page: ``page.md`` with every ``<<name:format>>`` filled in.
+"""From numbers to a page: a template with every ``<<name:format>>`` filled in.
 
 What stands between ``<<if name>>`` and ``<<end>>`` is there only if that is not 0.
 """
@@ -11,21 +11,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_TEMPLATE = Path(__file__).with_name("page.md")
 _PLACE = re.compile(r"<<(\w+)(?::([^>]+))?>>")
 _PART = re.compile(r"<<if (\w+)>>\n(.*?)<<end>>\n", re.DOTALL)
 
 
-def page(known: Mapping[str, Any], tables: Mapping[str, str], contradicted: Sequence[str]) -> str:
+def page(
+    template: Path,
+    known: Mapping[str, Any],
+    tables: Mapping[str, str],
+    contradicted: Sequence[str],
+) -> str:
     """Return the page.
 
     Args:
+        template: of it.
         known: numbers by name.
         tables: tables by name.
         contradicted: findings that the numbers do not bear out; said first.
     """
     values = {**known, **tables, "contradicted": _warning(contradicted)}
-    written = _TEMPLATE.read_text(encoding="utf-8")
+    written = template.read_text(encoding="utf-8")
     text = _PART.sub(lambda match: match[2] if values[match[1]] else "", written)
     return _PLACE.sub(lambda match: _told(values[match[1]], match[2] or ""), text)
 

@@ -39,8 +39,9 @@ def test_weights_that_are_missing_are_told_before_anything_is_built(
 ):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for given in (), ("--checkpoint", f"ttm={tmp_path / 'gone'}"), ("--checkpoint", "neither"):
-        result = run("models", "check", "ttm", *given)
+    hub = "ibm-granite/granite-timeseries-ttm-r2"
+    for given in hub, f"ttm={tmp_path / 'gone'}", "neither":
+        result = run("models", "check", "ttm", "--checkpoint", given)
         assert result.exit_code == 1
         assert result.stdout == ""
         assert result.stderr.startswith("chronotick: ttm: weights: ")
@@ -225,12 +226,13 @@ class TestChronos:
         written = run("models", "tiny", "chronos", "--out", str(out))
         assert written.exit_code == 0
         assert f"chronotick run --models chronos --checkpoint chronos={out}" in written.output
-        missing = run("models", "check", "chronos")
+        hub = ("--checkpoint", "chronos=amazon/chronos-bolt-small@0123abc")
+        missing = run("models", "check", "chronos", *hub)
         assert "Run, where there is a network: chronotick models pull chronos" in missing.output
-        assert run("models", "pull", "chronos", "--from", str(out)).exit_code == 0
-        checked = run("models", "check", "chronos")
+        assert run("models", "pull", "chronos", *hub, "--from", str(out)).exit_code == 0
+        checked = run("models", "check", "chronos", *hub)
         assert checked.exit_code == 0, checked.output
-        measured = run("models", "bench", "chronos", "--repeat", "3", "--json")
+        measured = run("models", "bench", "chronos", *hub, "--repeat", "3", "--json")
         model = json.loads(measured.stdout)["models"][0]
         assert model["checkpoint"].startswith("amazon/chronos-bolt-small@")
         assert model["parameters"] > 10_000

@@ -186,7 +186,7 @@ async def test_bolt_leaves_covariates_aside(bolt: Subject):
     np.testing.assert_array_equal(forecast.mean, (await bolt.ask(values)).mean)
 
 
-async def test_default_weights_are_found_in_the_hubs_cache(
+async def test_published_weights_are_found_in_the_hubs_cache(
     spec: ModelSpec,
     config: Workers,
     checkpoints: dict[str, Path],
@@ -195,9 +195,10 @@ async def test_default_weights_are_found_in_the_hubs_cache(
 ):
     """The production call, on a checkpoint laid out as the hub's cache lays it out."""
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    revision = spec.checkpoint.revision
+    published = next(each for each in spec.alternatives if each.size_mb == 191)
+    revision = published.revision
     entry = tmp_path / "hub" / "models--amazon--chronos-bolt-small"
     shutil.copytree(checkpoints["tiny-bolt"], entry / "snapshots" / revision)
-    async with running(spec, config) as subject:
+    async with running(spec, config, checkpoint=published.identifier) as subject:
         assert subject.info.checkpoint == f"amazon/chronos-bolt-small@{revision}"
         await subject.ask(walk(64))

@@ -221,7 +221,7 @@ async def test_weights_tuned_to_resolutions_are_told_the_step(
     assert np.abs(answers[0] - answers[1]).max() > 1e-3 * values.std()
 
 
-async def test_default_weights_are_found_in_the_hubs_cache(
+async def test_published_weights_are_found_in_the_hubs_cache(
     spec: ModelSpec,
     config: Workers,
     checkpoints: dict[str, Path],
@@ -231,9 +231,10 @@ async def test_default_weights_are_found_in_the_hubs_cache(
     """The production call, on a checkpoint laid out as the hub's cache lays it out."""
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    revision = spec.checkpoint.revision
+    published = spec.alternatives[0]
+    revision = published.revision
     entry = tmp_path / "hub" / "models--ibm-granite--granite-timeseries-ttm-r2"
     shutil.copytree(checkpoints["512-96-r2"], entry / "snapshots" / revision)
-    async with running(spec, config) as subject:
+    async with running(spec, config, checkpoint=published.identifier) as subject:
         assert subject.info.checkpoint == f"ibm-granite/granite-timeseries-ttm-r2@{revision}"
         await subject.ask(walk(64))

@@ -205,7 +205,7 @@ def _recipe(spec: ModelSpec, named: str, changes: tuple[str, ...]) -> Recipe:
 
 def _command(model: str, named: str, out: Path, changes: tuple[str, ...]) -> str:
     """The command that does the same again."""
-    words = ["chronotick", "lab", "train", model, "--config", named, "--out", str(out)]
+    words = ["chronotick", "lab", "train", model, "--config", named, "--out", out.name]
     return shlex.join([*words, *(word for each in changes for word in ("--set", each))])
 
 

@@ -21,8 +21,9 @@ def _published(repository: str, revision: str, size_mb: float, memory_mb: float)
     )
 
 
-_BOLT_SMALL = _published(
-    "amazon/chronos-bolt-small", "772f3d25d38aec6d914c8949dab4462e2d46f5d8", 191, 568
+# Trained by ``chronotick lab train chronos``, and part of this package.
+_CLOCKS = Checkpoint(
+    repository="chronotick_chronos:clocks", licence="Apache-2.0", size_mb=4.9, memory_mb=395
 )
 
 
@@ -37,7 +38,7 @@ def chronotick_models() -> list[ModelSpec]:
             licence="Apache-2.0",
             output="quantiles",
             environment=CORE_MODELS,
-            checkpoint=_BOLT_SMALL,
+            checkpoint=_CLOCKS,
             alternatives=(
                 _published(
                     "amazon/chronos-bolt-tiny", "a0e552de83495b5c28c14c71c374f3e33280b340", 35, 416
@@ -50,6 +51,12 @@ def chronotick_models() -> list[ModelSpec]:
                     "ddec01313e50b6bc58ebaa92ede81bc24a3d9f9a",
                     112,
                     494,
+                ),
+                _published(
+                    "amazon/chronos-bolt-small",
+                    "772f3d25d38aec6d914c8949dab4462e2d46f5d8",
+                    191,
+                    568,
                 ),
                 _published(
                     "amazon/chronos-2", "29ec3766d36d6f73f0696f85560a422f50e8498c", 478, 845

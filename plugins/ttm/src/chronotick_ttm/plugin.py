@@ -23,6 +23,12 @@ def _published(revision: str, size_mb: float, memory_mb: float) -> Checkpoint:
     )
 
 
+# Trained by ``chronotick lab train ttm``, and part of this package.
+_CLOCKS = Checkpoint(
+    repository="chronotick_ttm:clocks", licence="Apache-2.0", size_mb=1.6, memory_mb=441
+)
+
+
 @hookimpl
 def chronotick_models() -> list[ModelSpec]:
     """Offer the model ``ttm``; the checkpoint decides on context, horizon and covariates."""
@@ -34,10 +40,14 @@ def chronotick_models() -> list[ModelSpec]:
             licence="Apache-2.0",
             output="point",
             environment=TTM,
-            # The commit of branch main, which holds 512-96-r2: context 512, horizon 96.
-            checkpoint=_published("d6a79570cac0f33d526601cd3a0fc7c80a8f9a2f", 3.2, 450),
-            # Branches: their commits are not known to us.
-            alternatives=(_published("1024-96-r2", 11.9, 468), _published("1536-96-r2", 12.3, 469)),
+            checkpoint=_CLOCKS,
+            alternatives=(
+                # The commit of branch main, which holds 512-96-r2: context 512, horizon 96.
+                _published("d6a79570cac0f33d526601cd3a0fc7c80a8f9a2f", 3.2, 450),
+                # Branches: their commits are not known to us.
+                _published("1024-96-r2", 11.9, 468),
+                _published("1536-96-r2", 12.3, 469),
+            ),
             random_weights="chronotick_ttm.tiny:write",
             random_sizes=(
                 "tiny",

@@ -1,0 +1,239 @@
+"""Errors over the estimator's, and what the page says of them."""
+# ruff: noqa: INP001, PLR2004 - a program, not a package; the claims state their numbers
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tables import as_table
+
+BASELINE = "kalman"
+BOOTSTRAP, SEED = 2000, 1
+HORIZONS = {64.0: "64 s", 256.0: "256 s", 1024.0: "1024 s", 3600.0: "1 h"}
+ABLATED = {
+    "short": "a third of the steps, all else as shipped",
+    "no-cycles": "and no cycles in the prior",
+    "no-filter": "and contexts without the estimator",
+    "small": "and a network of a tenth of the size",
+}
+
+
+def ratios(scores: pd.DataFrame) -> pd.DataFrame:
+    """Errors over those of the estimator on the same trace and horizon.
+
+    Args:
+        scores: as `Comparison.scores` gives them.
+
+    Returns:
+        ``trace``, ``network``, ``clock``, ``horizon_s``, ``model``, and logarithms of the ratios of
+        ``rmse`` and ``mae``.
+    """
+    index = ["trace", "network", "clock", "horizon_s", "model"]
+    placed = scores.assign(horizon_s=_nearest(scores["horizon_s"]), **_place(scores["trace"]))
+    table = placed.set_index(index)[["rmse", "mae"]]
+    own = table.xs(BASELINE, level="model")
+    logs = np.log(table / own.reindex(table.index.droplevel("model")).to_numpy())
+    return logs.drop(BASELINE, level="model").reset_index()
+
+
+def _place(traces: pd.Series) -> dict[str, pd.Series]:
+    """The network and clock of simulated worlds, by their names."""
+    return {"network": traces.str.split("-").str[0], "clock": traces.str.split("-").str[1]}
+
+
+def _nearest(horizon_s: pd.Series) -> pd.Series:
+    """Grids move horizons by a fraction of a step."""
+    known = np.array([*HORIZONS])
+    return horizon_s.map(lambda value: known[np.argmin(np.abs(np.log(known / value)))])
+
+
+def mean_ratio(logs: pd.Series) -> tuple[float, float, float]:
+    """Geometric mean over worlds, and the 95 % interval of drawing worlds."""
+    values = logs.dropna().to_numpy()
+    drawn = np.random.default_rng(SEED).choice(values, (BOOTSTRAP, len(values))).mean(axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(np.exp(values.mean())), float(np.exp(low)), float(np.exp(high))
+
+
+def facts(
+    simulation: pd.DataFrame,
+    scores: pd.DataFrame,
+    recorded: pd.DataFrame,
+    replayed: pd.DataFrame,
+    structured: tuple[str, ...],
+) -> dict[str, Any]:
+    """All numbers of the page's sentences, by name."""
+    own = simulation[simulation["weights"] == "own"]
+    found: dict[str, Any] = {}
+    is_structured = own["clock"].isin(structured)
+    for group, chosen in (
+        ("structured", is_structured),
+        ("plain", ~is_structured),
+        ("load", own["clock"] == "load"),
+        ("hvacs_dc", (own["clock"] == "hvacs") & (own["network"] == "dc")),
+    ):
+        for (model, horizon_s), part in own[chosen].groupby(["model", "horizon_s"]):
+            found[f"{group}_{model}_{horizon_s:.0f}"] = mean_ratio(part["rmse"])[0]
+            found[f"{group}_{model}_{horizon_s:.0f}_mae"] = mean_ratio(part["mae"])[0]
+    asked = scores[scores["model"] == "chronos"]
+    found["covered_least"], found["covered_most"] = _covered(asked)
+    found["covered"] = asked["coverage_95"].mean()
+    without, with_them = _replayed(replayed)
+    found["fused_worst"] = float((with_them / without).max())
+    found["fused_best"] = float((with_them / without).min())
+    if len(recorded):
+        means = recorded.groupby(["model", "horizon_s"])["rmse"].mean()
+        found |= {
+            f"recorded_{model}_{horizon_s:.0f}": float(np.exp(mean))
+            for (model, horizon_s), mean in means.items()
+        }
+    return found
+
+
+def claims(known: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """What the page says in words, and whether it is so."""
+    for model in ("chronos", "ttm"):
+        yield f"{model}: load is learnt at 1 h", known[f"load_{model}_3600"] < 0.95
+        yield f"{model}: saw-teeth on quiet paths are not", known[f"hvacs_dc_{model}_3600"] > 1.0
+        yield f"{model}: better with structure at 1024 s", known[f"structured_{model}_1024"] < 1.0
+        yield (
+            f"{model}: mean errors gain less",
+            (known[f"structured_{model}_1024_mae"] > known[f"structured_{model}_1024"]),
+        )
+    yield "fused time is as good with them as without", known["fused_worst"] < 1.02
+
+
+def tables(
+    simulation: pd.DataFrame,
+    scores: pd.DataFrame,
+    recorded: pd.DataFrame,
+    replayed: pd.DataFrame,
+    structured: tuple[str, ...],
+) -> dict[str, str]:
+    """All tables of the page, by name."""
+    own = simulation[simulation["weights"] == "own"]
+    return {
+        "table_groups": _groups(simulation, structured),
+        "table_worlds": _worlds(own),
+        "table_ablations": _ablations(simulation, structured),
+        "table_coverage": _coverage(scores),
+        "table_replayed": _replay_table(replayed),
+        "table_recorded": _recorded(recorded) if len(recorded) else "",
+        "table_hub": _hub(simulation, structured),
+    }
+
+
+def _groups(simulation: pd.DataFrame, structured: tuple[str, ...]) -> str:
+    rows = []
+    for weights, names in (("own", ("chronos", "ttm")), ("random", ("chronos", "ttm"))):
+        rows += _by_group(simulation, structured, weights, names, f", {weights} weights")
+    rows += _by_group(simulation, structured, "own", ("hold", "line"), "")
+    return as_table(("", "clocks", *HORIZONS.values()), rows)
+
+
+def _by_group(
+    simulation: pd.DataFrame,
+    structured: tuple[str, ...],
+    weights: str,
+    names: tuple[str, ...],
+    words: str,
+) -> list[tuple[str, ...]]:
+    table = simulation[simulation["weights"] == weights]
+    is_structured = table["clock"].isin(structured)
+    return [
+        (f"`{name}`{words}", group, *_cells(table[chosen & (table["model"] == name)]))
+        for name in names
+        for group, chosen in (("cycles, load", is_structured), ("neither", ~is_structured))
+    ]
+
+
+def _cells(part: pd.DataFrame) -> list[str]:
+    cells = []
+    for horizon_s in HORIZONS:
+        logs = part.loc[part["horizon_s"] == horizon_s, "rmse"].dropna()
+        if logs.empty:
+            cells.append("-")
+            continue
+        mean, low, high = mean_ratio(logs)
+        cells.append(f"{mean:.3f} ({low:.3f} to {high:.3f})")
+    return cells
+
+
+def _worlds(own: pd.DataFrame) -> str:
+    rows = []
+    for (network, clock), part in own.groupby(["network", "clock"], sort=False):
+        cells = []
+        for model in ("chronos", "ttm"):
+            means = part[part["model"] == model].groupby("horizon_s")["rmse"].mean()
+            cells += [f"{np.exp(means[horizon_s]):.3f}" for horizon_s in HORIZONS]
+        rows.append((f"{network}, {clock}", *cells))
+    heads = [f"`{model}`, {words}" for model in ("chronos", "ttm") for words in HORIZONS.values()]
+    return as_table(("", *heads), rows)
+
+
+def _ablations(simulation: pd.DataFrame, structured: tuple[str, ...]) -> str:
+    rows = []
+    for weights, words in {"own": "as shipped", **ABLATED}.items():
+        rows += _by_group(simulation, structured, weights, ("ttm",), f", {words}")
+    return as_table(("", "clocks", *HORIZONS.values()), rows)
+
+
+def _hub(simulation: pd.DataFrame, structured: tuple[str, ...]) -> str:
+    names = tuple(simulation.loc[simulation["weights"] == "hub", "model"].unique())
+    chosen = tuple(name for name in names if name in {"chronos", "ttm"})
+    rows = _by_group(simulation, structured, "hub", chosen, ", other weights")
+    return as_table(("", "clocks", *HORIZONS.values()), rows)
+
+
+def _covered(scores: pd.DataFrame) -> tuple[float, float]:
+    """Least and most over networks and clocks, all worlds and horizons of each together."""
+    kind = scores["trace"].str.rpartition("-")[0]
+    means = scores.groupby(kind)["coverage_95"].mean()
+    return float(means.min()), float(means.max())
+
+
+def _coverage(scores: pd.DataFrame) -> str:
+    table = scores.assign(**_place(scores["trace"]))
+    rows = []
+    for model in ("chronos", BASELINE):
+        chosen = table[table["model"] == model]
+        means = chosen.pivot_table(index="network", columns="clock", values="coverage_95")
+        rows += [
+            (f"`{model}`, {network}", *(f"{100 * value:.1f} %" for value in row))
+            for network, row in means.iterrows()
+        ]
+    return as_table(("", *sorted(table["clock"].unique())), rows)
+
+
+def _replayed(replayed: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    table = replayed.pivot_table(index=["world", "when"], columns="models", values="rms_s")
+    return table["without"], table["with"]
+
+
+def _replay_table(replayed: pd.DataFrame) -> str:
+    without, with_them = _replayed(replayed)
+    rows = []
+    for world in dict.fromkeys(replayed["world"]):
+        cells = []
+        for when in ("answered", "outage"):
+            before, after = without[world, when], with_them[world, when]
+            cells += [f"{before * 1e6:.1f} µs", f"{after / before:.3f}"]
+        rows.append((f"`{world}`", *cells))
+    header = ("", "servers answer: without", "with / without", "outages: without", "with / without")
+    return as_table(header, rows)
+
+
+def _recorded(recorded: pd.DataFrame) -> str:
+    rows = []
+    for trace, part in recorded.groupby("trace"):
+        for model in ("chronos", "ttm", "line", "hold"):
+            chosen = part[part["model"] == model].set_index("horizon_s")["rmse"]
+            cells = [
+                f"{np.exp(chosen[each]):.3f}" if each in chosen.dropna() else "-"
+                for each in HORIZONS
+            ]
+            rows.append((f"{trace}, `{model}`", *cells))
+    return as_table(("", *HORIZONS.values()), rows)
