@@ -30,7 +30,10 @@ STRUCTURED, PLAIN = ("hvac", "hvacs", "load"), ("calm", "rough")
 DRAWS = (1, 2)
 FIRST_SEED = 700_101  # trainings draw from other streams
 DURATION_S = 24 * 3600.0
-REPLAYED = ("dc-load-1", "wans-load-1", "dc-hvacs-1", "wifi-hvacs-1", "dc-rough-1", "wifi-rough-1")
+REPLAYED = (
+    *(f"dc-{clock}-1" for clock in (*STRUCTURED, *PLAIN)),
+    *("wans-load-1", "wifi-hvac-1", "wifi-hvacs-1", "wifi-rough-1"),
+)
 REAL = ("chameleon_uc_freerun_24h_1s", "networktime_2012may_1024s", "tacc_freerun_2s_first5h")
 
 OWN = {"chronos": "chronotick_chronos:clocks", "ttm": "chronotick_ttm:clocks"}
@@ -74,7 +77,8 @@ def study(*, out: Path, wanted: Path | None, real: Path | None, hub: tuple[str, 
         recorded = measured({"own": OWN}, told_apart, out / "recorded", "measured")
     replayed = pd.concat([fused(worlds / name, out / "replayed") for name in REPLAYED])
     known = facts(simulation, own, recorded, replayed, STRUCTURED)
-    known |= {"worlds": len(list(names())), "real": real is not None, "hub": bool(hub)}
+    known |= {"worlds": len(list(names())), "replayed": len(REPLAYED)}
+    known |= {"real": real is not None, "hub": bool(hub), "no_hub": not hub}
     place = wanted or out / "weights.md"
     text = page(
         TEMPLATE,
@@ -88,7 +92,7 @@ def study(*, out: Path, wanted: Path | None, real: Path | None, hub: tuple[str, 
 
 def names() -> Iterator[tuple[str, int]]:
     """Each world's name and seed."""
-    kinds = [f"{net}-{clock}" for net in NETWORKS for clock in ("hvac", "hvacs", "load", *PLAIN)]
+    kinds = [f"{net}-{clock}" for net in NETWORKS for clock in (*STRUCTURED, *PLAIN)]
     for number, (kind, draw) in enumerate((kind, draw) for kind in kinds for draw in DRAWS):
         yield f"{kind}-{draw}", FIRST_SEED + number
 

@@ -27,7 +27,7 @@ def fused(world: Path, out: Path) -> pd.DataFrame:
 
     Returns:
         ``rms_s`` of the daemon's estimate, by ``models`` and ``when``: while servers answer, and
-        in outages.
+        in outages; and ``kalman``, the estimator's mean weight.
     """
     rows = []
     for name, models in MODELS.items():
@@ -35,9 +35,12 @@ def fused(world: Path, out: Path) -> pd.DataFrame:
         if not estimates.with_suffix(".json").exists():
             _replay(world, models, estimates)
         error_s, outage = _errors(world, estimates)
+        about = json.loads(estimates.with_suffix(".json").read_text(encoding="utf-8"))
+        kalman = about["models"]["kalman"]["mean_weight"]
         for when, chosen in (("answered", ~outage), ("outage", outage)):
             rms_s = float(np.sqrt(np.mean(error_s[chosen] ** 2)))
-            rows.append({"world": world.name, "models": name, "when": when, "rms_s": rms_s})
+            row = {"world": world.name, "models": name, "when": when, "rms_s": rms_s}
+            rows.append(row | {"kalman": kalman})
     return pd.DataFrame(rows)
 
 

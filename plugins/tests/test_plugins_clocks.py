@@ -1,4 +1,4 @@
-"""The weights that come with plugins: small, whole, of their own recipe, and at least as good."""
+"""The weights that come with plugins: small, whole, of their own recipe, else refused."""
 
 from __future__ import annotations
 
@@ -66,10 +66,17 @@ def test_truncated_or_foreign_ones_are_refused(
 ):
     environment_of(spec)
     config = Workers(environments=environments, offline=True)
-    cut = shutil.copytree(weights.directory, tmp_path / "cut")
-    whole = (cut / "model.safetensors").read_bytes()
-    (cut / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(NotReady, match=r"cut"), loaded(spec, config, checkpoint=str(cut)):
+    half = shutil.copytree(weights.directory, tmp_path / "half")
+    whole = (half / "model.safetensors").read_bytes()
+    (half / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(NotReady, match="damaged"), loaded(spec, config, checkpoint=str(half)):
+        pass
+    (other,) = set(MODELS) - {spec.name}
+    theirs = load_plugins().find(other).checkpoint
+    assert theirs is not None
+    foreign = str(locate(theirs.identifier, other).directory)
+    refused = loaded(spec, config, checkpoint=foreign)
+    with pytest.raises(NotReady, match=f"model {spec.name} loads"), refused:
         pass
     strange = shutil.copytree(weights.directory, tmp_path / "strange")
     settings = json.loads((strange / CONFIG).read_text()) | {KEY: "anchored-9"}

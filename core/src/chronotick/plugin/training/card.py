@@ -127,7 +127,7 @@ def _metrics(record: Record) -> Iterator[str]:
         f"{record.validation['loss']:.4g}. Errors over those of what the filter expects, both in "
         "units of its sigma, below 1 is better; geometric mean over kinds and steps: "
         f"{_number(found['ratio'])}. In brackets 95 % intervals of a bootstrap over validation "
-        "batches."
+        "batches. The step was chosen by these worlds: expect a little less of others."
     )
     covered = any("coverage_95" in numbers for *_rest, numbers in rows(found))
     last = " covered by raw 95 % intervals |" if covered else ""

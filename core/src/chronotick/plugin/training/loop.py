@@ -378,7 +378,7 @@ def _swapped(network: torch.nn.Module, tensors: Tensors) -> Iterator[None]:
 
 def _name_of(device: str, threads: int) -> str:
     if device == "cpu":
-        return f"{threads} CPU threads ({platform.machine()})"
+        return f"{threads} CPU thread{'s' if threads > 1 else ''} ({platform.machine()})"
     return str(torch.cuda.get_device_name(device))
 
 
