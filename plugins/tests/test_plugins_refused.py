@@ -14,6 +14,7 @@ import pytest
 
 from chronotick.hub.testing import tensors_file
 from chronotick.plugin import load_plugins
+from chronotick.plugin.weights import is_shipped
 
 pytestmark = [pytest.mark.environment, pytest.mark.timeout(600)]
 
@@ -45,11 +46,16 @@ def test_weights_that_are_not_there(
     model: str, random_weights: Callable[..., Path], ask_inside, tmp_path
 ):
     """Pickles are not looked at."""
-    default = load_plugins().find(model).checkpoint.identifier
+    spec = load_plugins().find(model)
+    published = next(
+        each.identifier
+        for each in (spec.checkpoint, *spec.alternatives)
+        if not is_shipped(each.identifier)
+    )
     pickled = shutil.copytree(random_weights(model), tmp_path / "pickled")
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     expected = {
-        default: f"does not hold {default}, and HF_HUB_OFFLINE forbids a download",
+        published: f"does not hold {published}, and HF_HUB_OFFLINE forbids a download",
         "nonsense": "neither a directory nor a hub id",
         "/nonexistent/weights": "there is no directory",
         str(pickled): "lacks model.safetensors",
