@@ -70,12 +70,12 @@ class TinyTimeMixer:
             raise ValueError(
                 f"{horizon} steps were asked for, these weights give {self._max_horizon}"
             )
-        self._tell(batch)
         length = self._model.config.context_length
         if self._anchored:
             ours = anchored(batch, length)
             answer = self._roll(anchored_windows(ours.values), horizon, batch.step_s)
             return Forecast(mean=ours.restore(answer))
+        self._tell(batch)
         context = standardise(batch.values[:, -length:], batch.noise[:, -length:])
         standard = np.empty((len(batch.values), horizon))
         # A group ends with its last measurement: what is lacking after it is forecast too.
