@@ -18,7 +18,7 @@ import click
 import pandas as pd
 from study import HORIZONS_S, random_weights, told
 from weights_fused import fused
-from weights_tables import claims, facts, ratios, tables
+from weights_tables import Measured, claims, facts, ratios, tables
 from writing import page
 
 from chronotick.config import load
@@ -69,21 +69,25 @@ def study(*, out: Path, wanted: Path | None, real: Path | None, hub: tuple[str, 
     """Simulate, train, compare, replay, and write the page."""
     worlds = simulated(out / "worlds")
     sets = weights(out) | ({"hub": dict(each.split("=", 1) for each in hub)} if hub else {})
-    simulation = measured(sets, str(worlds), out / "results", "truth")
-    own = run(OWN, str(worlds), out / "results").scores("truth")
+    simulation = compared(sets, str(worlds), out / "results", "truth")
     recorded = pd.DataFrame()
     if real is not None:
-        told_apart = [str(real / f"{name}.csv.gz") for name in REAL]
-        recorded = measured({"own": OWN}, told_apart, out / "recorded", "measured")
-    replayed = pd.concat([fused(worlds / name, out / "replayed") for name in REPLAYED])
-    known = facts(simulation, own, recorded, replayed, STRUCTURED)
+        files = [str(real / f"{name}.csv.gz") for name in REAL]
+        recorded = compared({"own": OWN}, files, out / "recorded", "measured")
+    measured = Measured(
+        simulation=simulation.assign(structured=simulation["clock"].isin(STRUCTURED)),
+        scores=run(OWN, str(worlds), out / "results").scores("truth"),
+        recorded=recorded,
+        replayed=pd.concat([fused(worlds / name, out / "replayed") for name in REPLAYED]),
+    )
+    known = facts(measured)
     known |= {"worlds": len(list(names())), "replayed": len(REPLAYED)}
     known |= {"real": real is not None, "hub": bool(hub), "no_hub": not hub}
     place = wanted or out / "weights.md"
     text = page(
         TEMPLATE,
         known,
-        tables(simulation, own, recorded, replayed, STRUCTURED),
+        tables(measured),
         [words for words, holds in claims(known) if not holds],
     )
     place.write_text(text, encoding="utf-8")
@@ -126,7 +130,7 @@ def trained(name: str, out: Path) -> Path:
     return directory
 
 
-def measured(
+def compared(
     sets: Mapping[str, Mapping[str, str]], traces: str | list[str], out: Path, target: str
 ) -> pd.DataFrame:
     """Errors over those of the estimator, of all sets of weights; see :func:`ratios`."""

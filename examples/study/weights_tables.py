@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from tables import as_table
 
 BASELINE = "kalman"
+MODELS = ("chronos", "ttm")
 BOOTSTRAP, SEED = 2000, 1
 QUIET = ("hvac", "hvacs", "calm")  # clocks that are forecast badly on quiet paths
 LARGE = 10.0  # from there on digits after the point mean nothing
@@ -21,6 +23,29 @@ ABLATED = {
     "no-filter": "a third of the steps, and contexts without the estimator",
     "small": "a third of the steps, and a network of a tenth of the size",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the page is made of.
+
+    Attributes:
+        simulation: :func:`ratios` on simulated worlds, with the name of the set of ``weights``,
+            and whether the clock is ``structured``: has cycles or load.
+        scores: of the weights that come with plugins, there.
+        recorded: ratios on recorded traces; may be empty.
+        replayed: what :func:`weights_fused.fused` found.
+    """
+
+    simulation: pd.DataFrame
+    scores: pd.DataFrame
+    recorded: pd.DataFrame
+    replayed: pd.DataFrame
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """Ratios of the weights that come with plugins."""
+        return self.simulation[self.simulation["weights"] == "own"]
 
 
 def ratios(scores: pd.DataFrame) -> pd.DataFrame:
@@ -60,31 +85,25 @@ def mean_ratio(logs: pd.Series) -> tuple[float, float, float]:
     return float(np.exp(values.mean())), float(np.exp(low)), float(np.exp(high))
 
 
-def facts(
-    simulation: pd.DataFrame,
-    scores: pd.DataFrame,
-    recorded: pd.DataFrame,
-    replayed: pd.DataFrame,
-    structured: tuple[str, ...],
-) -> dict[str, Any]:
+def facts(measured: Measured) -> dict[str, Any]:
     """All numbers of the page's sentences, by name."""
-    own = simulation[simulation["weights"] == "own"]
+    own, replayed, recorded = measured.own, measured.replayed, measured.recorded
     found: dict[str, Any] = {}
-    is_structured = own["clock"].isin(structured)
     for group, chosen in (
-        ("structured", is_structured),
-        ("plain", ~is_structured),
+        ("structured", own["structured"]),
+        ("plain", ~own["structured"]),
         ("load", own["clock"] == "load"),
         ("rough", own["clock"] == "rough"),
         *((f"{clock}_dc", (own["clock"] == clock) & (own["network"] == "dc")) for clock in QUIET),
     ):
         found |= dict(_group(group, own[chosen]))
-    asked = scores[scores["model"] == "chronos"]
+    asked = measured.scores[measured.scores["model"] == "chronos"]
     found["covered_least"], found["covered_most"] = _covered(asked)
     found["covered"] = asked["coverage_95"].mean()
-    ablated = simulation[simulation["model"] == "ttm"]
+    simulation = measured.simulation
+    ablated = simulation[(simulation["model"] == "ttm") & simulation["structured"]]
     for weights in ABLATED:
-        part = ablated[(ablated["weights"] == weights) & ablated["clock"].isin(structured)]
+        part = ablated[ablated["weights"] == weights]
         found |= dict(_group(weights.replace("-", "_"), part))
     without, with_them = _replayed(replayed)
     weight = replayed.loc[replayed["models"] == "with", "kalman"]
@@ -110,7 +129,7 @@ def _group(name: str, part: pd.DataFrame) -> Iterator[tuple[str, float]]:
 
 def claims(known: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     """What the page says in words, and whether it is so."""
-    for model in ("chronos", "ttm"):
+    for model in MODELS:
         yield f"{model}: its gain under load is certain", known[f"load_{model}_3600_high"] < 1.0
         for group in ("hvac_dc", "hvacs_dc", "calm_dc", "rough"):
             yield f"{model} fails at {group}", known[f"{group}_{model}_3600"] > 1.0
@@ -134,47 +153,41 @@ def claims(known: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     yield "fused time is as good with them as without", known["fused_worst"] < 1.02
 
 
-def tables(
-    simulation: pd.DataFrame,
-    scores: pd.DataFrame,
-    recorded: pd.DataFrame,
-    replayed: pd.DataFrame,
-    structured: tuple[str, ...],
-) -> dict[str, str]:
+def tables(measured: Measured) -> dict[str, str]:
     """All tables of the page, by name."""
-    own = simulation[simulation["weights"] == "own"]
     return {
-        "table_groups": _groups(simulation, structured),
-        "table_worlds": _worlds(own),
-        "table_ablations": _ablations(simulation, structured),
-        "table_coverage": _coverage(scores),
-        "table_replayed": _replay_table(replayed),
-        "table_recorded": _recorded(recorded) if len(recorded) else "",
-        "table_hub": _hub(simulation, structured),
+        "table_groups": _groups(measured.simulation),
+        "table_worlds": _worlds(measured.own),
+        "table_ablations": _ablations(measured.simulation),
+        "table_coverage": _coverage(measured.scores),
+        "table_replayed": _replay_table(measured.replayed),
+        "table_recorded": _recorded(measured.recorded) if len(measured.recorded) else "",
+        "table_hub": _hub(measured.simulation),
     }
 
 
-def _groups(simulation: pd.DataFrame, structured: tuple[str, ...]) -> str:
+def _groups(simulation: pd.DataFrame) -> str:
     rows = []
-    for weights, names in (("own", ("chronos", "ttm")), ("random", ("chronos", "ttm"))):
-        rows += _by_group(simulation, structured, weights, names, f", {weights} weights")
-    rows += _by_group(simulation, structured, "own", ("hold", "line"), "")
+    for weights in ("own", "random"):
+        rows += _by_group(simulation, weights, MODELS, f", {weights} weights")
+    rows += _by_group(simulation, "own", ("hold", "line"), "")
     return as_table(("", "clocks", *HORIZONS.values()), rows)
 
 
 def _by_group(
     simulation: pd.DataFrame,
-    structured: tuple[str, ...],
     weights: str,
     names: tuple[str, ...],
     words: str,
 ) -> list[tuple[str, ...]]:
     table = simulation[simulation["weights"] == weights]
-    is_structured = table["clock"].isin(structured)
     return [
         (f"`{name}`{words}", group, *_cells(table[chosen & (table["model"] == name)]))
         for name in names
-        for group, chosen in (("cycles, load", is_structured), ("neither", ~is_structured))
+        for group, chosen in (
+            ("cycles, load", table["structured"]),
+            ("neither", ~table["structured"]),
+        )
     ]
 
 
@@ -195,25 +208,25 @@ def _worlds(own: pd.DataFrame) -> str:
     rows = []
     for (network, clock), part in own.groupby(["network", "clock"], sort=False):
         cells = []
-        for model in ("chronos", "ttm"):
+        for model in MODELS:
             means = part[part["model"] == model].groupby("horizon_s")["rmse"].mean()
             cells += [f"{np.exp(means[horizon_s]):.3f}" for horizon_s in HORIZONS]
         rows.append((f"{network}, {clock}", *cells))
-    heads = [f"`{model}`, {words}" for model in ("chronos", "ttm") for words in HORIZONS.values()]
+    heads = [f"`{model}`, {words}" for model in MODELS for words in HORIZONS.values()]
     return as_table(("", *heads), rows)
 
 
-def _ablations(simulation: pd.DataFrame, structured: tuple[str, ...]) -> str:
+def _ablations(simulation: pd.DataFrame) -> str:
     rows = []
     for weights, words in {"own": "as shipped", **ABLATED}.items():
-        rows += _by_group(simulation, structured, weights, ("ttm",), f", {words}")
+        rows += _by_group(simulation, weights, ("ttm",), f", {words}")
     return as_table(("", "clocks", *HORIZONS.values()), rows)
 
 
-def _hub(simulation: pd.DataFrame, structured: tuple[str, ...]) -> str:
+def _hub(simulation: pd.DataFrame) -> str:
     names = tuple(simulation.loc[simulation["weights"] == "hub", "model"].unique())
-    chosen = tuple(name for name in names if name in {"chronos", "ttm"})
-    rows = _by_group(simulation, structured, "hub", chosen, ", other weights")
+    chosen = tuple(name for name in names if name in MODELS)
+    rows = _by_group(simulation, "hub", chosen, ", other weights")
     return as_table(("", "clocks", *HORIZONS.values()), rows)
 
 

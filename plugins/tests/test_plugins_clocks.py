@@ -14,7 +14,7 @@ from chronotick.config.schema import Workers
 from chronotick.plugin import ModelSpec, load_plugins
 from chronotick.plugin.anchoring import KEY, NAME
 from chronotick.plugin.weights import CONFIG, Weights, locate
-from chronotick.testing import NotReady, loaded
+from chronotick.testing import CHECKS, NotReady, loaded
 
 pytestmark = [pytest.mark.environment, pytest.mark.timeout(900)]
 
@@ -59,6 +59,15 @@ def test_they_load_without_a_network_and_heed_what_the_estimator_cannot(
         still, moved = (running.forecast(values, REACH) for values in (quiet(), bent))
     assert np.abs(still.mean).max() < NOISE_S
     assert np.abs(moved.mean - still.mean).max() > NOISE_S / 100
+
+
+def test_they_do_what_every_model_must(
+    spec: ModelSpec, environment_of: Callable, environments: Path
+):
+    environment_of(spec)
+    with loaded(spec, Workers(environments=environments, offline=True)) as running:
+        for check in CHECKS:
+            running.check(check)
 
 
 def test_truncated_or_foreign_ones_are_refused(

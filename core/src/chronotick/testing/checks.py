@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.plugin.contract import Forecast, ModelInfo, ModelSpec
-from chronotick.testing.contexts import CONTEXTS, batch_of, walk
+from chronotick.plugin.contract import ContextBatch, Forecast, ModelInfo, ModelSpec
+from chronotick.testing.contexts import CONTEXTS, batch_of, scaled, walk
 from chronotick.workers.errors import ForecastFailed
 from chronotick.workers.state import Phase
 
@@ -53,8 +53,16 @@ class Subject:
         Raises:
             Violation: the model failed.
         """
+        return await self.ask_batch(batch_of(values), horizon)
+
+    async def ask_batch(self, batch: ContextBatch, horizon: int = _HORIZON) -> Forecast:
+        """Forecast from a batch; shapes and values are checked.
+
+        Raises:
+            Violation: the model failed.
+        """
         try:
-            return await self.worker.forecast(batch_of(values), horizon, LEVELS, _PATIENCE_S)
+            return await self.worker.forecast(batch, horizon, LEVELS, _PATIENCE_S)
         except ForecastFailed as error:
             raise Violation(str(error)) from error
 
@@ -140,12 +148,20 @@ async def _same_answer(subject: Subject) -> None:
 
 
 async def _any_scale(subject: Subject) -> None:
-    """Clock residuals span nanoseconds to seconds: answers scale and move with the data."""
-    values = walk(256)
-    expected = (await subject.ask(values)).mean
-    for factor, shift in ((1e3, 0.0), (1e-3, 0.0), (1.0, 1e-3)):
-        answer = (await subject.ask(values * factor + shift)).mean
-        _compare((answer - shift) / factor, expected, values, f"x {factor:g} + {shift:g} s")
+    """Clock residuals span nanoseconds to seconds: answers scale and move with the data.
+
+    A model that heeds what the estimator expects answers about its tangent, which is zero: it need
+    not move with data that have left that far behind.
+    """
+    batch = batch_of(walk(256))
+    expected = (await subject.ask_batch(batch)).mean
+    doubtful = replace(batch, expected_sigma=2 * batch.expected_sigma)
+    heeds_estimator = not np.array_equal((await subject.ask_batch(doubtful)).mean, expected)
+    moves = () if heeds_estimator else ((1.0, 1e-3),)
+    for factor, shift in ((1e3, 0.0), (1e-3, 0.0), *moves):
+        answer = (await subject.ask_batch(scaled(batch, factor, shift))).mean
+        told = f"x {factor:g} + {shift:g} s"
+        _compare((answer - shift) / factor, expected, batch.values, told)
 
 
 def _compare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,18 @@ def batch_of(
         expected=np.zeros((len(values), REACH)),
         expected_sigma=np.full((len(values), REACH), _NOISE_S),
         covariates=covariates or {},
+    )
+
+
+def scaled(batch: ContextBatch, factor: float, shift: float) -> ContextBatch:
+    """The same clock, that many times as large, and moved by so many seconds."""
+    return replace(
+        batch,
+        values=batch.values * factor + shift,
+        noise=batch.noise * factor,
+        trend_covariance=batch.trend_covariance * factor**2,
+        expected=batch.expected * factor + shift,
+        expected_sigma=batch.expected_sigma * factor,
     )
 
 
