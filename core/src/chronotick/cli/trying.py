@@ -40,7 +40,7 @@ from chronotick.cli.settings import config_option, load_settings
 if TYPE_CHECKING:
     from chronotick.config.schema import Config
     from chronotick.plugin.contract import ModelSpec
-    from chronotick.testing.measuring import Measured
+    from chronotick.testing.measuring import Measured, Question
 
 _WEIGHTS_WIDTH = 36  # with which the table fits 100 columns
 
@@ -163,7 +163,7 @@ def bench(
     if as_json:
         print_json({"question": asdict(question), "models": [asdict(item) for item in results]})
     elif results:
-        _show(results)
+        _show(results, question)
     if failed:
         raise click.exceptions.Exit(FAILED)
 
@@ -302,7 +302,7 @@ def _with_threads(config: Config, threads: int | None) -> Config:
     return config.model_copy(update={"workers": workers.model_copy(update=update)})
 
 
-def _show(results: list[Measured]) -> None:
+def _show(results: list[Measured], question: Question) -> None:
     header = ("model", "weights", "parameters", "start", "median", "p90", "ratio", "memory")
     click.echo(table([_row(item) for item in results], header))
     reference = results[0]
@@ -314,6 +314,15 @@ def _show(results: list[Measured]) -> None:
         f"threads: {', '.join(f'{item.threads} ({item.model})' for item in results)}."
     )
     click.echo(wrapped(note, indent=0))
+    less = [
+        f"{item.model} (context {item.context}, horizon {item.horizon})"
+        for item in results
+        if (item.context, item.horizon) != (question.context, question.horizon)
+    ]
+    if less:
+        click.echo(
+            wrapped(f"asked with less, as the weights take no more: {', '.join(less)}.", indent=0)
+        )
     random = [item.model for item in results if item.random_size]
     if random:
         click.echo(f"random weights: {', '.join(random)}. Cost is real, forecasts mean nothing.")

@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -71,6 +71,7 @@ class Measured:
         device: it computed on.
         threads: CPU threads of the worker.
         parameters: number of weights.
+        context, horizon: what it was asked with; less than was wanted where the weights take less.
         start_s: from asking for a worker to the model being loaded; no building is in it.
         median_s, p90_s: of the forecasts, the wire included.
         reference: what it is compared with.
@@ -85,6 +86,8 @@ class Measured:
     device: str
     threads: int
     parameters: int
+    context: int
+    horizon: int
     start_s: float
     median_s: float
     p90_s: float
@@ -127,8 +130,14 @@ async def _measure(trial: Trial, config: Workers, question: Question) -> Measure
     starting = running(trial.spec, config, checkpoint=trial.checkpoint, device=trial.device)
     async with starting as subject:
         start_s = time.perf_counter() - began
+        info = subject.info
+        question = replace(
+            question,
+            context=min(question.context, info.max_context),
+            horizon=min(question.horizon, info.max_horizon),
+        )
         taken, reference = await _turns(subject, question)
-        info, median, other = subject.info, statistics.median(taken), statistics.median(reference)
+        median, other = statistics.median(taken), statistics.median(reference)
         return Measured(
             model=trial.spec.name,
             checkpoint=info.checkpoint,
@@ -136,6 +145,8 @@ async def _measure(trial: Trial, config: Workers, question: Question) -> Measure
             device=info.device,
             threads=config.for_model(trial.spec.name).threads,
             parameters=info.parameters,
+            context=question.context,
+            horizon=question.horizon,
             start_s=start_s,
             median_s=median,
             p90_s=statistics.quantiles(taken, n=10, method="inclusive")[-1],
@@ -148,9 +159,7 @@ async def _measure(trial: Trial, config: Workers, question: Question) -> Measure
 
 async def _turns(subject: Subject, question: Question) -> tuple[list[float], list[float]]:
     """Seconds of forecasts and of the reference, one after the other."""
-    info = subject.info
-    batch = batch_of(walk(min(question.context, info.max_context), question.batch))
-    horizon = min(question.horizon, info.max_horizon)
+    batch, horizon = batch_of(walk(question.context, question.batch)), question.horizon
     for _ in range(_WARM_UP):
         await _ask(subject, batch, horizon)
     compute = _reference()
