@@ -18,6 +18,7 @@ import click
 import pandas as pd
 from study import HORIZONS_S, random_weights, told
 from weights_fused import fused
+from weights_recorded import recorded_ratios
 from weights_tables import Measured, claims, facts, ratios, tables
 from writing import page
 
@@ -30,10 +31,6 @@ STRUCTURED, PLAIN = ("hvac", "hvacs", "load"), ("calm", "rough")
 DRAWS = (1, 2)
 FIRST_SEED = 700_101  # trainings draw from other streams
 DURATION_S = 24 * 3600.0
-REPLAYED = (
-    *(f"dc-{clock}-1" for clock in (*STRUCTURED, *PLAIN)),
-    *("wans-load-1", "wifi-hvac-1", "wifi-hvacs-1", "wifi-rough-1"),
-)
 REAL = ("chameleon_uc_freerun_24h_1s", "networktime_2012may_1024s", "tacc_freerun_2s_first5h")
 
 OWN = {"chronos": "chronotick_chronos:clocks", "ttm": "chronotick_ttm:clocks"}
@@ -69,19 +66,19 @@ def study(*, out: Path, wanted: Path | None, real: Path | None, hub: tuple[str, 
     """Simulate, train, compare, replay, and write the page."""
     worlds = simulated(out / "worlds")
     sets = weights(out) | ({"hub": dict(each.split("=", 1) for each in hub)} if hub else {})
-    simulation = compared(sets, str(worlds), out / "results", "truth")
+    simulation = compared(sets, str(worlds), out / "results")
     recorded = pd.DataFrame()
     if real is not None:
         files = [str(real / f"{name}.csv.gz") for name in REAL]
-        recorded = compared({"own": OWN}, files, out / "recorded", "measured")
+        recorded = recorded_ratios(run(OWN, files, out / "recorded").rows)
     measured = Measured(
         simulation=simulation.assign(structured=simulation["clock"].isin(STRUCTURED)),
         scores=run(OWN, str(worlds), out / "results").scores("truth"),
         recorded=recorded,
-        replayed=pd.concat([fused(worlds / name, out / "replayed") for name in REPLAYED]),
+        replayed=pd.concat([fused(worlds / name, out / "replayed") for name, _ in names()]),
     )
     known = facts(measured)
-    known |= {"worlds": len(list(names())), "replayed": len(REPLAYED)}
+    known |= {"worlds": len(list(names()))}
     known |= {"real": real is not None, "hub": bool(hub), "no_hub": not hub}
     place = wanted or out / "weights.md"
     text = page(
@@ -130,12 +127,10 @@ def trained(name: str, out: Path) -> Path:
     return directory
 
 
-def compared(
-    sets: Mapping[str, Mapping[str, str]], traces: str | list[str], out: Path, target: str
-) -> pd.DataFrame:
+def compared(sets: Mapping[str, Mapping[str, str]], traces: str, out: Path) -> pd.DataFrame:
     """Errors over those of the estimator, of all sets of weights; see :func:`ratios`."""
     return pd.concat(
-        ratios(run(chosen, traces, out).scores(target)).assign(weights=name)
+        ratios(run(chosen, traces, out).scores("truth")).assign(weights=name)
         for name, chosen in sets.items()
     )
 

@@ -33,7 +33,7 @@ class Measured:
         simulation: :func:`ratios` on simulated worlds, with the name of the set of ``weights``,
             and whether the clock is ``structured``: has cycles or load.
         scores: of the weights that come with plugins, there.
-        recorded: ratios on recorded traces; may be empty.
+        recorded: what :func:`weights_recorded.recorded_ratios` found; may be empty.
         replayed: what :func:`weights_fused.fused` found.
     """
 
@@ -57,8 +57,13 @@ def ratios(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         ``trace``, ``network``, ``clock``, ``horizon_s``, ``model``, and logarithms of the ratios of
         ``rmse`` and ``mae``.
+
+    Raises:
+        ValueError: a model has no forecast for some windows.
     """
     index = ["trace", "network", "clock", "horizon_s", "model"]
+    if (silent := scores.loc[scores["failed"] > 0, "model"].unique()).size:
+        raise ValueError(f"{', '.join(silent)} left windows out: errors are of different ones")
     placed = scores.assign(horizon_s=_nearest(scores["horizon_s"]), **_place(scores["trace"]))
     table = placed.set_index(index)[["rmse", "mae"]]
     own = table.xs(BASELINE, level="model")
@@ -111,7 +116,8 @@ def facts(measured: Measured) -> dict[str, Any]:
     found["fused_worst"] = float((with_them / without).max())
     found["fused_best"] = float((with_them / without).min())
     if len(recorded):
-        means = recorded.groupby(["model", "horizon_s"])["rmse"].mean()
+        nearest = recorded.assign(horizon_s=_nearest(recorded["horizon_s"]))
+        means = nearest.groupby(["model", "horizon_s"], observed=True)["rmse"].mean()
         found |= {
             f"recorded_{model}_{horizon_s:.0f}": float(np.exp(mean))
             for (model, horizon_s), mean in means.items()
@@ -274,12 +280,24 @@ def _replay_table(replayed: pd.DataFrame) -> str:
 
 def _recorded(recorded: pd.DataFrame) -> str:
     rows = []
-    for trace, part in recorded.groupby("trace"):
+    table = recorded.assign(horizon_s=_nearest(recorded["horizon_s"]))
+    for trace, part in table.groupby("trace", observed=True):
+        counts = part[part["model"] == "hold"].set_index("horizon_s")["windows"]
+        rows.append((f"{trace}, windows", *(str(counts.get(each, "-")) for each in HORIZONS)))
         for model in ("chronos", "ttm", "line", "hold"):
-            chosen = part[part["model"] == model].set_index("horizon_s")["rmse"]
-            cells = [
-                f"{np.exp(chosen[each]):.3f}" if each in chosen.dropna() else "-"
-                for each in HORIZONS
-            ]
-            rows.append((f"{trace}, `{model}`", *cells))
+            chosen = part[part["model"] == model].set_index("horizon_s")
+            rows.append((f"{trace}, `{model}`", *(_recorded_cell(chosen, h) for h in HORIZONS)))
+        covered = part[part["model"] == "chronos"].set_index("horizon_s")["covered"]
+        cells = (f"{100 * covered[h]:.0f} %" if h in covered.dropna() else "-" for h in HORIZONS)
+        rows.append((f"{trace}, within 95 % of `chronos`", *cells))
     return as_table(("", *HORIZONS.values()), rows)
+
+
+def _recorded_cell(chosen: pd.DataFrame, horizon_s: float) -> str:
+    if horizon_s not in chosen.index:
+        return "-"
+    ratio, low, high = np.exp(chosen.loc[horizon_s, ["rmse", "low", "high"]].astype(float))
+    form = ".0f" if ratio > LARGE else ".3f"
+    if np.isnan(low):
+        return f"{ratio:{form}}"
+    return f"{ratio:{form}} ({low:{form}} to {high:{form}})"

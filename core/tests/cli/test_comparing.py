@@ -280,11 +280,12 @@ def test_reports_are_written_as_asked_for(trace: Path, tmp_path: Path, run: Run)
 
 def test_failures_are_told(trace: Path, tmp_path: Path, run: Run):
     done = run(*arguments(trace, tmp_path / "out", checkpoint="missing-weights"))
-    assert done.exit_code == 0
-    words = r"failed: echo in \d+ windows of 2 tasks: FileNotFoundError: echo: no weights"
+    assert done.exit_code == 1
+    words = r"failed: echo in \d+ windows of 2 tasks: echo: no weights"
     assert re.search(words, done.stdout)
     assert "left out: " not in done.stdout
-    assert "\necho: FileNotFoundError: echo: no weights, as asked for" in done.stdout
+    assert done.stdout.count("no weights, as asked for") == 1
+    assert "no forecast at all from echo; the results hold the others'" in done.stderr
 
 
 BAD = {

@@ -31,7 +31,7 @@ def test_unproven_models_have_no_weight_and_say_why(skill, fuse, path_of):
     fused = fuse(Fusion("inverse_variance", skill), path_of("new", 5e-3))
     assert weights(fused) == {"kalman": 1.0, "new": 0.0}
     assert fused.offset_ns == BASE
-    assert "not proven at 16 s: 0 scored forecasts" in fused.members[1].reason
+    assert "not proven at 16 s: 0 scored forecasts of 4 needed" in fused.members[1].reason
 
 
 def test_the_horizon_that_is_not_proven_is_one_that_is_judged(skill, fuse, path_of):

@@ -197,7 +197,7 @@ async def test_model_that_fails_on_the_server_is_told(
     server = await serve("--checkpoint", "echo=missing-weights")
     worker = dial(server.address)
     await wait_for_phase(worker, Phase.BROKEN)
-    words = "on the server: FileNotFoundError: echo: no weights, as asked for"
+    words = "on the server: echo: no weights, as asked for"
     assert (worker.state.last_error, worker.state.detail) == (words, words)
     heard_s = worker._heard_s
     await asyncio.wait_for(_heard_again(worker, heard_s), 30.0)

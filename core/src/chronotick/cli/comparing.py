@@ -344,3 +344,6 @@ def _finish(
         write_report(compared, compared.directory / f"report.{each}", metric, baseline)
     if interrupted:
         _end_interrupted()
+    silent = compared.silent()
+    if silent:
+        fail(f"no forecast at all from {', '.join(silent)}; the results hold the others'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -333,9 +333,10 @@ def show(compared: Comparison, *, metric: str, baseline: str, target: Target | N
     click.echo(table(rows, header))
     for note in (*remarks(compared, against), *board.attrs.get("notes", ())):
         click.echo(wrapped(f"note: {note}"))
-    for (model, reason), tasks in compared.failures().groupby(["model", "status"], sort=False):
+    failures = compared.failures().groupby(["model", "status"], sort=False)
+    for (model, reason), tasks in failures:
         click.echo(wrapped(f"failed: {model} {_where(tasks)}: {reason}"))
-    show_problems(compared)
+    show_problems(compared, but=[f"{model}: {reason}" for model, reason in failures.groups])
 
 
 def _where(tasks: pd.DataFrame) -> str:
@@ -348,9 +349,16 @@ def _where(tasks: pd.DataFrame) -> str:
     return f"on {tasks['trace'].iloc[0]} at {tasks['horizon_s'].iloc[0]:g} s in {count}"
 
 
-def show_problems(compared: Comparison) -> None:
-    """Print what could not be used, and what went wrong outside of models."""
+def show_problems(compared: Comparison, but: Collection[str] = ()) -> None:
+    """Print what could not be used, and what went wrong outside of models.
+
+    Args:
+        compared: the results.
+        but: reasons that were printed already.
+    """
     for problem in compared.problems:
+        if problem["reason"] in but:
+            continue
         name = problem["name"] or problem["path"]
         words = f"left out: {name}: {problem['reason']}" if name else problem["reason"]
         click.echo(wrapped(words))

@@ -8,7 +8,9 @@ _ALWAYS = "Remove it: servers are always asked in parallel and asked again at th
 _DELAY = "Remove it: samples are weighted by their delay, which needs no threshold"
 _SKILL = "Remove it: weights follow each model's measured error (fusion.method, fusion.min_scores)"
 _CONTEXT = "Remove it: contexts are measurements only, prepared by the estimator"
-_COVARIATES = "Remove it: no covariates are collected, models get measurements alone"
+_COVARIATES = (
+    "Remove it: temperature and load are read by themselves, models that can use them get them"
+)
 _TELEMETRY = "Remove it: `chronotick status` shows it, logging.level DEBUG logs it"
 
 RETIRED: Mapping[str, str] = {

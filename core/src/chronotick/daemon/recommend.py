@@ -13,7 +13,7 @@ from chronotick.config.shipped import shipped
 from chronotick.daemon.machine import Machine
 from chronotick.daemon.zoo import device_of, every_name, names
 from chronotick.plugin.registry import Plugins
-from chronotick.workers.inventory import InstalledModel, installed
+from chronotick.workers.inventory import InstalledModel, installed, known_checkpoint
 
 PREFERENCE: Final = (
     "multi_device_full",
@@ -163,6 +163,6 @@ def _cores_for(models: int) -> float:
 
 
 def _memory_mb(item: InstalledModel) -> float:
-    checkpoint = item.spec.checkpoint
-    known = checkpoint.memory_mb if checkpoint is not None else None
-    return known or _UNKNOWN_MODEL_MB
+    """Of the configured weights if they are known, else of those the model has by default."""
+    known = known_checkpoint(item.spec, item.weights.checkpoint) or item.spec.checkpoint
+    return (known.memory_mb if known is not None else None) or _UNKNOWN_MODEL_MB

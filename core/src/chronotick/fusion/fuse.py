@@ -180,7 +180,10 @@ class Fusion:
         if not proven:
             scores = self._skill.scores(path.model, age_s)
             horizon_s = HORIZONS_S[horizon_index(age_s)]
-            return f"not proven at {horizon_s:.0f} s: {scores} scored forecasts"
+            return (
+                f"not proven at {horizon_s:.0f} s: {scores} scored forecasts of "
+                f"{self._skill.min_scores} needed"
+            )
         return ""
 
     def _tamed(self, model: str, gap_s: float, index: int) -> tuple[int, str]:

@@ -34,7 +34,7 @@ class Skill:
     """
 
     def __init__(self, min_scores: int, *, experts: bool = False) -> None:
-        self._min_scores = min_scores
+        self.min_scores = min_scores
         self.experts = Experts() if experts else None
         self._own = [OwnError() for _ in HORIZONS_S]
         self._own_squares = [0.0] * len(HORIZONS_S)
@@ -148,7 +148,7 @@ class Skill:
     def evidence(self, model: str, index: int) -> Evidence | None:
         """What is known of a model at a horizon; ``None`` if it is not proven there."""
         evidence = self._evidence.get(model, {}).get(index)
-        if evidence is None or evidence.count < self._min_scores - 0.5:
+        if evidence is None or evidence.count < self.min_scores - 0.5:
             return None
         return evidence
 

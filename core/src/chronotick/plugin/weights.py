@@ -28,6 +28,7 @@ from chronotick.hub import (
     lacking,
     tensor_files,
 )
+from chronotick.hub.errors import UnusableWeights
 from chronotick.hub.tensors import check_tensors
 
 __all__ = [
@@ -94,8 +95,10 @@ class Weights:
             ValueError: a file is damaged; with the file and what to do.
         """
         for path in self.files():
-            with self.blamed(f"{path} is damaged"):
+            try:
                 check_tensors(path)
+            except (UnusableWeights, OSError) as error:
+                raise self.unusable(str(error)) from error
 
     @contextmanager
     def blamed(self, what: str = "its settings do not make a model") -> Iterator[None]:

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 import zmq
@@ -179,8 +179,11 @@ def _show_warnings_of(package: str) -> None:
 
 def _load_failure(error: Exception) -> Failed:
     # What is missing, damaged or of another architecture will be so in a second as well.
-    retryable = not isinstance(error, (FileNotFoundError, ImportError, ValueError))
-    return _failure(LOAD_REQUEST, "load", error, retryable=retryable)
+    permanent = isinstance(error, (FileNotFoundError, ImportError, ValueError))
+    failure = _failure(LOAD_REQUEST, "load", error, retryable=not permanent)
+    if isinstance(error, (FileNotFoundError, ValueError)) and str(error):
+        return replace(failure, message=str(error))  # a sentence for people, most of them ours
+    return failure
 
 
 def _failure(request_id: int, kind: str, error: Exception, *, retryable: bool = True) -> Failed:

@@ -81,7 +81,11 @@ class Worker(Counterpart[WorkerProcess]):
             verdict = self._policy.crashed(self._loop.time(), retryable=ending.retryable)
             self._last_error = ending.reason
             self._retry_at_s = self._loop.time() + verdict.delay_s
-            self._logger.warning("%s; next start in %.1f s", ending.reason, verdict.delay_s)
+            if ending.retryable:
+                self._logger.warning("%s; next start in %.1f s", ending.reason, verdict.delay_s)
+            else:  # somebody has to do something first
+                told = "%s. The model is not used meanwhile; looked at again in %.0f s"
+                self._logger.error(told, ending.reason.rstrip("."), verdict.delay_s)
             self._enter(Phase.BROKEN if verdict.open else Phase.BACKOFF, ending.reason)
             await asyncio.sleep(verdict.delay_s)
             self._retry_at_s = None

@@ -128,9 +128,7 @@ def test_the_next_run_tries_again(compare, plugins: Plugins, calm: Trace):
 
 def test_missing_weights_are_named(compare, calm: Trace):
     found = compare("echo", calm, checkpoints={"echo": "missing-weights"})
-    assert (
-        of(found, "echo")["status"] == "FileNotFoundError: echo: no weights, as asked for"
-    ).all()
+    assert (of(found, "echo")["status"] == "echo: no weights, as asked for").all()
 
 
 @pytest.fixture

@@ -227,6 +227,15 @@ class Comparison:
             [(*key, count) for key, count in sorted(counts.items())], columns=[*keys, "windows"]
         )
 
+    def silent(self) -> dict[str, str]:
+        """Models that gave no forecast at all, with their most frequent reason."""
+        from chronotick.lab.reporting.failing import Failures
+
+        failures = Failures()
+        for part in self.parts([*Failures.COLUMNS]):
+            failures.add(part)
+        return failures.silent()
+
     def latency(self) -> pd.DataFrame:
         """Seconds that one window alone takes, by model: ``p50``, ``p99`` and how many."""
         alone: dict[str, list[float]] = defaultdict(list)

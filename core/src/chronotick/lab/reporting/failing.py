@@ -28,7 +28,13 @@ def failed_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 class Failures:
-    """Where models gave no forecast, of rows that come in parts."""
+    """Where models gave no forecast, of rows that come in parts.
+
+    Attributes:
+        COLUMNS: of the rows that it looks at.
+    """
+
+    COLUMNS: Final = (*_TASK, "status", "forecast")
 
     def __init__(self) -> None:
         self._windows: Counter[Task] = Counter()
