@@ -1,4 +1,4 @@
-"""Addresses of servers of models: ``tcp://HOST:PORT``, and nothing else."""
+"""Addresses to listen at or to reach: ``tcp://HOST:PORT`` of servers of models, else HOST:PORT."""
 
 from __future__ import annotations
 
@@ -35,3 +35,15 @@ def parse_address(text: str) -> Address:
             f"{text!r} is not of the form tcp://HOST:PORT (the connection is always encrypted)"
         )
     return Address(host, port)
+
+
+def parse_host_port(text: str) -> Address:
+    """Read ``HOST:PORT``, an IPv6 address in brackets.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    try:
+        return parse_address(f"tcp://{text}")
+    except ValueError:
+        raise ValueError(f"{text!r} is not of the form HOST:PORT or [IPv6 ADDRESS]:PORT") from None

@@ -11,15 +11,16 @@ from typing import Any, Protocol
 
 from chronotick.config.schema import History as HistoryConfig
 from chronotick.daemon.status import Transition, words
-from chronotick.daemon.timekeeper import Timekeeper
+from chronotick.daemon.timekeeper import Target, Timekeeper
 from chronotick.fusion import Score
-from chronotick.history import History, HistoryUnavailableError, boot_id, open_history
+from chronotick.history import History, HistoryUnavailableError, Reading, boot_id, open_history
 from chronotick.history import Score as StoredScore
 from chronotick.ntp.measurement import Measurement
 from chronotick.shm.layout import Status
-from chronotick.shm.record import READY, SUSPEND_TOLERANCE_NS
+from chronotick.shm.record import READY, SUSPEND_TOLERANCE_NS, Record
 
 SAVE_PERIOD_NS = 10_000_000_000
+READING_PERIOD_S = 10.0  # 8640 rows a day, 1.5 MB
 CONTEXT_NS = 12 * 3600 * 1_000_000_000  # measurements taken up again: the longest default context
 
 _log = logging.getLogger("chronotick.history")
@@ -182,6 +183,22 @@ class Memory:
             after=words(transition.after),
             reason=transition.reason,
         )
+
+    def served(self, record: Record, target: Target) -> None:
+        """Write down what is served, for those who ask later."""
+        calibration = self._timekeeper.calibration
+        reading = Reading(
+            raw_ns=record.anchor_raw_ns,
+            unix_ns=record.anchor_utc_ns,
+            status=words(record.status),
+            system_minus_utc_ns=record.system_minus_utc_ns,
+            bound_ns=record.bound_ns,
+            sigma_ns=record.sigma_ns,
+            frequency=target.rate,
+            coverage=calibration.coverage,
+            weights={member.model: member.weight for member in target.fused.members},
+        )
+        self._history.add_reading(reading)
 
     def save_if_due(self, raw_ns: int, standing: Standing) -> None:
         """Save the state every few seconds."""

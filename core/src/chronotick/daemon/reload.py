@@ -7,10 +7,12 @@ from typing import Any
 
 from chronotick.config.schema import Config
 
+_RELOADED = {"clock_measurement", "http", "neighbours"}
+
 
 def effective(old: Config, new: Config) -> Config:
     """The configuration that holds after a reload: the new one where it can take effect."""
-    after = old.model_dump() | new.model_dump(include={"clock_measurement"})
+    after = old.model_dump() | new.model_dump(include=_RELOADED)
     for loop in ("short_term", "long_term"):
         after[loop] = new.model_dump()[loop] | {"device": getattr(old, loop).device}
     after["logging"] = after["logging"] | {"level": new.logging.level}

@@ -3,7 +3,14 @@
 from chronotick.history.boot import boot_id
 from chronotick.history.connect import reading
 from chronotick.history.opening import OpenedHistory, open_history
-from chronotick.history.rows import SavedState, Score, StoredForecast, StoredMeasurement, Transition
+from chronotick.history.rows import (
+    Reading,
+    SavedState,
+    Score,
+    StoredForecast,
+    StoredMeasurement,
+    Transition,
+)
 from chronotick.history.store import History, HistoryHealth
 from chronotick.history.writer import HistoryUnavailableError
 
@@ -12,6 +19,7 @@ __all__ = [
     "HistoryHealth",
     "HistoryUnavailableError",
     "OpenedHistory",
+    "Reading",
     "SavedState",
     "Score",
     "StoredForecast",

@@ -10,6 +10,9 @@ from typing import TypeVar
 from chronotick.history.rows import (
     FORECAST_COLUMNS,
     MEASUREMENT_COLUMNS,
+    READING_COLUMNS,
+    TRANSITION_COLUMNS,
+    Reading,
     Row,
     StoredForecast,
     StoredMeasurement,
@@ -21,6 +24,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MEASUREMENTS = f"SELECT {', '.join(MEASUREMENT_COLUMNS)} FROM measurements"  # noqa: S608 - constants
+_TRANSITIONS = f"SELECT {', '.join(TRANSITION_COLUMNS)} FROM transitions"  # noqa: S608 - constants
+_READING_NAMES = ", ".join(READING_COLUMNS)
 _FORECASTS = f"SELECT {', '.join(FORECAST_COLUMNS)} FROM forecasts"  # noqa: S608 - constants
 
 
@@ -46,15 +51,59 @@ def forecasts_between(
     return _decoded(rows, StoredForecast.from_row)
 
 
+def readings_between(
+    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int, step_ns: int = 1
+) -> list[Reading]:
+    """Readings at ``start_unix_ns <= t < end_unix_ns``, oldest first.
+
+    Args:
+        connection: to a history.
+        start_unix_ns: beginning of the stretch.
+        end_unix_ns: its end.
+        step_ns: of each stretch of this length only the reading with the widest bound.
+    """
+    # With max() alone among bare columns SQLite takes those of the row that has the maximum.
+    rows = connection.execute(
+        f"SELECT {_READING_NAMES}, max(bound_ns) FROM readings"  # noqa: S608 - constants
+        " WHERE unix_ns >= ? AND unix_ns < ? GROUP BY boot_id, unix_ns / ? ORDER BY unix_ns",
+        (start_unix_ns, end_unix_ns, max(1, step_ns)),
+    )
+    return _decoded((row[:-1] for row in rows), Reading.from_row)
+
+
+def measurements_between(
+    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int
+) -> list[StoredMeasurement]:
+    """Measurements at ``start_unix_ns <= t < end_unix_ns``, oldest first."""
+    rows = connection.execute(
+        f"{_MEASUREMENTS} WHERE unix_ns >= ? AND unix_ns < ? ORDER BY unix_ns, id",
+        (start_unix_ns, end_unix_ns),
+    )
+    return _decoded(rows, StoredMeasurement.from_row)
+
+
+def transitions_between(
+    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int
+) -> list[Transition]:
+    """State changes at ``start_unix_ns <= t < end_unix_ns``, oldest first."""
+    rows = connection.execute(
+        f"{_TRANSITIONS} WHERE unix_ns >= ? AND unix_ns < ? ORDER BY id",
+        (start_unix_ns, end_unix_ns),
+    )
+    return _decoded(rows, _transition)
+
+
 def recent_transitions(connection: sqlite3.Connection, limit: int) -> list[Transition]:
     """The latest state changes, newest first."""
     rows = connection.execute(
-        "SELECT boot_id, raw_ns, unix_ns, before, after, reason FROM transitions"
-        " ORDER BY id DESC LIMIT ?",
+        f"{_TRANSITIONS} ORDER BY id DESC LIMIT ?",
         (limit,),
     )
-    names = ("boot_id", "raw_ns", "unix_ns", "before", "after", "reason")
-    return [Transition(**dict(zip(names, row, strict=True))) for row in rows]
+    return _decoded(rows, _transition)
+
+
+def _transition(row: Row) -> Transition:
+    return Transition(**dict(zip(TRANSITION_COLUMNS, row, strict=True)))
 
 
 def counts(connection: sqlite3.Connection) -> dict[str, int]:

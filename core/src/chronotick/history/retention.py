@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-_AGED = ("measurements", "forecasts", "transitions")
+_AGED = ("measurements", "forecasts", "transitions", "readings")
 _KEPT_BOOTS = 8
 _CHUNK_ROWS = 5000  # a few milliseconds of work between two commits
 _VACUUM_PAGES = 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import dumps, loads
 from typing import Any
 
 from chronotick.ntp.measurement import Measurement, Stamps
@@ -194,6 +195,77 @@ class Transition:
     before: str
     after: str
     reason: str
+
+
+TRANSITION_COLUMNS = ("boot_id", "raw_ns", "unix_ns", "before", "after", "reason")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was served at an instant: every few seconds one is kept.
+
+    Attributes:
+        raw_ns: the instant.
+        unix_ns: served time at it.
+        status: what the daemon said about it, e.g. ``"synchronised"``.
+        system_minus_utc_ns: how far the system clock was from it.
+        bound_ns: half-width of the hard interval.
+        sigma_ns: calibrated standard uncertainty.
+        frequency: d(UTC)/d(RAW) - 1 of the estimate (s/s).
+        coverage: measured coverage of 95 % intervals, 0 to 1.
+        weights: share of each model in the estimate.
+        boot_id: boot on whose RAW axis it lies; ``""``: the running one.
+    """
+
+    raw_ns: int
+    unix_ns: int
+    status: str
+    system_minus_utc_ns: int
+    bound_ns: int
+    sigma_ns: int
+    frequency: float
+    coverage: float
+    weights: Mapping[str, float]
+    boot_id: str = ""
+
+    @classmethod
+    def from_row(cls, row: Row) -> Reading:
+        """Build from a row of ``readings``, columns in the order of ``READING_COLUMNS``.
+
+        Raises:
+            ValueError, TypeError: the row was damaged.
+        """
+        *values, weights = row
+        return cls(**dict(zip(READING_COLUMNS[:-1], values, strict=True)), weights=loads(weights))
+
+    def row(self, boot: str) -> Row:
+        """The row of ``readings`` on a boot."""
+        return (
+            boot,
+            int(self.raw_ns),
+            int(self.unix_ns),
+            self.status,
+            int(self.system_minus_utc_ns),
+            int(self.bound_ns),
+            int(self.sigma_ns),
+            float(self.frequency),
+            float(self.coverage),
+            dumps(dict(self.weights)),
+        )
+
+
+READING_COLUMNS = (
+    "boot_id",
+    "raw_ns",
+    "unix_ns",
+    "status",
+    "system_minus_utc_ns",
+    "bound_ns",
+    "sigma_ns",
+    "frequency",
+    "coverage",
+    "weights",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ from chronotick.history.retention import delete_aged
 from chronotick.history.rows import (
     FORECAST_COLUMNS,
     MEASUREMENT_COLUMNS,
+    READING_COLUMNS,
+    TRANSITION_COLUMNS,
+    Reading,
     SavedState,
     Score,
     StoredForecast,
@@ -49,7 +52,8 @@ def _insert(table: str, columns: tuple[str, ...]) -> str:
 _MEASUREMENT = _insert("measurements", MEASUREMENT_COLUMNS)
 _FORECAST = _insert("forecasts", FORECAST_COLUMNS[:-3])
 _SCORE = "UPDATE forecasts SET error_s = ?, measurement_id = ?, scored_raw_ns = ? WHERE id = ?"
-_TRANSITION = _insert("transitions", ("boot_id", "raw_ns", "unix_ns", "before", "after", "reason"))
+_TRANSITION = _insert("transitions", TRANSITION_COLUMNS)
+_READING = _insert("readings", READING_COLUMNS)
 _SCORES = "INSERT OR REPLACE INTO scores (name, unix_ns, body, crc32) VALUES (?, ?, ?, ?)"
 _STATE = (
     "INSERT OR REPLACE INTO clock_state (boot_id, raw_ns, unix_ns, body, crc32)"
@@ -192,6 +196,10 @@ class History:
         """Remember a change of the clock's state on this boot; see :class:`Transition`."""
         values = (self._boot_id, int(raw_ns), int(unix_ns), before, after, reason)
         self._writer.put(Statement(_TRANSITION, values))
+
+    def add_reading(self, reading: Reading) -> None:
+        """Remember what was served at an instant of this boot."""
+        self._writer.put(Statement(_READING, reading.row(self._boot_id)))
 
     def save_scores(self, scores: Mapping[str, Any]) -> None:
         """Replace the fusion's running sums; anything JSON can hold.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 
@@ -74,10 +75,33 @@ _MIGRATIONS: Sequence[str] = (
         crc32 INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE readings (
+        id INTEGER PRIMARY KEY,
+        boot_id TEXT NOT NULL,
+        raw_ns INTEGER NOT NULL,
+        unix_ns INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        system_minus_utc_ns INTEGER NOT NULL,
+        bound_ns INTEGER NOT NULL,
+        sigma_ns INTEGER NOT NULL,
+        frequency REAL NOT NULL,
+        coverage REAL NOT NULL,
+        weights TEXT NOT NULL
+    );
+    CREATE INDEX readings_by_time ON readings (unix_ns);
+    """,
 )
 
 VERSION = len(_MIGRATIONS)
-TABLES = ("measurements", "forecasts", "transitions", "scores", "clock_state")
+
+
+def _made_by(version: int) -> list[str]:
+    """Names of the tables that a database of a version has."""
+    return re.findall(r"CREATE TABLE (\w+)", "".join(_MIGRATIONS[:version]))
+
+
+TABLES = tuple(_made_by(VERSION))
 
 
 class NewerVersionError(Exception):
@@ -102,8 +126,9 @@ def version_of(connection: sqlite3.Connection) -> int:
         raise ForeignDatabaseError(f"its tables are {', '.join(sorted(present))}")
     if version > VERSION:
         raise NewerVersionError(f"schema version {version}, this program knows {VERSION}")
-    if version != 0 and not present >= set(TABLES):
-        raise sqlite3.DatabaseError(f"tables missing: {', '.join(set(TABLES) - present)}")
+    missing = set(_made_by(version)) - present
+    if version != 0 and missing:
+        raise sqlite3.DatabaseError(f"tables missing: {', '.join(sorted(missing))}")
     if present and (version <= 0 or owner != APPLICATION_ID):
         raise sqlite3.DatabaseError("header damaged")
     return version

@@ -1,0 +1,156 @@
+"""Programs that run beside the daemon because its configuration asks for them.
+
+The HTTP server and the neighbours (NTP server, SOCK feed, ClockBound segment) only read what the
+daemon publishes. Each is a process of its own: nothing it does can delay the clock, and a daemon
+that is asked for neither imports nothing of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from chronotick.config.schema import Config
+
+LIFELINE: Final = "CHRONOTICK_LIFELINE"
+"""Set for a companion: it ends when its standard input does (:mod:`chronotick.cli.lifeline`)."""
+
+PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""Before the next start of one that ended by itself; the last from there on."""
+
+PROVEN_S: Final = 60.0  # running for so long makes earlier ends forgotten
+TERMINATION_S: Final = 5.0  # then SIGKILL
+
+_log = logging.getLogger("chronotick.companions")
+
+
+def wanted(config: Config) -> dict[str, list[str]]:
+    """Return the command lines that a configuration asks for, after ``chronotick``, by name."""
+    shared = ["--shm", str(config.shm.path), "--socket", str(config.control.socket)]
+    lines = {"http": list(_http(config)), "neighbours": list(_neighbours(config))}
+    return {name: [name, *line, *shared] for name, line in lines.items() if line}
+
+
+def _http(config: Config) -> Iterator[str]:
+    if config.http.listen is None:
+        return
+    yield from ("--listen", config.http.listen, "--history", str(config.history.path))
+    if config.http.token_file is not None:
+        yield from ("--token-file", str(config.http.token_file))
+
+
+def _neighbours(config: Config) -> Iterator[str]:
+    asked = config.neighbours
+    for address in asked.ntp:
+        yield from ("--ntp", address)
+    for path in asked.sock:
+        yield from ("--sock", str(path))
+    if asked.clockbound is not None:
+        yield from ("--clockbound", str(asked.clockbound))
+
+
+class Companion:
+    """Keeps one program running.
+
+    Args:
+        name: what it is called in the log and in status.
+        line: its arguments after ``chronotick``.
+    """
+
+    def __init__(self, name: str, line: Iterable[str]) -> None:
+        self.name = name
+        self.line = tuple(line)
+        self._process: asyncio.subprocess.Process | None = None
+        self._starts = 0
+        self._problem = ""
+
+    async def run(self) -> None:
+        """Start it, and start it again whenever it ends, until cancelled."""
+        quick_ends = 0
+        while True:
+            began_s = time.monotonic()
+            code = await self._run_once()
+            quick_ends = 0 if time.monotonic() - began_s > PROVEN_S else quick_ends + 1
+            pause_s = PAUSES_S[min(quick_ends, len(PAUSES_S)) - 1]
+            self._problem = f"it ended with code {code}; started again in {pause_s:g} s"
+            _log.warning("%s: %s", self.name, self._problem)
+            await asyncio.sleep(pause_s)
+
+    async def _run_once(self) -> int:
+        self._starts += 1
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "chronotick", *self.line),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {LIFELINE: "stdin"},
+        )
+        _log.info("%s: started, process %d", self.name, self._process.pid)
+        try:
+            return await self._process.wait()
+        finally:
+            await self._end(self._process)
+            self._process = None
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """End it if it runs: SIGTERM, and after five seconds SIGKILL."""
+        with contextlib.suppress(ProcessLookupError):
+            if process.returncode is None:
+                process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), TERMINATION_S)
+        except (TimeoutError, asyncio.TimeoutError):
+            process.kill()
+            await process.wait()
+
+    def report(self) -> dict[str, Any]:
+        """What it is doing, for status."""
+        process = self._process
+        return {
+            "running": process is not None,
+            "pid": process.pid if process else None,
+            "restarts": max(0, self._starts - 1),
+            "problem": "" if process else self._problem,
+        }
+
+
+class Companions:
+    """All programs beside the daemon."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[Companion, asyncio.Task[None]]] = {}
+
+    async def use(self, config: Config) -> None:
+        """Start, end or replace programs as a configuration asks."""
+        lines = wanted(config)
+        gone = [
+            name
+            for name, (companion, _) in self._running.items()
+            if list(companion.line) != lines.get(name)
+        ]
+        await self._stop(gone)
+        for name, line in lines.items():
+            if name not in self._running:
+                companion = Companion(name, line)
+                task = asyncio.create_task(companion.run(), name=f"companion {name}")
+                self._running[name] = companion, task
+
+    async def close(self) -> None:
+        """End all of them."""
+        await self._stop(list(self._running))
+
+    def report(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each is doing, by name."""
+        return {name: companion.report() for name, (companion, _) in self._running.items()}
+
+    async def _stop(self, names: Iterable[str]) -> None:
+        tasks = [self._running.pop(name)[1] for name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

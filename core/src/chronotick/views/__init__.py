@@ -1,0 +1,19 @@
+"""One snapshot of the clock for everything that shows it: HTTP, agents, metrics, terminals.
+
+Read-only, and outside of the timing path: the time comes from shared memory, what a daemon knows
+besides from its control socket, what was from its history. Each is asked where it lies, so that a
+view needs no daemon of its own and delays none.
+"""
+
+from chronotick.views.past import HistoryUnreadableError, Past
+from chronotick.views.reading import TimeReading, iso8601, read_time
+from chronotick.views.snapshot import Snapshot
+
+__all__ = [
+    "HistoryUnreadableError",
+    "Past",
+    "Snapshot",
+    "TimeReading",
+    "iso8601",
+    "read_time",
+]

@@ -1,0 +1,150 @@
+"""Programs beside the daemon: started, started again, ended; real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chronotick.config.schema import Config
+from chronotick.daemon import companions
+from chronotick.daemon.companions import LIFELINE, Companion, Companions, wanted
+
+
+def test_nothing_is_started_unless_asked_for():
+    assert wanted(Config()) == {}
+
+
+def test_the_command_lines_say_all_that_was_configured(tmp_path: Path):
+    config = Config.model_validate(
+        {
+            "http": {"listen": "127.0.0.1:8123", "token_file": str(tmp_path / "token")},
+            "neighbours": {
+                "ntp": ["127.0.0.1:11123"],
+                "sock": ["/run/a.sock", "/run/b.sock"],
+                "clockbound": "/run/clockbound/shm0",
+            },
+            "shm": {"path": "/run/record"},
+            "control": {"socket": "/run/c.sock"},
+            "history": {"path": "/var/h.sqlite3"},
+        }
+    )
+    shared = ["--shm", "/run/record", "--socket", "/run/c.sock"]
+    assert wanted(config) == {
+        "http": [
+            *("http", "--listen", "127.0.0.1:8123", "--history", "/var/h.sqlite3"),
+            *("--token-file", str(tmp_path / "token"), *shared),
+        ],
+        "neighbours": [
+            *("neighbours", "--ntp", "127.0.0.1:11123", "--sock", "/run/a.sock"),
+            *("--sock", "/run/b.sock", "--clockbound", "/run/clockbound/shm0", *shared),
+        ],
+    }
+
+
+@pytest.mark.parametrize("listen", ["8123", "localhost", "unix:", "tcp://a:1", "127.0.0.1:x"])
+def test_addresses_are_checked_with_the_configuration(listen: str):
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        Config.model_validate({"http": {"listen": listen}})
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async def poll() -> None:
+        while not condition():  # noqa: ASYNC110 - a process outside of this loop is watched
+            await asyncio.sleep(0.02)
+
+    await asyncio.wait_for(poll(), 30)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A program in place of ``python -m chronotick``; its arguments are a script."""
+    script = tmp_path / "program"
+    script.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} -c "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(companions.sys, "executable", str(script))
+    monkeypatch.setattr(companions, "PAUSES_S", (0.01, 0.02))
+    return script
+
+
+async def test_one_that_ends_is_started_again_and_its_end_is_told(program: Path):
+    companion = Companion("sleepy", ["raise SystemExit(7)"])
+    task = asyncio.create_task(companion.run())
+    await _until(lambda: companion.report()["restarts"] >= 3)
+    problems = set()
+    await _until(lambda: problems.add(companion.report()["problem"]) or len(problems) > 1)
+    assert any("ended with code 7" in problem for problem in problems)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_cancelling_ends_the_program(program: Path):
+    companion = Companion("sleepy", ["import time; time.sleep(600)"])
+    task = asyncio.create_task(companion.run())
+    await _until(lambda: companion.report()["running"])
+    pid = companion.report()["pid"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not _is_running(pid)
+    assert companion.report() == {"running": False, "pid": None, "restarts": 0, "problem": ""}
+
+
+async def test_one_that_ignores_sigterm_is_killed(program: Path, monkeypatch):
+    monkeypatch.setattr(companions, "TERMINATION_S", 0.2)
+    deaf = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    )
+    companion = Companion("deaf", [deaf])
+    task = asyncio.create_task(companion.run())
+    await _until(lambda: companion.report()["running"])
+    await asyncio.sleep(0.3)  # until it is deaf; if it is not yet, it ends all the same
+    pid = companion.report()["pid"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not _is_running(pid)
+
+
+async def test_a_reload_replaces_what_changed_and_ends_what_is_gone(program: Path, monkeypatch):
+    lines: dict[str, list[str]] = {}
+    monkeypatch.setattr(companions, "wanted", lambda _: lines)
+    beside = Companions()
+    lines.update(a=["import time; time.sleep(600)"], b=["import time; time.sleep(601)"])
+    await beside.use(Config())
+    await _until(lambda: all(told["running"] for told in beside.report().values()))
+    first = {name: told["pid"] for name, told in beside.report().items()}
+    lines.update(b=["import time; time.sleep(602)"])
+    await beside.use(Config())
+    await _until(lambda: all(told["running"] for told in beside.report().values()))
+    second = {name: told["pid"] for name, told in beside.report().items()}
+    assert second["a"] == first["a"]
+    assert second["b"] != first["b"]
+    del lines["a"]
+    await beside.use(Config())
+    assert list(beside.report()) == ["b"]
+    await beside.close()
+    assert not any(map(_is_running, {*first.values(), *second.values()}))
+
+
+def test_a_program_on_the_lifeline_ends_with_its_parent():
+    code = (
+        "import time; from chronotick.cli.lifeline import end_with_parent as e; e(); time.sleep(99)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, env=os.environ | {LIFELINE: "stdin"}
+    )
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(30) == -15
