@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronotick.config import ConfigError, load
-from chronotick.config.servers import AddressError, ServerName, parse_server
+from chronotick.config.servers import FORMS, AddressError, Protocol, ServerName, parse_server
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,44 @@ def test_servers_are_written_in_these_ways(text: str, host: str, port: int) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "host", "port", "short"),
+    [
+        ("chronyd", "127.0.0.1", 323, "chronyd"),
+        ("chronyd://", "127.0.0.1", 323, "chronyd"),
+        ("chronyd://127.0.0.1:323", "127.0.0.1", 323, "chronyd"),
+        ("chronyd://127.0.0.1:11323", "127.0.0.1", 11323, "chronyd://127.0.0.1:11323"),
+        ("chronyd://::1", "::1", 323, "chronyd://[::1]:323"),
+        ("chronyd://[::1]:1", "::1", 1, "chronyd://[::1]:1"),
+        ("chronyd:///run/c.sock", "/run/c.sock", 0, "chronyd:///run/c.sock"),
+        ("chronyd:///run/pool/s", "/run/pool/s", 0, "chronyd:///run/pool/s"),
+    ],
+)
+def test_the_chronyd_of_this_host_is_written_in_these_ways(
+    text: str, host: str, port: int, short: str
+) -> None:
+    server = parse_server(text)
+    assert server == ServerName(host, port, Protocol.CHRONYD)
+    assert str(server) == short
+    assert not server.is_pool
+
+
+@pytest.mark.parametrize("text", ["chronyd:123", "chronyd.example.org", "chronyd2", "Chronyd"])
+def test_a_time_server_may_have_chronyd_in_its_name(text: str) -> None:
+    server = parse_server(text)
+    assert server.protocol is Protocol.NTP
+    assert parse_server(str(server)) == server
+
+
+@pytest.mark.parametrize(
+    "host", ["192.0.2.1", "localhost", "time.example.org", "[2001:db8::1]:323"]
+)
+def test_the_chronyd_of_another_host_is_refused(host: str) -> None:
+    """Its correction is one of its own clock: it would have been believed as ours."""
+    with pytest.raises(AddressError, match="tells of its own host's clock"):
+        parse_server(f"chronyd://{host}")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
@@ -53,6 +91,12 @@ def test_servers_are_written_in_these_ways(text: str, host: str, port: int) -> N
         "a..b",
         "http://host",
         "1:2:3",
+        "chronyd://127.0.0.1:0",
+        "chronyd://:323",
+        "chronyd://a b",
+        "chronyd:///" + "x" * 107,
+        "chronyd:///run/\0",
+        "chronyd:/run/c.sock",
     ],
 )
 def test_anything_else_is_refused_with_the_text_in_the_message(text: str) -> None:
@@ -61,13 +105,13 @@ def test_anything_else_is_refused_with_the_text_in_the_message(text: str) -> Non
     assert repr(text) in str(caught.value)
 
 
-@given(st.text(max_size=30))
+@given(st.text(max_size=30) | st.text(max_size=30).map("chronyd://".__add__))
 def test_no_text_crashes_the_parser(text: str) -> None:
     try:
         server = parse_server(text)
     except AddressError:
         return
-    assert 0 < server.port <= 65535
+    assert 0 < server.port <= 65535 or server.is_path
     assert parse_server(str(server)) == server
 
 
@@ -106,7 +150,7 @@ def test_every_wrong_server_of_every_layer_is_told_when_the_configuration_is_loa
     port, name = found.values()
     assert "c.yaml:4): got 'foo:99999': port '99999' is not a number from 1 to 65535" in port
     assert "c.yaml:5): got 'bad_[x': neither a host name nor an address" in name
-    assert name.endswith("accepted: list of one or more: host, host:port or [IPv6 address]:port")
+    assert name.endswith(f"accepted: list of one or more: {FORMS}")
 
 
 @pytest.mark.parametrize("text", ["a:0", "[::1", "http://host", "a b", ""])

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 import re
 from dataclasses import dataclass
 
 NTP_PORT = 123
-FORMS = "host, host:port or [IPv6 address]:port"
+NTS_PORT = 4460
+"""TCP port of NTS key establishment (RFC 8915, section 7.1)."""
+CHRONYD_PORT = 323
+"""UDP port of chronyd's monitoring protocol, unless its ``cmdport`` says otherwise."""
+FORMS = "host, host:port, [IPv6 address]:port, nts://host or chronyd"
 _MAX_PORT = 65_535
 _PORT = re.compile(r"0*[1-9][0-9]{0,4}")
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]]+)\](?::(?P<port>.*))?")
 _HOST_NAME = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
+_NTS_SCHEME = "nts://"
+_CHRONYD = "chronyd"
+_CHRONYD_SCHEME = "chronyd://"
+_CHRONYD_ADDRESS = "127.0.0.1"
+_MAX_SOCKET_PATH = 107  # bytes: sun_path of Linux without its end
 _POOL = re.compile(r"(?<![^\W\d_])pool(?![^\W\d_])", re.IGNORECASE)
 
 
 class AddressError(ValueError):
-    """Raised when a configured server is not `host`, `host:port`, `[v6]:port` or an address.
+    """Raised when a configured server is none of the forms that `parse_server` reads.
 
     Attributes:
         text: what was configured.
@@ -29,17 +39,27 @@ class AddressError(ValueError):
         self.reason = reason
 
 
+class Protocol(str, enum.Enum):
+    """In what language a server is asked."""
+
+    NTP = "ntp"
+    NTS = "nts"  # NTP, authenticated (RFC 8915)
+    CHRONYD = "chronyd"  # chronyd's monitoring protocol, which chronyc speaks
+
+
 @dataclass(frozen=True, slots=True)
 class ServerName:
     """A server as configured.
 
     Attributes:
-        host: name or numeric address.
-        port: UDP port.
+        host: name or numeric address; of a chronyd it may be the path of its Unix socket.
+        port: UDP port; TCP port of the key exchange with NTS; 0 with a path.
+        protocol: how it is asked.
     """
 
     host: str
     port: int = NTP_PORT
+    protocol: Protocol = Protocol.NTP
 
     @property
     def is_pool(self) -> bool:
@@ -48,7 +68,13 @@ class ServerName:
         The word stands alone between dots, digits, hyphens and underscores: `pool.ntp.org`,
         `0.pool.example`, `ntp-pool2.example`; not `liverpool.example`, which is one server.
         """
-        return not self.is_numeric and _POOL.search(self.host) is not None
+        named = not (self.is_path or self.is_numeric)
+        return named and _POOL.search(self.host) is not None
+
+    @property
+    def is_path(self) -> bool:
+        """The host is the path of a Unix socket."""
+        return self.host.startswith("/")
 
     @property
     def is_numeric(self) -> bool:
@@ -61,28 +87,90 @@ class ServerName:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == NTP_PORT else f"{host}:{self.port}"
+        if self.protocol is Protocol.CHRONYD:
+            return self._chronyd_text(host)
+        if self.protocol is Protocol.NTS:
+            return f"{_NTS_SCHEME}{host}{'' if self.port == NTS_PORT else f':{self.port}'}"
+        # A time server whose name is "chronyd" is told from the monitoring protocol by its port:
+        plain = self.port == NTP_PORT and self.host != _CHRONYD
+        return host if plain else f"{host}:{self.port}"
+
+    def _chronyd_text(self, host: str) -> str:
+        if self.is_path:
+            return f"{_CHRONYD_SCHEME}{host}"
+        if (self.host, self.port) == (_CHRONYD_ADDRESS, CHRONYD_PORT):
+            return _CHRONYD
+        return f"{_CHRONYD_SCHEME}{host}:{self.port}"
 
 
 def parse_server(text: str) -> ServerName:
-    """Read `host`, `host:port`, `[v6]:port`, `[v6]` or a bare IPv6 address.
+    """Read a server: an NTP server, authenticated or not, or the chronyd of this host.
+
+    An NTP server is `host`, `host:port`, `[v6]:port`, `[v6]` or a bare IPv6 address; with
+    `nts://` before it, NTS is spoken, and the port is that of the key exchange. The chronyd is
+    `chronyd`, `chronyd://address`, `chronyd://address:port` or `chronyd:///path/of/its.sock`.
 
     Raises:
         AddressError: the text is none of these.
     """
+    if text == _CHRONYD or text.startswith(_CHRONYD_SCHEME):
+        return _parse_chronyd(text)
+    if text.startswith(_NTS_SCHEME):
+        return _parse_nts(text)
+    host, port = _parse_place(text)
+    return ServerName(host, NTP_PORT if port is None else port)
+
+
+def _parse_place(text: str) -> tuple[str, int | None]:
     bracketed = _BRACKETED.fullmatch(text)
     if bracketed:
         host, port = bracketed["host"], bracketed["port"]
         if not _is_ipv6(host):
             raise AddressError(text, "what stands in brackets is not an IPv6 address")
     elif _is_ipv6(text):
-        return ServerName(text)
+        return text, None
     else:
         host, colon, rest = text.partition(":")
         port = rest if colon else None
         if not _HOST_NAME.fullmatch(host):
             raise AddressError(text, "neither a host name nor an address")
-    return ServerName(host, _parse_port(text, port))
+    return host, None if port is None else _parse_port(text, port)
+
+
+def _parse_nts(text: str) -> ServerName:
+    try:
+        host, port = _parse_place(text[len(_NTS_SCHEME) :])
+    except AddressError as error:
+        raise AddressError(text, error.reason) from None
+    return ServerName(host, NTS_PORT if port is None else port, Protocol.NTS)
+
+
+def _parse_chronyd(text: str) -> ServerName:
+    place = text[len(_CHRONYD_SCHEME) :] or _CHRONYD_ADDRESS
+    if place.startswith("/"):
+        return ServerName(_socket_path(text, place), 0, Protocol.CHRONYD)
+    try:
+        host, port = _parse_place(place)
+    except AddressError as error:
+        raise AddressError(text, error.reason) from None
+    if not _is_loopback(host):
+        raise AddressError(
+            text, "a chronyd tells of its own host's clock: give 127.0.0.1, [::1] or its socket"
+        )
+    return ServerName(host, CHRONYD_PORT if port is None else port, Protocol.CHRONYD)
+
+
+def _socket_path(text: str, path: str) -> str:
+    if not path.isprintable() or len(path.encode()) > _MAX_SOCKET_PATH:
+        raise AddressError(text, f"not the path of a socket, of {_MAX_SOCKET_PATH} bytes at most")
+    return path
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_ipv6(text: str) -> bool:
@@ -93,9 +181,7 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-def _parse_port(text: str, port: str | None) -> int:
-    if port is None:
-        return NTP_PORT
+def _parse_port(text: str, port: str) -> int:
     if not (_PORT.fullmatch(port) and int(port) <= _MAX_PORT):
         raise AddressError(text, f"port {port!r} is not a number from 1 to {_MAX_PORT}")
     return int(port)

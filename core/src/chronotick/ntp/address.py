@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chronotick.config.servers import ServerName
+from chronotick.config.servers import Protocol, ServerName
 from chronotick.ntp.lookup import Found, look_up
 
 
@@ -31,25 +31,33 @@ class Endpoint:
     """One address that can be asked.
 
     Attributes:
-        family: AF_INET or AF_INET6.
-        sockaddr: what ``connect`` takes; host and port come first.
+        family: AF_INET, AF_INET6 or AF_UNIX.
+        sockaddr: what ``connect`` takes: a tuple that begins with host and port, or a path.
+        protocol: how it is asked.
+        name: whom the certificate must be made out to, with NTS.
     """
 
     family: int
-    sockaddr: tuple[Any, ...]
+    sockaddr: tuple[Any, ...] | str
+    protocol: Protocol = Protocol.NTP
+    name: str = ""
 
     @property
     def host(self) -> str:
-        """Numeric address."""
-        return str(self.sockaddr[0])
+        """Numeric address, or path."""
+        return self.sockaddr if isinstance(self.sockaddr, str) else str(self.sockaddr[0])
 
     @property
     def port(self) -> int:
-        """UDP port."""
-        return int(self.sockaddr[1])
+        """UDP port; TCP port of the key exchange with NTS; 0 with a path."""
+        return 0 if isinstance(self.sockaddr, str) else int(self.sockaddr[1])
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        scheme = "" if self.protocol is Protocol.NTP else f"{self.protocol.value}://"
+        if isinstance(self.sockaddr, str):
+            return f"{scheme}{self.host}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}{host}:{self.port}"
 
 
 async def resolve(server: ServerName) -> list[Endpoint]:
@@ -67,10 +75,16 @@ async def resolve(server: ServerName) -> list[Endpoint]:
 
 
 async def _lookup(server: ServerName) -> list[Endpoint]:
+    if server.is_path:
+        return [Endpoint(socket.AF_UNIX, server.host, server.protocol)]
     if server.is_numeric:
         found: Sequence[Found] = socket.getaddrinfo(
             server.host, server.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
         )
     else:
         found = await look_up(server.host, server.port, socket.SOCK_DGRAM)
-    return [Endpoint(family, sockaddr) for family, _, _, _, sockaddr in found]
+    # A certificate knows neither the dot that ends a full name nor the zone of an address:
+    name = server.host.rstrip(".").partition("%")[0] if server.protocol is Protocol.NTS else ""
+    return [
+        Endpoint(family, sockaddr, server.protocol, name) for family, _, _, _, sockaddr in found
+    ]

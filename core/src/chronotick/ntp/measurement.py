@@ -1,4 +1,4 @@
-"""One accepted NTP exchange: what flows from the network into everything else."""
+"""One accepted exchange with a source: what flows from the network into everything else."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class Measurement:
         raw_ns: CLOCK_MONOTONIC_RAW at the middle of the exchange.
         offset_ns: UTC - CLOCK_MONOTONIC_RAW as this exchange saw it, ``((t2-t1)+(t3-t4))/2``.
         delay_ns: round trip without the server's hold time, ``(t4-t1)-(t3-t2)``, at least the
-            precision.
-        precision_ns: resolution of both clocks plus what the kind of local timestamp adds.
-        root_delay_ns: the server's round trip to its reference clock.
+            precision. Of a chronyd, its whole round trip to the reference clock.
+        precision_ns: resolution of both clocks plus what the kind of local timestamp adds; of a
+            chronyd, how far its estimate scatters (:mod:`chronotick.ntp.chronyd`).
+        root_delay_ns: the server's round trip to its reference clock; 0 of a chronyd.
         root_dispersion_ns: the server's own stated maximum error.
         stratum: 1 to 15.
         leap: leap indicator, 0 none, 1 insert, 2 delete.

@@ -16,8 +16,8 @@ class SourceReport:
     Attributes:
         id: identifier, as in ``Measurement.source``; the configured text while unresolved.
         name: the server as configured.
-        address: numeric address; empty while unresolved.
-        port: UDP port.
+        address: numeric address, or path of a socket; empty while unresolved.
+        port: UDP port; 0 with a path.
         reason: why it is used or not; its value is one letter, ``reason.words`` says it in words.
         poll_s: present poll interval.
         reach: the last eight exchanges, one bit each, latest lowest; commonly shown in octal.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from chronotick.config.servers import Protocol
 from chronotick.ntp.address import Endpoint
 from chronotick.ntp.answers import REACH_BITS, Answers
-from chronotick.ntp.checks import Drop
+from chronotick.ntp.asking import Answer, Asker, NtpAsker, Terms
+from chronotick.ntp.chronyd import ChronydAsker
 from chronotick.ntp.clock_filter import filter_samples
 from chronotick.ntp.drift import Drift
-from chronotick.ntp.exchange import Outcome, Query, Reply, run_exchange
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import NS_PER_S, reference_id_text
 from chronotick.ntp.poll import Poll, PollLimits
@@ -22,23 +24,20 @@ from chronotick.ntp.tasks import Alarm
 from chronotick.ntp.timestamps import read_pair
 
 _REFUSALS = frozenset({"DENY", "RSTR"})
+_ASKERS: Mapping[Protocol, Callable[[Endpoint], Asker]] = MappingProxyType(
+    {Protocol.NTP: NtpAsker, Protocol.CHRONYD: ChronydAsker}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSettings:
-    """What the configuration says about asking a server.
+class SourceSettings(Terms):
+    """What the configuration says about asking a server, and about when.
 
     Attributes:
-        timeout_s: how long a reply is waited for.
-        max_delay_ns: longest delay accepted.
         poll: intervals.
-        kernel_stamps: False measures with user-space stamps (for comparison).
     """
 
-    timeout_s: float
-    max_delay_ns: int
     poll: PollLimits
-    kernel_stamps: bool = True
 
 
 class Source:
@@ -68,12 +67,13 @@ class Source:
         self.endpoint = endpoint
         self.id = str(endpoint)
         self.answers = Answers(self.id)
-        self.drops: Counter[Drop] = Counter()
+        self.drops: Counter[str] = Counter()
         self.last_error = ""
         self._settings = settings
         self._finished = finished
         self._poll = Poll(settings.poll, burst=burst)
-        self._last: Reply | None = None
+        self._asker = _ASKERS[endpoint.protocol](endpoint)
+        self._last: Measurement | None = None
         self._alarm = Alarm()
 
     async def run(self) -> None:
@@ -84,29 +84,22 @@ class Source:
             await self._alarm.wait(began_s + self._poll.next_pause_s() - time.monotonic())
 
     async def ask(self) -> None:
-        """Do one exchange and take in its outcome."""
-        query = Query(
-            endpoint=self.endpoint,
-            timeout_s=self._settings.timeout_s,
-            max_delay_ns=self._settings.max_delay_ns,
-            previous_transmit=self._last.packet.transmit_timestamp if self._last else None,
-            kernel_stamps=self._settings.kernel_stamps,
-        )
-        outcome = await run_exchange(query)
-        self._take(outcome)
-        self._finished(self, outcome.reply.measurement if outcome.reply else None)
+        """Ask once and take in the answer."""
+        answer = await self._asker.ask(self._settings)
+        self._take(answer)
+        self._finished(self, answer.measurement)
 
-    def _take(self, outcome: Outcome) -> None:
-        self.drops += outcome.drops
-        if outcome.kiss == "RATE":
+    def _take(self, answer: Answer) -> None:
+        self.drops += answer.drops
+        if answer.kiss == "RATE":
             self._poll.slow_down()
-        if outcome.reply is None:
-            self.last_error = outcome.error
-            self.answers.missed(refused=outcome.kiss in _REFUSALS)
+        if answer.measurement is None:
+            self.last_error = answer.error
+            self.answers.missed(refused=answer.kiss in _REFUSALS)
             self._poll.failed()
         else:
-            self._last = outcome.reply
-            self.answers.take(outcome.reply.measurement)
+            self._last = answer.measurement
+            self.answers.take(answer.measurement)
             self._poll.replied()
 
     @property
@@ -142,7 +135,7 @@ class Source:
         """Describe the source as it is now."""
         pair = read_pair()
         filtered = filter_samples(self.answers.samples, drift, pair.raw_ns)
-        last = self._last.measurement if self._last else None
+        last = self._last
         system_ns = pair.realtime_ns - pair.raw_ns
         return SourceReport(
             id=self.id,
@@ -152,7 +145,7 @@ class Source:
             reason=reason,
             poll_s=self._poll.interval_s,
             reach=self.answers.reach,
-            drops={drop.value: count for drop, count in sorted(self.drops.items())},
+            drops=dict(sorted(self.drops.items())),
             last_error=self.last_error,
             stratum=last.stratum if last else None,
             reference_id=reference_id_text(last.reference_id, last.stratum) if last else "",
