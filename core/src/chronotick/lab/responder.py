@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 
 from chronotick.lab.network import NS_PER_S
 from chronotick.lab.world import Fault, ServerModel
 from chronotick.ntp.packet import (
-    LEAP_UNSYNCHRONISED,
     MODE_CLIENT,
     MODE_SERVER,
     Packet,
-    PacketError,
     ns_to_short,
     unix_ns_to_ntp,
 )
@@ -22,21 +19,6 @@ PRECISION = -20
 REFERENCE_PRIMARY = int.from_bytes(b"SIM\0", "big")
 REFERENCE_SECONDARY = int.from_bytes(bytes((192, 0, 2, 1)), "big")
 """An address reserved for documentation (RFC 5737): the reference exists as little as it does."""
-_STAMP = struct.Struct("!Q")
-_TRANSMIT_BYTE = 40
-OLDEST_VERSION = 3
-NEWEST_VERSION = 4
-
-
-def parse_request(data: bytes) -> Packet | None:
-    """The request in a datagram; None when it is not a client's NTP request."""
-    try:
-        request = Packet.unpack(data)
-    except PacketError:
-        return None
-    if request.mode != MODE_CLIENT or not OLDEST_VERSION <= request.version <= NEWEST_VERSION:
-        return None
-    return request
 
 
 def time_reply(request: Packet, model: ServerModel, *, t2_ns: int, t3_ns: int) -> Packet:
@@ -63,23 +45,6 @@ def time_reply(request: Packet, model: ServerModel, *, t2_ns: int, t3_ns: int) -
         receive_timestamp=unix_ns_to_ntp(t2_ns),
         transmit_timestamp=unix_ns_to_ntp(t3_ns),
     )
-
-
-def kiss(reply: Packet, code: str) -> Packet:
-    """The reply turned into a kiss-o'-death packet (RFC 5905, section 7.4)."""
-    return dataclasses.replace(
-        reply,
-        leap=LEAP_UNSYNCHRONISED,
-        stratum=0,
-        reference_id=int.from_bytes(code.encode("ascii"), "big"),
-    )
-
-
-def delayed(reply: bytes, by_ns: int) -> bytes:
-    """A packed reply whose transmit timestamp is `by_ns` later."""
-    (stamp,) = _STAMP.unpack_from(reply, _TRANSMIT_BYTE)
-    later = (stamp + (by_ns << 32) // NS_PER_S) % (1 << 64)
-    return reply[:_TRANSMIT_BYTE] + _STAMP.pack(later) + reply[_TRANSMIT_BYTE + _STAMP.size :]
 
 
 def spoil(reply: Packet, fault: Fault | None, previous: bytes) -> bytes:

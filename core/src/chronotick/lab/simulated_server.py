@@ -12,33 +12,35 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 from chronotick.lab.network import NS_PER_S, Path, Transit
-from chronotick.lab.responder import delayed, kiss, parse_request, spoil, time_reply
+from chronotick.lab.responder import spoil, time_reply
 from chronotick.lab.world import LiveWorld, ServerModel
 from chronotick.ntp.measurement import Stamps
 from chronotick.ntp.packet import Packet
+from chronotick.ntp.replying import (
+    RATE,
+    Departure,
+    delayed,
+    kernel_arrival_ns,
+    kiss,
+    parse_request,
+)
 from chronotick.ntp.timestamps import (
     Received,
     enable_kernel_stamps,
     raw_now_ns,
-    read_pair,
     receive,
     transmit_stamp,
 )
 
 Address = tuple[Any, ...]
 """As the socket module spells it, by family."""
-RATE = "RATE"
-LATENCY_SAMPLES = 15
 REHEARSALS = 5
-OLDEST_STAMP_NS = NS_PER_S
-"""A stamp further from the clock than this means that the system clock was stepped in between."""
 DATAGRAMS_PER_WAKE = 64
 """So that a flood on one port does not starve the others."""
 
@@ -67,25 +69,6 @@ class Counters:
     malformed: int = 0
     unsent: int = 0
     user_stamped: int = 0
-
-
-@dataclass(slots=True)
-class _Departure:
-    """How long a reply takes from reading the clock to leaving, by the kernel's transmit stamps.
-
-    The shortest of the recent ones is expected: a reply that leaves later than it says has taken a
-    little longer on its way, one that leaves earlier would have been faster than its path allows.
-    """
-
-    samples_ns: deque[int] = field(default_factory=lambda: deque(maxlen=LATENCY_SAMPLES))
-
-    def expected_ns(self) -> int:
-        return min(self.samples_ns, default=0)
-
-    def learn(self, sock: socket.socket, read_ns: int) -> None:
-        stamp_ns = transmit_stamp(sock)
-        if stamp_ns is not None:
-            self.samples_ns.append(max(_to_raw_ns(stamp_ns) - read_ns, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +109,7 @@ class SimulatedServer:
         self._path_changes = 0
         self._sock = sock
         self._stamps = enable_kernel_stamps(sock)
-        self._departure = _Departure()
+        self._departure = Departure()
         self._last_request_ns: dict[str, int] = {}
         self._last_reply = b""
 
@@ -187,10 +170,9 @@ class SimulatedServer:
         self._depart_when_due(_Answer(request, address, arrived_ns, transit, code))
 
     def _arrival_ns(self, received: Received) -> int:
-        if received.kernel_ns is not None:
-            arrived_ns = _to_raw_ns(received.kernel_ns)
-            if abs(received.raw_ns - arrived_ns) < OLDEST_STAMP_NS:
-                return max(arrived_ns, self._live.world.start_raw_ns)
+        arrived_ns = kernel_arrival_ns(received)
+        if arrived_ns is not None:
+            return max(arrived_ns, self._live.world.start_raw_ns)
         self.counters.user_stamped += 1
         return received.raw_ns
 
@@ -263,9 +245,3 @@ class SimulatedServer:
                 data, read_ns = self._prepare(answer)
                 self._sock.sendto(data, answer.address)
                 self._departure.learn(self._sock, read_ns)
-
-
-def _to_raw_ns(realtime_ns: int) -> int:
-    """A CLOCK_REALTIME stamp of the last milliseconds on the CLOCK_MONOTONIC_RAW axis."""
-    pair = read_pair()
-    return pair.raw_ns - (pair.realtime_ns - realtime_ns)
