@@ -1,6 +1,6 @@
 import pytest
 
-from chronotick.lab.responder import delayed, kiss, parse_request, spoil, time_reply
+from chronotick.lab.responder import spoil, time_reply
 from chronotick.lab.world import ServerModel
 from chronotick.ntp.packet import (
     HEADER_BYTES,
@@ -11,6 +11,7 @@ from chronotick.ntp.packet import (
     ntp_to_unix_ns,
     short_to_ns,
 )
+from chronotick.ntp.replying import delayed, kiss, parse_request
 
 UTC_NS = 1_790_000_000_123_456_789
 REQUEST = Packet(version=4, mode=MODE_CLIENT, poll=6, transmit_timestamp=0xDEADBEEF_01234567)

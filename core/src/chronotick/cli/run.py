@@ -51,6 +51,11 @@ PLUGIN_PATIENCE_S = 2.0  # one that works is read in half a second, once
 )
 @click.argument("more_cpus", nargs=-1, type=int, metavar="")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
+@click.option(
+    "--debug-trace",
+    metavar="FILE",
+    help="Write every exchange, context, forecast and weight to it, for `lab replay`.",
+)
 @click.option("--shm", type=click.Path(path_type=Path), help="File of the published record.")
 @click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
 def run(
@@ -111,6 +116,7 @@ def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str,
         "shm.path": str(options["shm"]) if options["shm"] else None,
         "process.cpu_affinity": _cpus(options["cpu_affinity"], more_cpus),
         "logging.level": options["log_level"].upper() if options["log_level"] else None,
+        "logging.debug_trace": options["debug_trace"],
         "workers.offline": options["offline"],
         "workers.checkpoints": parse_checkpoints(options["checkpoints"]),
         "workers.remote": _remotes(options["remotes"], options["server_key"]),

@@ -23,7 +23,7 @@ from pydantic.config import JsonDict
 
 from chronotick.config.paths import data_dir, expand
 from chronotick.config.servers import FORMS, AddressError, parse_server
-from chronotick.config.tcp import parse_address
+from chronotick.config.tcp import parse_address, parse_host_port
 from chronotick.shm.paths import default_control_socket, default_record_path
 
 
@@ -96,7 +96,9 @@ class Ntp(Section):
         min_length=1,
         description="NTP servers. A name with several addresses and the word `pool` in it "
         "(`pool.ntp.org`, `ntp-pool2.example`; not `liverpool.example`) gives up to `pool_size` "
-        "sources, any other name one.",
+        "sources, any other name one. `chronyd` is no server but what the chronyd of this host "
+        "believes, without any NTP sent; also `chronyd://127.0.0.1:PORT` and "
+        "`chronyd:///run/chrony/chronyd.sock`.",
     )
     pool_size: int = Field(4, ge=1, le=16, description="Sources taken from one pool name.")
     timeout_seconds: Seconds = Field(2.0, description="How long a reply is waited for.")
@@ -460,15 +462,81 @@ class Control(Section):
 
 
 class Logging(Section):
-    """What the daemon writes to standard error."""
+    """What the daemon says of itself while it runs."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level.")
-    format: Literal["text", "json"] = Field("text", description="Lines for people or programs.")
+    format: Literal["text", "json", "journald"] = Field(
+        "text",
+        description="Lines for people or programs on standard error, or entries with fields in "
+        "systemd's journal.",
+    )
+    rate_limit: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        10,
+        json_schema_extra=_unit("per minute"),
+        description="Lines of one kind; then it is counted how many more there were. Changes of "
+        "state are always told. 0: no limit.",
+    )
+    debug_trace: FilePath | None = Field(
+        None,
+        description="File to which every exchange, context, forecast and weight is written, for "
+        "`chronotick lab replay`. null: none.",
+    )
+    debug_trace_max_mb: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        512, json_schema_extra=_unit("MB"), description="Size at which the trace ends."
+    )
 
     @field_validator("level", mode="before")
     @classmethod
     def _any_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+
+def _http_address(text: str) -> str:
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return text
+    parse_host_port(text)
+    return text
+
+
+def _udp_address(text: str) -> str:
+    parse_host_port(text)
+    return text
+
+
+UdpAddress = Annotated[
+    str, AfterValidator(_udp_address), Field(json_schema_extra={"accepted": "HOST:PORT"})
+]
+
+
+class Http(Section):
+    """The HTTP server (`chronotick http`), a process beside the daemon."""
+
+    listen: Annotated[str, AfterValidator(_http_address)] | None = Field(
+        None,
+        json_schema_extra={"accepted": "HOST:PORT, unix:PATH or null"},
+        description="Where it listens: status, dashboard, metrics and stream. null: it does not "
+        "run. An address that is not loopback needs `token_file`.",
+    )
+    token_file: FilePath | None = Field(
+        None,
+        description="File with the token that requests must bear (`Authorization: Bearer TOKEN`), "
+        "readable by its owner only. null: none is asked for.",
+    )
+
+
+class Neighbours(Section):
+    """Other programs that get time from this clock (`chronotick neighbours`), beside the daemon."""
+
+    ntp: list[UdpAddress] = Field(
+        default=[], description="Addresses at which NTP clients are answered."
+    )
+    sock: list[FilePath] = Field(
+        default=[],
+        description="Sockets of chronyd or ntpd-rs (refclock SOCK) that get a sample every second.",
+    )
+    clockbound: FilePath | None = Field(
+        None, description="File of a segment that clients of ClockBound 2 read. null: none."
+    )
 
 
 class Process(Section):
@@ -497,4 +565,6 @@ class Config(Section):
     workers: Workers = Field(default_factory=Workers)
     control: Control = Field(default_factory=Control)
     logging: Logging = Field(default_factory=Logging)
+    http: Http = Field(default_factory=Http)
+    neighbours: Neighbours = Field(default_factory=Neighbours)
     process: Process = Field(default_factory=Process)

@@ -14,15 +14,18 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from typing import Any
 
 from chronotick.clock import Covariates, HostClocks, read_clocks, suspended_baseline_ns
 from chronotick.config import ConfigError
 from chronotick.config.schema import Config
+from chronotick.daemon import trace_lines as lines
 from chronotick.daemon.clockwork import Clockwork
+from chronotick.daemon.companions import Companions
 from chronotick.daemon.control import ControlServer
 from chronotick.daemon.loops import SteadyThread, Ticker
-from chronotick.daemon.memory import Memory
+from chronotick.daemon.memory import READING_PERIOD_S, Memory
 from chronotick.daemon.notify import sd_notify, watchdog_interval_s
 from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.publisher import Publisher
@@ -32,6 +35,8 @@ from chronotick.daemon.status import StateMachine, Transition, words
 from chronotick.daemon.steering import Steering
 from chronotick.daemon.surroundings import KEEP, PERIOD_S, Surroundings
 from chronotick.daemon.timekeeper import Timekeeper
+from chronotick.daemon.trace import Trace, TraceFileError
+from chronotick.daemon.tracing import TracedMonitor
 from chronotick.daemon.zoo import Zoo, wanted
 from chronotick.ntp import Measurement, NtpMonitor
 from chronotick.plugin.registry import Discovery, PluginProblem, Plugins, UnknownModel
@@ -66,6 +71,7 @@ class Daemon:
         self.zoo = Zoo(self.plugins, config.control.socket.parent)
         self._reload = reload
         self._surroundings, self._covariates = Surroundings(), Covariates(KEEP)
+        self.trace: Trace | None = None
         self._loops: list[PredictionLoop] = []
         self._loop_tasks: list[asyncio.Task[None]] = []
 
@@ -105,10 +111,9 @@ class Daemon:
             raw_ns=raw_ns,
             suspended_ns=suspended_baseline_ns(),
         )
-        self.clockwork.resume(raw_ns)
-        self.monitor = NtpMonitor(
-            config.clock_measurement.ntp, config.clock_measurement.timing, self._on_measurement
-        )
+        resumed = self.clockwork.resume(raw_ns)
+        self.trace = self._open_trace(stack, raw_ns, resumed=resumed)
+        self.monitor = self._new_monitor()
         self._publisher_failed: asyncio.Future[None] = self._event_loop.create_future()
         self.publishing = SteadyThread(
             1.0 / config.shm.frequency, self._publish, self._on_publisher_failure
@@ -118,6 +123,34 @@ class Daemon:
         stack.push_async_callback(control.close)
         stack.push_async_callback(self.zoo.close)
         await self.zoo.use(config)
+        self.companions = Companions()
+        stack.push_async_callback(self.companions.close)
+
+    def _open_trace(
+        self, stack: contextlib.AsyncExitStack, raw_ns: int, *, resumed: bool
+    ) -> Trace | None:
+        """Begin the debug trace, if there is to be one; what is wrong with it stops no clock."""
+        config, path = self.config, self.config.logging.debug_trace
+        if path is None:
+            return None
+        clocks = replace(read_clocks(), raw_ns=raw_ns, suspended_ns=self.clockwork.suspended_ns)
+        header = lines.header(config, self.plugins.origins, clocks)
+        try:
+            trace = Trace(path, header, config.logging.debug_trace_max_mb * 1_000_000)
+        except TraceFileError as error:
+            _log.error("%s. The daemon runs without a trace", error)
+            return None
+        stack.callback(trace.close)
+        keeper = self.clockwork.timekeeper
+        saved = keeper.snapshot() if resumed else None
+        trace.note(lines.began, self.clockwork.believed, saved, keeper.skill.snapshot())
+        return trace
+
+    def _new_monitor(self) -> NtpMonitor:
+        configured = self.config.clock_measurement
+        if self.trace is None:
+            return NtpMonitor(configured.ntp, configured.timing, self._on_measurement)
+        return TracedMonitor(configured.ntp, configured.timing, self._on_measurement, self.trace)
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         """Run everything until a signal, or until a part of it ends by a mistake."""
@@ -131,6 +164,7 @@ class Daemon:
         tasks = [asyncio.create_task(work(), name=name) for name, work in self._work().items()]
         self._start_loops()
         self._discovery.watch(self._on_plugins)
+        await self.companions.use(self.config)
         sd_notify(f"READY=1\nMAINPID={os.getpid()}")
         stopping = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -156,6 +190,7 @@ class Daemon:
             "look around": Ticker(PERIOD_S, self._look_around).run,
             "publish": self._publisher_failure,
             "plan": Ticker(PLAN_PERIOD_S, self._make_plan).run,
+            "remember": Ticker(READING_PERIOD_S, self._remember).run,
         }
         interval_s = watchdog_interval_s()
         if interval_s is not None:
@@ -173,6 +208,7 @@ class Daemon:
                 covariates=self._covariates,
                 local=self.zoo.local(predictor),
                 remote=self.zoo.remote(predictor),
+                trace=self.trace,
             )
             for name, predictor in (
                 ("short_term", config.short_term),
@@ -199,7 +235,16 @@ class Daemon:
         self._covariates.record(raw_now_ns(), self._surroundings.read())
 
     def _make_plan(self) -> None:
+        self.zoo.look()
         self._plan = self.clockwork.plan(raw_now_ns(), self.monitor, models_ready=self.zoo.ready)
+        if self.trace is not None:
+            self.trace.note(lines.plan, self._plan)
+            self.trace.note(lines.weights, self._plan)
+
+    def _remember(self) -> None:
+        record, target = self.publisher.record, self.clockwork.target
+        if record is not None and target is not None:
+            self.memory.served(record, target)
 
     def _publish(self) -> None:
         """One tick of the publisher; in its thread."""
@@ -220,11 +265,15 @@ class Daemon:
         await self._publisher_failed
 
     def _on_suspend(self, clocks: HostClocks) -> None:
+        if self.trace is not None:
+            self.trace.note(lines.slept, clocks)
         self.clockwork.slept(clocks, self.monitor)
         self._make_plan()
 
     def _on_transition(self, transition: Transition) -> None:
         self.memory.changed(transition)
+        if self.trace is not None:
+            self.trace.note(lines.state, transition)
         sd_notify(f"STATUS={words(transition.after)}: {transition.reason}")
 
     def _on_stop(self, number: signal.Signals) -> None:
@@ -284,6 +333,7 @@ class Daemon:
         logging.getLogger("chronotick").setLevel(config.logging.level)
         await _cancel(self._loop_tasks)
         await self.zoo.use(config)
+        await self.companions.use(config)
         self._start_loops()
 
 

@@ -76,6 +76,16 @@ class Clockwork:
         self._generation = 0
         self._unconfirmed = False  # resumed, and no measurement has agreed yet
 
+    @property
+    def believed(self) -> frozenset[str]:
+        """Sources that were believed last."""
+        return self._believed
+
+    @property
+    def suspended_ns(self) -> int:
+        """How long the host had slept when that was last looked at."""
+        return self._suspended_ns
+
     def resume(self, raw_ns: int) -> bool:
         """Go on from before a restart, if that is possible; return whether it was."""
         believed = self.memory.resume(raw_ns, self._standing())

@@ -17,11 +17,13 @@ from contextlib import contextmanager
 
 from chronotick.clock import ClockState, ContextWindow, Covariates
 from chronotick.config.schema import Predictor
+from chronotick.daemon import trace_lines as lines
 from chronotick.daemon.timekeeper import Timekeeper
+from chronotick.daemon.trace import Trace
 from chronotick.daemon.trigger import Trigger
 from chronotick.daemon.zoo import LocalModel, RemoteModel
 from chronotick.models import LEVELS, Baseline, ModelFailedError, as_batch, as_path
-from chronotick.plugin.contract import Forecast, ModelSpec
+from chronotick.plugin.contract import ContextBatch, Forecast, ModelSpec
 from chronotick.workers.errors import DeadlineMissed, ForecastFailed, WorkerError
 from chronotick.workers.state import Phase
 
@@ -42,6 +44,7 @@ class PredictionLoop:
         covariates: what else was seen, for models that use it.
         local: models that run here.
         remote: models that run in workers.
+        trace: where contexts and forecasts are noted, if anywhere.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class PredictionLoop:
         covariates: Covariates,
         local: Sequence[LocalModel],
         remote: Sequence[RemoteModel],
+        trace: Trace | None = None,
     ) -> None:
         self._name = name
         self._config = config
@@ -62,6 +66,7 @@ class PredictionLoop:
         self._covariates = covariates
         self._local = local
         self._remote = remote
+        self._trace = trace
         self._triggers: list[Trigger] = []
         self._state: tuple[tuple[int, int], ClockState] | None = None
 
@@ -176,6 +181,8 @@ class PredictionLoop:
         step_ns = round(terms.step * 1e9)
         path = baseline.expectation(self._name, state, raw_ns, step_ns, terms.horizon_steps)
         self._timekeeper.forecast(path)
+        if self._trace is not None:
+            self._trace.note(lines.expectation, self._name, path)
         page.latencies_s.append(path.latency_s)
         page.taken_s = _now_s()
 
@@ -194,10 +201,12 @@ class PredictionLoop:
         model, page = local.model, local.ledger.page(self._name)
         page.asked_s.append(_now_s())
         batch = as_batch(window, model.info.max_context)
+        self._note_asked(local.spec, terms.horizon_steps, window, batch)
         try:
             forecast, latency_s = model.forecast(batch, terms.horizon_steps, LEVELS)
-        except ModelFailedError:
+        except ModelFailedError as error:
             _log.exception("no forecast")
+            self._note_failed(local.spec, window, error)
             return
         page.latencies_s.append(latency_s)
         if self._take(local.spec, window, forecast, latency_s):
@@ -212,10 +221,12 @@ class PredictionLoop:
         page.asked_s.append(asked_s)
         try:
             forecast = await self._forecast(model, terms, window)
-        except DeadlineMissed:
+        except DeadlineMissed as error:
+            self._note_failed(model.spec, window, error)
             await self._wait_for_the_late(model, terms, asked_s)
             return
         except WorkerError as error:
+            self._note_failed(model.spec, window, error)
             if isinstance(error, ForecastFailed):
                 model.pace.busy(asked_s, _now_s())
             _log.debug("%s: no forecast: %s", model.spec.name, error)  # the worker logs changes
@@ -239,6 +250,7 @@ class PredictionLoop:
             spec.covariates, window.trend.raw_ns, window.step_ns, len(window.values)
         )
         batch = as_batch(window, context, covariates)
+        self._note_asked(spec, horizon, window, batch)
         return await model.worker.forecast(batch, horizon, LEVELS, terms.timeout_seconds)
 
     async def _wait_for_the_late(
@@ -257,6 +269,8 @@ class PredictionLoop:
     def _take(
         self, spec: ModelSpec, window: ContextWindow, forecast: Forecast, latency_s: float
     ) -> bool:
+        if self._trace is not None:
+            self._trace.note(lines.forecast, self._name, spec.name, window, forecast, latency_s)
         try:
             path = as_path(spec.name, self._name, window, forecast, latency_s)
         except ValueError as error:
@@ -264,6 +278,16 @@ class PredictionLoop:
             return False
         self._timekeeper.forecast(path)
         return True
+
+    def _note_asked(
+        self, spec: ModelSpec, horizon: int, window: ContextWindow, batch: ContextBatch
+    ) -> None:
+        if self._trace is not None:
+            self._trace.note(lines.context, self._name, spec.name, horizon, window, batch)
+
+    def _note_failed(self, spec: ModelSpec, window: ContextWindow, error: Exception) -> None:
+        if self._trace is not None:
+            self._trace.note(lines.failure, self._name, spec.name, window, error)
 
 
 def _now_s() -> float:

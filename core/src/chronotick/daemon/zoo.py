@@ -85,6 +85,7 @@ class Zoo:
         self._broken: dict[str, str] = {}
         self._awaited: set[str] = set()  # names that a plugin may yet provide
         self._remote: dict[str, RemoteModel] = {}
+        self._seen: dict[str, Phase] = {}
         self._pool: WorkerPool | None = None
 
     async def use(self, config: Config) -> None:
@@ -128,6 +129,16 @@ class Zoo:
     def remote(self, predictor: Predictor) -> list[RemoteModel]:
         """Models of a loop that run in workers."""
         return [self._remote[name] for name in names(predictor) if name in self._remote]
+
+    def look(self) -> None:
+        """Say in the log which worker is in another state than when this was last called."""
+        phases = {name: model.worker.state for name, model in self._remote.items()}
+        for name, state in phases.items():
+            before = self._seen.get(name)
+            if before is not None and state.phase is not before:
+                why = f": {state.detail}" if state.detail else ""
+                _log.info("%s: %s -> %s%s", name, before.value, state.phase.value, why)
+        self._seen = {name: state.phase for name, state in phases.items()}
 
     @property
     def ready(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from chronotick.lab.recordings.recording import Arrival
 from chronotick.lab.replaying.host import VirtualHost
+from chronotick.lab.replaying.traced import Happening
 
 PLAN_PERIOD_NS = 10_000_000_000  # without an event: over that time a plan is as good as a line
 NEVER_NS = 2**63
@@ -19,12 +20,20 @@ class Drive:
     Args:
         host: it.
         arrivals: what it is to see, in order.
+        happenings: what else it is told, in order.
     """
 
-    def __init__(self, host: VirtualHost, arrivals: Sequence[Arrival]) -> None:
+    def __init__(
+        self,
+        host: VirtualHost,
+        arrivals: Sequence[Arrival],
+        happenings: Sequence[Happening] = (),
+    ) -> None:
         self._host = host
         self._arrivals = arrivals
+        self._happenings = happenings
         self._arrived = 0
+        self._happened = 0
 
     def until(self, raw_ns: int) -> None:
         """Let everything happen until an instant, that instant included.
@@ -44,6 +53,7 @@ class Drive:
         host = self._host
         events: tuple[Event, ...] = (
             (self._arrival_ns(), self._arrive),
+            (self._happening_ns(), self._happen),
             (host.sources.next_miss_ns or NEVER_NS, self._miss),
             (host.plan.made_raw_ns + PLAN_PERIOD_NS, self._plan),
         )
@@ -53,6 +63,16 @@ class Drive:
         if self._arrived < len(self._arrivals):
             return self._arrivals[self._arrived].raw_ns
         return NEVER_NS
+
+    def _happening_ns(self) -> int:
+        if self._happened < len(self._happenings):
+            return self._happenings[self._happened].raw_ns
+        return NEVER_NS
+
+    def _happen(self) -> None:
+        happening = self._happenings[self._happened]
+        self._happened += 1
+        self._host.happen(happening)
 
     def _arrive(self) -> None:
         arrival = self._arrivals[self._arrived]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from chronotick.clock import Covariates
+from chronotick.clock import Covariates, HostClocks
 from chronotick.config.schema import Config
 from chronotick.daemon.clockwork import Clockwork
 from chronotick.daemon.memory import Standing
@@ -21,6 +21,7 @@ from chronotick.lab.recordings.recording import Arrival
 from chronotick.lab.replaying.models import Models
 from chronotick.lab.replaying.serving import ServedTime
 from chronotick.lab.replaying.sources import RecordedSources
+from chronotick.lab.replaying.traced import Began, Happening, Slept
 from chronotick.lab.replaying.virtual_loop import VirtualLoop
 from chronotick.ntp.measurement import Measurement
 
@@ -60,6 +61,33 @@ class NoMemory:
         """Save nothing."""
 
 
+class TracedMemory(NoMemory):
+    """What a daemon went on from, as its debug trace holds it.
+
+    Args:
+        began: that.
+        timekeeper: what goes on.
+    """
+
+    def __init__(self, began: Began, timekeeper: Timekeeper) -> None:
+        super().__init__()
+        self._began = began
+        self._timekeeper = timekeeper
+
+    def resume(self, raw_ns: int, now: Standing) -> frozenset[str] | None:
+        """Take up what the daemon took up.
+
+        Raises:
+            ValueError: it is damaged, or of another version.
+        """
+        del raw_ns, now
+        self._timekeeper.skill.restore(self._began.skill)
+        if self._began.timekeeper is None:
+            return None
+        self._timekeeper.restore(self._began.timekeeper)
+        return self._began.believed
+
+
 class VirtualHost:
     """The daemon's parts on a virtual clock; to be used in a ``with`` statement.
 
@@ -69,21 +97,37 @@ class VirtualHost:
         config: as the daemon's.
         models: started.
         raw_ns: RAW time at the start.
+        suspended_ns: how long the host had slept by then.
+        began: what the daemon went on from; ``None``: nothing.
+        is_told: what happened to sources is told by :meth:`happen`, and not inferred.
+
+    Raises:
+        ValueError: what the daemon went on from is damaged, or of another version.
     """
 
-    def __init__(self, config: Config, models: Models, raw_ns: int) -> None:
-        self.sources = RecordedSources(config.clock_measurement)
-        self.memory = NoMemory()
+    def __init__(
+        self,
+        config: Config,
+        models: Models,
+        raw_ns: int,
+        *,
+        suspended_ns: int = 0,
+        began: Began | None = None,
+        is_told: bool = False,
+    ) -> None:
+        self.sources = RecordedSources(config.clock_measurement, is_told=is_told)
         self.transitions: list[Transition] = []
         self.timekeeper = Timekeeper(config)
+        self.memory = NoMemory() if began is None else TracedMemory(began, self.timekeeper)
         self.clockwork = Clockwork(
             self.timekeeper,
             self.memory,
             StateMachine(self.transitions.append, raw_ns),
             config.clock_measurement,
             raw_ns=raw_ns,
-            suspended_ns=0,
+            suspended_ns=suspended_ns,
         )
+        self.clockwork.resume(raw_ns)
         self.served = ServedTime(config.shm, raw_ns)
         self._bounded: set[str] = set()
         self._models = models
@@ -133,6 +177,15 @@ class VirtualHost:
                 loop.measured()
             self.make_plan(arrival.raw_ns)
         return learnt
+
+    def happen(self, happening: Happening) -> None:
+        """Take in what a trace tells besides measurements."""
+        if isinstance(happening, Slept):
+            clocks = HostClocks(happening.raw_ns, 0, happening.suspended_ns)
+            self.clockwork.slept(clocks, self.sources)
+            self.make_plan(happening.raw_ns)
+        else:
+            self.sources.told(happening)
 
     def is_bounded(self) -> bool:
         """Whether an answer of a believed source has bounded the error, ever."""

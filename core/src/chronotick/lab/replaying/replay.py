@@ -22,6 +22,7 @@ from chronotick.lab.replaying.host import VirtualHost
 from chronotick.lab.replaying.listening import WarningsHeard
 from chronotick.lab.replaying.models import Models
 from chronotick.lab.replaying.summary import Summary, Tally
+from chronotick.lab.replaying.traced import Happening, TracedRecording
 from chronotick.plugin.registry import Plugins, load_plugins
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ class Replay:
 
         Raises:
             ModelUnavailableError: a model died and does not come back.
-            NothingToReplayError: there was no estimate at any of them.
+            NothingToReplayError: there was no estimate at any of them, or what the daemon of a
+                trace went on from cannot be taken up.
             SteppedBackError: served time ran backwards within an epoch.
             RuntimeError: it is not in a ``with`` statement.
         """
@@ -149,9 +151,8 @@ class Replay:
         if models is None:
             raise RuntimeError("a replay has models only inside its `with` statement")
         began_s = time.perf_counter()
-        first_ns = self._arrivals[0].raw_ns
-        with WarningsHeard() as heard, VirtualHost(self.config, models, first_ns) as host:
-            drive = Drive(host, self._arrivals)
+        with WarningsHeard() as heard, self._host(models) as host:
+            drive = Drive(host, self._arrivals, self._happenings)
             for raw_ns in self._grid():
                 drive.until(raw_ns)
                 estimate = self._estimate(host, raw_ns)
@@ -174,6 +175,36 @@ class Replay:
     def summary(self) -> Summary | None:
         """What it came to; ``None`` until the last estimate was taken."""
         return self._summary
+
+    @property
+    def _trace(self) -> TracedRecording | None:
+        """The trace that is replayed as it was; a part of one is a recording like any other."""
+        recording, excerpt = self.recording, self.excerpt
+        whole = excerpt.start_ns is None and not excerpt.gaps
+        return recording if whole and isinstance(recording, TracedRecording) else None
+
+    @property
+    def _happenings(self) -> tuple[Happening, ...]:
+        return () if self._trace is None else self._trace.happenings
+
+    def _host(self, models: Models) -> VirtualHost:
+        trace = self._trace
+        if trace is None:
+            return VirtualHost(self.config, models, self._arrivals[0].raw_ns)
+        try:
+            return VirtualHost(
+                self.config,
+                models,
+                min(trace.start_raw_ns, self._arrivals[0].raw_ns),
+                suspended_ns=trace.suspended_ns,
+                began=trace.began,
+                is_told=True,
+            )
+        except ValueError as error:
+            raise NothingToReplayError(
+                f"{trace.path}: what the daemon went on from cannot be taken up: {error}. Replay "
+                "it with the chronotick that wrote it, or a part of it: --from"
+            ) from error
 
     def _grid(self) -> Iterator[int]:
         if self.excerpt.at_ns:

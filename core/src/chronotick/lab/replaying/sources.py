@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from chronotick.config.schema import ClockMeasurement
 from chronotick.lab.recordings.recording import Arrival
+from chronotick.lab.replaying.traced import NextPoll, Unanswered
 from chronotick.ntp.report import SourceReport
 from chronotick.ntp.selection import Limits, Reason, Selection
 from chronotick.ntp.selector import Selector
@@ -30,10 +31,13 @@ class _Habit:
     quick: int = 0
     reach: int = 1
     missed: int = 0
+    told_poll_s: float | None = None
 
     @property
     def poll_s(self) -> float:
         """The present poll interval, as the last answers show it."""
+        if self.told_poll_s is not None:
+            return self.told_poll_s
         known = self.intervals_s or (UNKNOWN_POLL_S,)
         return max(statistics.median(known), self.shortest_s)
 
@@ -69,6 +73,7 @@ class RecordedSources:
 
     Args:
         configured: limits and intervals.
+        is_told: questions without an answer, and poll intervals, are told; none is inferred.
 
     Attributes:
         next_miss_ns: RAW time at which the next question counts as unanswered; ``None``: none will.
@@ -76,7 +81,7 @@ class RecordedSources:
         reasons: why each source was used or not at its answers, counted.
     """
 
-    def __init__(self, configured: ClockMeasurement) -> None:
+    def __init__(self, configured: ClockMeasurement, *, is_told: bool = False) -> None:
         ntp = configured.ntp
         limits = Limits(
             max_distance_ns=round(ntp.max_acceptable_uncertainty * NS_PER_S),
@@ -87,6 +92,7 @@ class RecordedSources:
         self._selector = Selector(limits)
         self._shortest_s = configured.timing.normal_operation.measurement_interval
         self._max_delay_ns = round(ntp.max_delay * NS_PER_S)
+        self._is_told = is_told
         self._habits: dict[str, _Habit] = {}
         self._selection = Selection()
         self._reports: list[SourceReport] | None = None
@@ -118,6 +124,19 @@ class RecordedSources:
                 self._selector.missed(source)
         self._select(raw_ns)
 
+    def told(self, happening: Unanswered | NextPoll) -> None:
+        """Take in what a trace tells of a source."""
+        habit = self._habits.get(happening.source)
+        if isinstance(happening, NextPoll):
+            if habit is not None:
+                habit.told_poll_s = happening.poll_s
+                self._reports = None
+            return
+        if habit is not None:
+            habit.unanswered()
+        self._selector.missed(happening.source, refused=happening.refused)
+        self._select(happening.raw_ns)
+
     def selected(self) -> Selection:
         """Return who is believed."""
         return self._selection
@@ -148,5 +167,7 @@ class RecordedSources:
     def _select(self, raw_ns: int) -> None:
         self._selection = self._selector.select(raw_ns)
         self._reports = None
+        if self._is_told:
+            return
         due = (habit.next_miss_ns for habit in self._habits.values())
         self.next_miss_ns = min((ns for ns in due if ns is not None), default=None)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from chronotick.lab.recordings import RecordingError, read_recording
+from chronotick.lab.recordings import Recording, RecordingError, read_recording
 from chronotick.lab.recordings.chrony import is_chrony
 from chronotick.lab.recordings.errors import CellError
 from chronotick.lab.recordings.ntpd import is_ntpd
 from chronotick.lab.recordings.opening import content, is_database, text_lines
+from chronotick.lab.replaying.trace_reading import is_trace, read_trace
 from chronotick.lab.traces.clocks import histories
 from chronotick.lab.traces.columns import VALUES, clock_or_series, quantity
 from chronotick.lab.traces.draft import Draft, problem_of
@@ -124,6 +125,9 @@ def _drafts(path: str, name: str, wanted: Wanted) -> Iterator[Draft]:
     if is_database(path):
         yield from histories(path, name, wanted)
         return
+    if is_trace(path):
+        yield _recorded(name, read_trace(path).measurements_alone)
+        return
     data = content(path)
     if data.startswith(MAGIC) or path.lower().endswith(PARQUET):
         yield from _parquet(path, ParquetTable(path, data), name, wanted)
@@ -139,13 +143,16 @@ def _drafts(path: str, name: str, wanted: Wanted) -> Iterator[Draft]:
         yield from series_of_records(source, json_records(path, lines))
     elif is_chrony(written) or is_ntpd(written):
         del lines
-        truth = _truth(path)
-        recording = read_recording(path, max_error_s=wanted.max_error_s)
-        yield Draft(with_truth(name, recording, truth, only_truth(truth)))
+        yield _recorded(name, read_recording(path, max_error_s=wanted.max_error_s))
     else:
         sheet = sheet_of_text(path, lines)
         del lines  # they go as they are read
         yield from _sheet(sheet, name, wanted)
+
+
+def _recorded(name: str, recording: Recording) -> Draft:
+    truth = _truth(recording.path)
+    return Draft(with_truth(name, recording, truth, only_truth(truth)))
 
 
 def _parquet(path: str, table: ParquetTable, name: str, wanted: Wanted) -> Iterator[Draft]:
