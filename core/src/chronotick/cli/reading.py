@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronotick.cli.asking import socket_option
 from chronotick.cli.numbers import ABOVE_ZERO, COUNT, FROM_ZERO, PAUSE
 from chronotick.cli.output import (
+    BAD_CONFIGURATION,
     NO_DAEMON,
     NOT_SYNCHRONISED,
     fail,
@@ -124,17 +126,52 @@ def json_command(shm: Path | None, *, pretty: bool) -> None:
 )
 @click.option("--count", type=COUNT, help="Stop after this many lines (default: never).")
 @click.option("as_json", "--json", is_flag=True, help="Print JSON lines.")
+@click.option(
+    "--tui", is_flag=True, help="Show sources, models and courses on the whole terminal instead."
+)
+@socket_option
 @interruptible
-def monitor(shm: Path | None, *, interval: float, count: int | None, as_json: bool) -> None:
-    """Print the time, its bound and its state, one line per interval."""
+def monitor(
+    shm: Path | None,
+    *,
+    interval: float,
+    count: int | None,
+    as_json: bool,
+    tui: bool,
+    socket_path: Path | None,
+) -> None:
+    """Print the time, its bound and its state, one line per interval.
+
+    With --tui a screen that says what the daemon does: q ends it, p holds it still, s and m go to
+    sources and models, z gives them the whole screen, t is for light terminals.
+    """
     import itertools
     import time
 
+    if tui:
+        if as_json or count is not None:
+            raise click.UsageError("--tui shows a screen: leave --json and --count out.")
+        _show_screen(shm, socket_path, interval)
+        return
     for number in itertools.count(1):
         _print_line(shm, as_json=as_json)
         if number == count:
             return
         time.sleep(interval)
+
+
+def _show_screen(shm: Path | None, socket_path: Path | None, interval: float) -> None:
+    import sys
+
+    try:
+        from chronotick.tui.app import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        fail("this needs more packages. Run: pip install 'chronotick[tui]'")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        fail("--tui needs a terminal. Leave it out to print lines", BAD_CONFIGURATION)
+    run(shm, socket_path, interval)
 
 
 def _print_line(shm: Path | None, *, as_json: bool) -> None:
