@@ -5,9 +5,15 @@ besides from its control socket, what was from its history. Each is asked where 
 view needs no daemon of its own and delays none.
 """
 
-from chronotick.views.past import HistoryUnreadableError, Past
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chronotick.views.reading import TimeReading, iso8601, read_time
 from chronotick.views.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from chronotick.views.past import HistoryUnreadableError, Past
 
 __all__ = [
     "HistoryUnreadableError",
@@ -17,3 +23,11 @@ __all__ = [
     "iso8601",
     "read_time",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in {"HistoryUnreadableError", "Past"}:  # numpy and the history: not for every view
+        from chronotick.views import past
+
+        return getattr(past, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
