@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from chronotick.daemon.loops import SteadyThread, Ticker
+from chronotick.daemon.loops import LATENESS_BOUNDS_S, Lateness, SteadyThread, Ticker
 
 
 def test_the_thread_ticks_until_it_is_stopped():
@@ -45,6 +45,35 @@ def test_late_ticks_are_counted_and_skipped():
     assert done.wait(10)
     thread.stop()
     assert thread.missed >= 4
+
+
+def test_the_lateness_of_every_tick_is_counted():
+    enough = threading.Event()
+    count = 0
+
+    def tick() -> None:
+        nonlocal count
+        count += 1
+        if count == 5:
+            enough.set()
+
+    thread = SteadyThread(0.001, tick, pytest.fail)
+    thread.start()
+    assert enough.wait(10)
+    thread.stop()
+    assert sum(thread.lateness.report()["counts"]) == count
+
+
+def test_lateness_is_counted_in_the_class_whose_end_it_does_not_pass():
+    lateness = Lateness()
+    for late_s in (0.0, 1e-4, 1.5e-4, 1.0, 1.5):
+        lateness.add(late_s)
+    told = lateness.report()
+    assert told["bounds_s"] == list(LATENESS_BOUNDS_S)
+    assert told["counts"][:2] == [2, 1]
+    assert told["counts"][-2:] == [1, 1]
+    assert sum(told["counts"]) == 5
+    assert told["sum_s"] == pytest.approx(2.50025)
 
 
 def test_a_failure_in_the_thread_is_reported():

@@ -57,6 +57,11 @@ class ServedClock:
 
         return Path(self._chosen) if self._chosen else default_record_path()
 
+    @property
+    def retries(self) -> int:
+        """Reads of the present file in Python that the writer was in the way of."""
+        return self._reader.retries if self._reader else 0
+
     def read(self) -> tuple[Record, int]:
         """Return a record that serves time, and a RAW instant (ns) while it was the newest.
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable
+from typing import Any, Final
+
+_MS = 1e-3
+LATENESS_BOUNDS_S: Final = tuple(
+    ms * _MS for ms in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+)
+"""Upper ends of the classes that lateness is counted in: below the first it is that of a sleep."""
 
 
 class Ticker:
@@ -32,6 +40,32 @@ class Ticker:
             await asyncio.sleep(due - loop.time())
 
 
+class Lateness:
+    """Counts how late calls were. Written by one thread, read by any."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(LATENESS_BOUNDS_S) + 1)
+        self._sum_s = 0.0
+
+    def add(self, late_s: float) -> None:
+        """Count a call that was this late (s)."""
+        self._counts[bisect_left(LATENESS_BOUNDS_S, late_s)] += 1
+        self._sum_s += late_s
+
+    def report(self) -> dict[str, Any]:
+        """Calls by lateness, for status.
+
+        Returns:
+            ``bounds_s``: the upper ends, which belong to their classes; ``counts``: calls in each
+            class, one more for those beyond the last; ``sum_s``: of all of them.
+        """
+        return {
+            "bounds_s": list(LATENESS_BOUNDS_S),
+            "counts": list(self._counts),
+            "sum_s": self._sum_s,
+        }
+
+
 class SteadyThread:
     """Calls a function at a steady rate in a thread until it is stopped.
 
@@ -52,6 +86,7 @@ class SteadyThread:
     ) -> None:
         self.period_s = period_s
         self.missed = 0
+        self.lateness = Lateness()
         self._tick = tick
         self._failed = failed
         self._stopped = False
@@ -71,6 +106,7 @@ class SteadyThread:
         try:
             due = time.monotonic()
             while not self._stopped:
+                self.lateness.add(time.monotonic() - due)
                 self._tick()
                 due += self.period_s
                 ahead = due - time.monotonic()

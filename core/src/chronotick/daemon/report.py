@@ -66,7 +66,9 @@ class Reporter:
                 "frequency_hz": daemon.config.shm.frequency,
                 "published": daemon.publisher.published + daemon.publisher.renewed,
                 "missed": daemon.publishing.missed,
+                "lateness": daemon.publishing.lateness.report(),
             },
+            "companions": daemon.companions.report(),
             "system_clock_steps": daemon.publisher.system_steps,
             "bound_contradictions": daemon.clockwork.timekeeper.bound.contradictions,
             "history": daemon.memory.report(),
@@ -96,7 +98,7 @@ class Reporter:
             entry.update(kept.get(name, {}))
             member = members.get(name)
             entry["weight"] = member.weight if member else 0.0
-            entry["reason"] = member.reason if member else "no forecast yet"
+            entry["reason"] = member.reason if member else _AWAITED
             entry["sigma_s"] = _finite(member.sigma_s) if member else None
             entry["sigma_from"] = member.sigma_from if member else None
             entry["skill"] = skill.get(name, [])
@@ -151,8 +153,16 @@ class Reporter:
         kept = punctuality(daemon.zoo, daemon.config)
         late = [f"model {name}: {told}" for name, told in troubles(kept)]
         late += [f"model {name}: {told}" for name, told in daemon.zoo.remarks.items()]
+        late += [
+            f"{name}: {told['problem']}"
+            for name, told in daemon.companions.report().items()
+            if told["problem"]
+        ]
         history = daemon.memory.report()["problem"]
         return [*daemon.memory.messages, *([history] if history else []), *plugins, *models, *late]
+
+
+_AWAITED = "no forecast yet: models are asked from the first measurement on, once they are ready"
 
 
 def _finite(value: float) -> float | None:

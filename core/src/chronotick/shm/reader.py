@@ -37,10 +37,15 @@ class RecordReader:
     Raises:
         RecordMissing: there is no such file, or nothing in it yet.
         RecordError: it cannot be read, or is not a record of this layout version.
+
+    Attributes:
+        retries: attempts that met the writer in the middle of a record, or a newer one, and were
+            made again.
     """
 
     def __init__(self, path: Path | None = None, *, descriptor: int | None = None) -> None:
         self.path = Path(path) if path else default_record_path()
+        self.retries = 0
         opened = open_for_reading(self.path) if descriptor is None else descriptor
         try:
             self._place = os.fstat(opened)
@@ -91,6 +96,7 @@ class RecordReader:
                 if words[0] == sequence:  # else a newer record was due at that instant
                     self._last = sequence, record
                     return sequence, record, raw_ns
+            self.retries += 1
             if attempt >= _TRIES:
                 time.sleep(_WAIT_S)
         return (*self._without_writer(), clocks.raw_ns())
