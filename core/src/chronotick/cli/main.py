@@ -1,4 +1,4 @@
-"""Entry points: ``chronotick``, ``chronotick-daemon`` and ``chronotick-client``.
+"""Entry points: ``chronotick`` and its other names, ``chronotick-…``.
 
 Commands live in modules of their own and are imported when they are asked for. None of these
 modules imports anything heavy before it is needed: ``chronotick --help`` stays fast.
@@ -7,6 +7,7 @@ modules imports anything heavy before it is needed: ``chronotick --help`` stays 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 
@@ -31,11 +32,18 @@ COMMANDS: Mapping[str, str] = {
     "worker": "chronotick.cli.workers:worker",
     "envs": "chronotick.cli.environments:envs",
     "config": "chronotick.cli.configuring:config",
+    "http": "chronotick.cli.http:http",
+    "metrics": "chronotick.cli.metrics:metrics",
+    "mcp": "chronotick.cli.mcp:mcp",
+    "neighbours": "chronotick.cli.neighbours:neighbours",
+    "service": "chronotick.cli.service:service",
     "doctor": "chronotick.cli.doctor:doctor",
     "bench": "chronotick.cli.benchmark:bench",
     "compare": "chronotick.cli.comparing:compare",
     "results": "chronotick.cli.results:results",
     "lab": "chronotick.cli.lab:lab",
+    "completion": "chronotick.cli.completion:completion",
+    "man": "chronotick.cli.manpages:man",
 }
 
 CLIENT_COMMANDS: Mapping[str, str] = {
@@ -45,6 +53,10 @@ CLIENT_COMMANDS: Mapping[str, str] = {
     "benchmark": COMMANDS["bench"],
     "json": COMMANDS["json"],
 }
+
+
+COMPLETE = "_CHRONOTICK_COMPLETE"
+"""Where a shell's completion script says that it asks; see ``chronotick.cli.completion``."""
 
 
 class LazyGroup(click.Group):
@@ -102,6 +114,10 @@ client = LazyGroup("chronotick-client", CLIENT_COMMANDS, "Read the time (alias o
 
 def main() -> None:
     """Run ``chronotick``."""
+    if COMPLETE in os.environ:
+        from chronotick.cli.completion import register
+
+        register()
     chronotick(prog_name="chronotick")
 
 
@@ -113,3 +129,8 @@ def daemon_main() -> None:
 def client_main() -> None:
     """Run ``chronotick-client``."""
     client(prog_name="chronotick-client")
+
+
+def mcp_main() -> None:
+    """Run ``chronotick-stdio-server``: the same as ``chronotick mcp``."""
+    chronotick(["mcp", *sys.argv[1:]], prog_name="chronotick")

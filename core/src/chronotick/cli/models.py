@@ -29,11 +29,11 @@ for _command in (list_models, info, pull, remove, check, bench, tiny):
 def models_status(*, as_json: bool, socket_path: Path | None) -> None:
     """Show the models of the running daemon.
 
-    State; weight, which is the share of the estimate it makes now and stays 0 until it was scored
-    often enough (fusion.min_scores); how long answers take (median, and what nine of ten stay below); how often
-    each is really asked, and how old its last forecast is, short term / long term; deadlines
-    missed. Below, by model: why it has that weight, its measured error by horizon, and what would
-    help one that cannot keep up.
+    State; weight, the share of the estimate that a model makes now, 0 until it was scored often
+    enough (fusion.min_scores); how long answers take (median, and what nine of ten stay below);
+    how often each is really asked, and how old its last forecast is, short term / long term;
+    deadlines missed. Below, by model: why it has that weight, its measured error by horizon, and
+    what would help one that cannot keep up.
     """
     answer = ask_daemon("models", socket_path)
     if as_json:

@@ -98,7 +98,8 @@ class Ntp(Section):
         "(`pool.ntp.org`, `ntp-pool2.example`; not `liverpool.example`) gives up to `pool_size` "
         "sources, any other name one. `chronyd` is no server but what the chronyd of this host "
         "believes, without any NTP sent; also `chronyd://127.0.0.1:PORT` and "
-        "`chronyd:///run/chrony/chronyd.sock`.",
+        "`chronyd:///run/chrony/chronyd.sock`. `nts://HOST` is asked with NTS (also "
+        "`nts://HOST:PORT`, the port of its key exchange, 4460 by default).",
     )
     pool_size: int = Field(4, ge=1, le=16, description="Sources taken from one pool name.")
     timeout_seconds: Seconds = Field(2.0, description="How long a reply is waited for.")
@@ -112,6 +113,17 @@ class Ntp(Section):
     max_delay: Seconds = Field(3.0, description="Longest round trip accepted.")
     min_sources: int = Field(
         1, ge=1, description="How many agreeing sources are needed before any is believed."
+    )
+    authentication: Literal["require", "prefer", "ignore"] = Field(
+        "prefer",
+        description="What authenticated sources (`nts://`) are worth. `require`: only they are "
+        "believed. `prefer`: who contradicts those of them that agree is not believed. `ignore`: "
+        "no more than others.",
+    )
+    nts_trusted_certs: FilePath | None = Field(
+        None,
+        description="Certificates (PEM, a file or a directory) that alone are trusted when NTS "
+        "servers prove their names. null: those that this system trusts.",
     )
 
 
