@@ -31,7 +31,8 @@ that is not known is `null`, and errors go to standard error, so standard output
 _ALIASES = """\
 ## Other names
 
-`chronotick-daemon` is `chronotick run`, `chronotick-stdio-server` is `chronotick mcp`. `chronotick-client` has some of the commands:
+`chronotick-daemon` is `chronotick run`, `chronotick-stdio-server` is `chronotick mcp`.
+`chronotick-client` has some of the commands:
 
 | `chronotick-client …` | is |
 |---|---|
