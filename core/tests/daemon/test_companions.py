@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chronotick.config import load
 from chronotick.config.schema import Config
 from chronotick.daemon import companions
 from chronotick.daemon.companions import LIFELINE, Companion, Companions, wanted
@@ -26,6 +27,8 @@ def test_the_command_lines_say_all_that_was_configured(tmp_path: Path):
             "http": {"listen": "127.0.0.1:8123", "token_file": str(tmp_path / "token")},
             "neighbours": {
                 "ntp": ["127.0.0.1:11123"],
+                "ntp_rate": 50,
+                "sock_interval_seconds": 2,
                 "sock": ["/run/a.sock", "/run/b.sock"],
                 "clockbound": "/run/clockbound/shm0",
             },
@@ -41,8 +44,17 @@ def test_the_command_lines_say_all_that_was_configured(tmp_path: Path):
             *("--token-file", str(tmp_path / "token"), *shared),
         ],
         "neighbours": [
-            *("neighbours", "--ntp", "127.0.0.1:11123", "--sock", "/run/a.sock"),
-            *("--sock", "/run/b.sock", "--clockbound", "/run/clockbound/shm0", *shared),
+            *("neighbours", "--ntp", "127.0.0.1:11123", "--ntp-rate", "50"),
+            *("--sock", "/run/a.sock", "--sock-interval", "2"),
+            *(
+                "--sock",
+                "/run/b.sock",
+                "--sock-interval",
+                "2",
+                "--clockbound",
+                "/run/clockbound/shm0",
+                *shared,
+            ),
         ],
     }
 
@@ -81,7 +93,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 async def test_one_that_ends_is_started_again_and_its_end_is_told(program: Path):
-    companion = Companion("sleepy", ["raise SystemExit(7)"])
+    companion = Companion("sleepy", ["raise SystemExit(7)"], {})
     task = asyncio.create_task(companion.run())
     await _until(lambda: companion.report()["restarts"] >= 3)
     problems = set()
@@ -92,7 +104,7 @@ async def test_one_that_ends_is_started_again_and_its_end_is_told(program: Path)
 
 
 async def test_cancelling_ends_the_program(program: Path):
-    companion = Companion("sleepy", ["import time; time.sleep(600)"])
+    companion = Companion("sleepy", ["import time; time.sleep(600)"], {})
     task = asyncio.create_task(companion.run())
     await _until(lambda: companion.report()["running"])
     pid = companion.report()["pid"]
@@ -102,19 +114,79 @@ async def test_cancelling_ends_the_program(program: Path):
     assert companion.report() == {"running": False, "pid": None, "restarts": 0, "problem": ""}
 
 
-async def test_one_that_ignores_sigterm_is_killed(program: Path, monkeypatch):
+async def test_one_that_ignores_sigterm_is_killed(program: Path, monkeypatch, tmp_path: Path):
     monkeypatch.setattr(companions, "TERMINATION_S", 0.2)
+    mark = tmp_path / "deaf"
     deaf = (
-        "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+        "import pathlib, signal, time; signal.signal(15, signal.SIG_IGN); "
+        f"pathlib.Path({str(mark)!r}).touch(); time.sleep(600)"
     )
-    companion = Companion("deaf", [deaf])
+    companion = Companion("deaf", [deaf], {})
     task = asyncio.create_task(companion.run())
-    await _until(lambda: companion.report()["running"])
-    await asyncio.sleep(0.3)  # until it is deaf; if it is not yet, it ends all the same
+    await _until(mark.exists)
     pid = companion.report()["pid"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert not _is_running(pid)
+
+
+async def test_pauses_grow_while_it_ends_at_once_and_begin_anew_after_it_ran_for_long(
+    program: Path, monkeypatch, caplog
+):
+    """One that had run for long was the one that waited a minute: index -1."""
+    monkeypatch.setattr(companions, "PAUSES_S", (0.01, 0.02, 0.03))
+    companion = Companion("sleepy", ["raise SystemExit(7)"], {})
+    task = asyncio.create_task(companion.run())
+    await _until(lambda: companion.report()["restarts"] >= 4)
+    monkeypatch.setattr(companions, "PROVEN_S", 0.0)
+    await _until(lambda: companion.report()["restarts"] >= 8)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    pauses = [
+        record.message.rpartition(" in ")[2]
+        for record in caplog.records
+        if "ended" in record.message
+    ]
+    assert pauses[:4] == ["0.01 s", "0.02 s", "0.03 s", "0.03 s"]
+    assert pauses[-1] == "0.01 s"
+
+
+async def test_one_that_cannot_be_started_is_tried_again(program: Path, monkeypatch):
+    """An interpreter that is replaced by an upgrade is away for a moment."""
+    good = companions.sys.executable
+    monkeypatch.setattr(companions.sys, "executable", str(program.with_name("absent")))
+    companion = Companion("sleepy", ["import time; time.sleep(600)"], {})
+    task = asyncio.create_task(companion.run())
+    await _until(lambda: "cannot be started" in companion.report()["problem"])
+    monkeypatch.setattr(companions.sys, "executable", good)
+    await _until(lambda: companion.report()["running"])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def test_they_log_as_the_daemon_does_and_read_no_file_of_their_own():
+    config = Config.model_validate({"logging": {"format": "json", "level": "debug"}})
+    environ = companions.environment(config)
+    assert environ["CHRONOTICK_LOGGING__FORMAT"] == "json"
+    assert environ["CHRONOTICK_LOGGING__LEVEL"] == "DEBUG"
+    assert Path(environ["CHRONOTICK_CONFIG"]).name == "default.yaml"
+    loaded = load(None, environ, {}).config
+    assert loaded.logging == config.logging
+
+
+def test_a_clock_that_would_follow_itself_is_refused():
+    with pytest.raises(ValueError, match="the clock would follow itself"):
+        Config.model_validate(
+            {
+                "clock_measurement": {"ntp": {"servers": ["127.0.0.1:11123"]}},
+                "neighbours": {"ntp": ["127.0.0.1:11123"]},
+            }
+        )
+
+
+def test_an_ntp_server_has_a_port():
+    with pytest.raises(ValueError, match="port 0"):
+        Config.model_validate({"neighbours": {"ntp": ["127.0.0.1:0"]}})
 
 
 async def test_a_reload_replaces_what_changed_and_ends_what_is_gone(program: Path, monkeypatch):

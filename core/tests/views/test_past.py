@@ -13,6 +13,15 @@ from chronotick.views import HistoryUnreadableError, Past
 
 EPOCH_NS = 1_800_000_000 * 10**9
 S = 10**9
+_OTHERS = {
+    "status": "synchronised",
+    "system_minus_utc_ns": 7,
+    "bound_ns": 1000,
+    "sigma_ns": 30,
+    "frequency": 1e-5,
+    "coverage": 0.9,
+    "weights": {"kalman": 1.0},
+}
 
 
 @pytest.fixture
@@ -26,13 +35,7 @@ def past(tmp_path: Path) -> Past:
                 Reading(
                     raw_ns=raw_ns,
                     unix_ns=EPOCH_NS + raw_ns + raw_s * 10_000,
-                    status="synchronised",
-                    system_minus_utc_ns=7,
-                    bound_ns=1000 + raw_s,
-                    sigma_ns=30,
-                    frequency=1e-5,
-                    coverage=0.9,
-                    weights={"kalman": 1.0},
+                    **{**_OTHERS, "bound_ns": 1000 + raw_s},
                 )
             )
         number = history.add_measurement(
@@ -86,7 +89,7 @@ def test_every_field_of_a_stretch(past: Past):
         "frequency_ppm": pytest.approx(10.0),
         "coverage": 0.9,
     }
-    assert told["weights"][0] == {"time_ns": EPOCH_NS, "kalman": 1.0}
+    assert told["weights"][0] == {"time_ns": EPOCH_NS, "weights": {"kalman": 1.0}}
     assert told["forecasts"][0]["error_s"] == 4e-6
     assert told["forecasts"][0]["horizon_s"] == 15.0
     assert told["transitions"][0]["after"] == "warming-up"
@@ -116,3 +119,27 @@ def test_no_history_is_a_clear_error(tmp_path: Path):
     (tmp_path / "text").write_text("no database " * 100)
     with pytest.raises(HistoryUnreadableError, match="text"):
         Past(tmp_path / "text").between(0, 1, ["clock"])
+
+
+def test_thinning_changes_no_error(past: Past):
+    """Errors were drawn against thinned readings: up to many times the sigma over a month."""
+    stretch = EPOCH_NS, EPOCH_NS + 10_000 * S
+    told = past.between(*stretch, ["measurements", "clock"], points=1)
+    assert len(told["clock"]) <= 2
+    assert told["measurements"][0]["error_ns"] == 42
+
+
+def test_no_line_is_drawn_where_readings_are_missing(past: Past, tmp_path: Path):
+    with open_history(tmp_path / "history.sqlite3", 30).history as history:
+        history.add_measurement(_measured(150 * S, EPOCH_NS), selected=True)
+        later = {"raw_ns": 1000 * S, "unix_ns": EPOCH_NS + 1000 * S}
+        history.add_reading(Reading(**later, **_OTHERS))
+        assert history.flush()
+    told = past.between(EPOCH_NS, EPOCH_NS + 2000 * S, ["measurements"])["measurements"]
+    assert {row["time_ns"]: row["error_ns"] for row in told}[EPOCH_NS + 150 * S] is None
+
+
+def test_of_many_rows_the_newest_are_told(past: Past, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("chronotick.views.past.MOST_ROWS", 1)
+    told = past.between(EPOCH_NS, EPOCH_NS + 1000 * S, ["measurements"])["measurements"]
+    assert [row["time_ns"] for row in told] == [EPOCH_NS + 200 * S]

@@ -125,3 +125,14 @@ async def test_the_daemon_is_asked_once_for_all_viewers(tmp_path: Path):
             await asyncio.to_thread(snapshot.models)
     finally:
         await server.close()
+
+
+def test_a_silence_that_is_told_again_does_not_grow(tmp_path: Path):
+    """One exception was raised again and again, and each raise lengthened its traceback."""
+    snapshot = Snapshot(tmp_path / "record", tmp_path / "control.sock", max_age_s=60)
+    lengths = []
+    for _ in range(5):
+        with pytest.raises(DaemonUnavailable) as caught:
+            snapshot.status()
+        lengths.append(len(caught.traceback))
+    assert len(set(lengths[1:])) == 1

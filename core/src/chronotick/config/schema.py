@@ -511,7 +511,8 @@ def _http_address(text: str) -> str:
 
 
 def _udp_address(text: str) -> str:
-    parse_host_port(text)
+    if parse_host_port(text).port == 0:
+        raise ValueError(f"{text!r}: port 0 is none that a client could ask")
     return text
 
 
@@ -542,10 +543,16 @@ class Neighbours(Section):
     ntp: list[UdpAddress] = Field(
         default=[], description="Addresses at which NTP clients are answered."
     )
+    ntp_rate: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
+        20.0,
+        json_schema_extra=_unit("1/s"),
+        description="Questions that one client address is answered.",
+    )
     sock: list[FilePath] = Field(
         default=[],
-        description="Sockets of chronyd or ntpd-rs (refclock SOCK) that get a sample every second.",
+        description="Sockets of chronyd or ntpd-rs (refclock SOCK) that get samples.",
     )
+    sock_interval_seconds: Seconds = Field(1.0, description="Time between two samples.")
     clockbound: FilePath | None = Field(
         None, description="File of a segment that clients of ClockBound 2 read. null: none."
     )
@@ -580,3 +587,14 @@ class Config(Section):
     http: Http = Field(default_factory=Http)
     neighbours: Neighbours = Field(default_factory=Neighbours)
     process: Process = Field(default_factory=Process)
+
+    @model_validator(mode="after")
+    def _follows_no_shadow(self) -> Config:
+        """A clock that measures itself would believe any error of its own."""
+        own = set(self.neighbours.ntp) & set(self.clock_measurement.ntp.servers)
+        if own:
+            raise ValueError(
+                f"neighbours.ntp answers at {min(own)}, which is also one of "
+                "clock_measurement.ntp.servers: the clock would follow itself"
+            )
+        return self

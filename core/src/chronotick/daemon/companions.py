@@ -18,12 +18,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from chronotick.config.schema import Config
+from chronotick.config.shipped import shipped
 
 LIFELINE: Final = "CHRONOTICK_LIFELINE"
 """Set for a companion: it ends when its standard input does (:mod:`chronotick.cli.lifeline`)."""
 
 PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
-"""Before the next start of one that ended by itself; the last from there on."""
+"""Before the next start of one that ended by itself, again and again; the last from there on."""
 
 PROVEN_S: Final = 60.0  # running for so long makes earlier ends forgotten
 TERMINATION_S: Final = 5.0  # then SIGKILL
@@ -46,12 +47,26 @@ def _http(config: Config) -> Iterator[str]:
         yield from ("--token-file", str(config.http.token_file))
 
 
+def environment(config: Config) -> dict[str, str]:
+    """Return the variables that programs beside the daemon get besides its own.
+
+    All they are to do is in their command lines, and no other file than the daemon's, which it has
+    read and checked, may say otherwise. They log as the daemon does.
+    """
+    logging_keys = config.logging.model_dump(include={"level", "format", "rate_limit"})
+    return {
+        LIFELINE: "stdin",
+        "CHRONOTICK_CONFIG": str(shipped()["default"]),
+        **{f"CHRONOTICK_LOGGING__{key.upper()}": str(value) for key, value in logging_keys.items()},
+    }
+
+
 def _neighbours(config: Config) -> Iterator[str]:
     asked = config.neighbours
     for address in asked.ntp:
-        yield from ("--ntp", address)
+        yield from ("--ntp", address, "--ntp-rate", f"{asked.ntp_rate:g}")
     for path in asked.sock:
-        yield from ("--sock", str(path))
+        yield from ("--sock", str(path), "--sock-interval", f"{asked.sock_interval_seconds:g}")
     if asked.clockbound is not None:
         yield from ("--clockbound", str(asked.clockbound))
 
@@ -62,24 +77,30 @@ class Companion:
     Args:
         name: what it is called in the log and in status.
         line: its arguments after ``chronotick``.
+        environ: variables that it gets besides the daemon's own.
     """
 
-    def __init__(self, name: str, line: Iterable[str]) -> None:
+    def __init__(self, name: str, line: Iterable[str], environ: Mapping[str, str]) -> None:
         self.name = name
         self.line = tuple(line)
+        self.environ = dict(environ)
         self._process: asyncio.subprocess.Process | None = None
         self._starts = 0
         self._problem = ""
 
     async def run(self) -> None:
         """Start it, and start it again whenever it ends, until cancelled."""
-        quick_ends = 0
+        ends = 0  # since it last ran for long
         while True:
             began_s = time.monotonic()
-            code = await self._run_once()
-            quick_ends = 0 if time.monotonic() - began_s > PROVEN_S else quick_ends + 1
-            pause_s = PAUSES_S[min(quick_ends, len(PAUSES_S)) - 1]
-            self._problem = f"it ended with code {code}; started again in {pause_s:g} s"
+            try:
+                reason = f"it ended with code {await self._run_once()}"
+            except OSError as error:  # no memory, no process, an interpreter that was replaced
+                reason = f"it cannot be started: {error}"
+            ends = 0 if time.monotonic() - began_s > PROVEN_S else ends
+            pause_s = PAUSES_S[min(ends, len(PAUSES_S) - 1)]
+            ends += 1
+            self._problem = f"{reason}; started again in {pause_s:g} s"
             _log.warning("%s: %s", self.name, self._problem)
             await asyncio.sleep(pause_s)
 
@@ -89,7 +110,7 @@ class Companion:
             *(sys.executable, "-m", "chronotick", *self.line),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            env=os.environ | {LIFELINE: "stdin"},
+            env=os.environ | self.environ,
         )
         _log.info("%s: started, process %d", self.name, self._process.pid)
         try:
@@ -108,6 +129,10 @@ class Companion:
         except (TimeoutError, asyncio.TimeoutError):
             process.kill()
             await process.wait()
+
+    def is_like(self, other: Companion) -> bool:
+        """Whether it is the same program, told the same."""
+        return (self.line, self.environ) == (other.line, other.environ)
 
     def report(self) -> dict[str, Any]:
         """What it is doing, for status."""
@@ -128,16 +153,14 @@ class Companions:
 
     async def use(self, config: Config) -> None:
         """Start, end or replace programs as a configuration asks."""
-        lines = wanted(config)
-        gone = [
-            name
-            for name, (companion, _) in self._running.items()
-            if list(companion.line) != lines.get(name)
+        asked = [
+            Companion(name, line, environment(config)) for name, line in wanted(config).items()
         ]
-        await self._stop(gone)
-        for name, line in lines.items():
-            if name not in self._running:
-                companion = Companion(name, line)
+        staying = {each.name for each in asked if self._runs(each)}
+        await self._stop([name for name in self._running if name not in staying])
+        for companion in asked:
+            name = companion.name
+            if name not in staying:
                 task = asyncio.create_task(companion.run(), name=f"companion {name}")
                 self._running[name] = companion, task
 
@@ -148,6 +171,10 @@ class Companions:
     def report(self) -> Mapping[str, Mapping[str, Any]]:
         """What each is doing, by name."""
         return {name: companion.report() for name, (companion, _) in self._running.items()}
+
+    def _runs(self, asked: Companion) -> bool:
+        there = self._running.get(asked.name)
+        return there is not None and there[0].is_like(asked)
 
     async def _stop(self, names: Iterable[str]) -> None:
         tasks = [self._running.pop(name)[1] for name in names]

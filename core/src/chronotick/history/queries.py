@@ -21,6 +21,7 @@ from chronotick.history.rows import (
 from chronotick.history.tables import TABLES
 
 log = logging.getLogger(__name__)
+ALL = -1  # as a limit of rows
 T = TypeVar("T")
 
 _MEASUREMENTS = f"SELECT {', '.join(MEASUREMENT_COLUMNS)} FROM measurements"  # noqa: S608 - constants
@@ -41,14 +42,21 @@ def measurements_since(
 
 
 def forecasts_between(
-    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int
+    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int, most: int = ALL
 ) -> list[StoredForecast]:
-    """Forecasts made at ``start_unix_ns <= t < end_unix_ns``, oldest first."""
-    rows = connection.execute(
-        f"{_FORECASTS} WHERE unix_ns >= ? AND unix_ns < ? ORDER BY unix_ns, id",
-        (start_unix_ns, end_unix_ns),
-    )
+    """Forecasts made at ``start_unix_ns <= t < end_unix_ns``, the newest ``most``, oldest first."""
+    rows = _newest(connection, _FORECASTS, start_unix_ns, end_unix_ns, most)
     return _decoded(rows, StoredForecast.from_row)
+
+
+def _newest(
+    connection: sqlite3.Connection, select: str, start_unix_ns: int, end_unix_ns: int, most: int
+) -> list[Row]:
+    rows = connection.execute(
+        f"{select} WHERE unix_ns >= ? AND unix_ns < ? ORDER BY unix_ns DESC, id DESC LIMIT ?",
+        (start_unix_ns, end_unix_ns, most),
+    )
+    return rows.fetchall()[::-1]
 
 
 def readings_between(
@@ -71,25 +79,34 @@ def readings_between(
     return _decoded((row[:-1] for row in rows), Reading.from_row)
 
 
-def measurements_between(
+def served_between(
     connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int
-) -> list[StoredMeasurement]:
-    """Measurements at ``start_unix_ns <= t < end_unix_ns``, oldest first."""
+) -> dict[str, list[tuple[int, int]]]:
+    """RAW and served time (ns) of all readings at ``start_unix_ns <= t < end_unix_ns``, by boot."""
     rows = connection.execute(
-        f"{_MEASUREMENTS} WHERE unix_ns >= ? AND unix_ns < ? ORDER BY unix_ns, id",
+        "SELECT boot_id, raw_ns, unix_ns FROM readings WHERE unix_ns >= ? AND unix_ns < ?"
+        " ORDER BY boot_id, raw_ns",
         (start_unix_ns, end_unix_ns),
     )
+    found: dict[str, list[tuple[int, int]]] = {}
+    for boot, raw_ns, unix_ns in rows:
+        found.setdefault(boot, []).append((raw_ns, unix_ns))
+    return found
+
+
+def measurements_between(
+    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int, most: int = ALL
+) -> list[StoredMeasurement]:
+    """Measurements at ``start_unix_ns <= t < end_unix_ns``, the newest ``most``, oldest first."""
+    rows = _newest(connection, _MEASUREMENTS, start_unix_ns, end_unix_ns, most)
     return _decoded(rows, StoredMeasurement.from_row)
 
 
 def transitions_between(
-    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int
+    connection: sqlite3.Connection, start_unix_ns: int, end_unix_ns: int, most: int = ALL
 ) -> list[Transition]:
-    """State changes at ``start_unix_ns <= t < end_unix_ns``, oldest first."""
-    rows = connection.execute(
-        f"{_TRANSITIONS} WHERE unix_ns >= ? AND unix_ns < ? ORDER BY id",
-        (start_unix_ns, end_unix_ns),
-    )
+    """Changes at ``start_unix_ns <= t < end_unix_ns``, the newest ``most``, oldest first."""
+    rows = _newest(connection, _TRANSITIONS, start_unix_ns, end_unix_ns, most)
     return _decoded(rows, _transition)
 
 

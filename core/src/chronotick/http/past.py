@@ -65,21 +65,10 @@ def told(past: Past, asked: HistoryQuery) -> dict[str, Any]:
         "from": iso8601(asked.from_ns),
         "to_ns": asked.to_ns,
         "to": iso8601(asked.to_ns),
-        "rows": {
-            name: [_SHAPES.get(name, dated)(row) for row in rows] for name, rows in found.items()
-        },
+        "rows": {name: [dated(row) for row in rows] for name, rows in found.items()},
     }
 
 
 def dated(row: Row) -> Row:
     """Add the time in ISO 8601 to a row that has it in nanoseconds."""
     return {"time_ns": row["time_ns"], "time": iso8601(row["time_ns"]), **row}
-
-
-def _weights(row: Row) -> Row:
-    models = dict(row)  # by name, beside the time: a model may have any name
-    time_ns = models.pop("time_ns")
-    return {"time_ns": time_ns, "time": iso8601(time_ns), "weights": models}
-
-
-_SHAPES = {"weights": _weights}

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
-from chronotick.history import Reading, StoredMeasurement, reading
-from chronotick.history.queries import (
-    forecasts_between,
-    measurements_between,
-    readings_between,
-    transitions_between,
-)
+from chronotick.history import Reading, StoredMeasurement, queries, reading
 
 NS_PER_S = 1_000_000_000
 MOST_ROWS = 20_000
-"""Of one kind in one answer."""
+"""Of one kind in one answer: the newest."""
+
+NEAR_NS = 60 * NS_PER_S
+"""Readings, which are ten seconds apart, are joined by a line; where some are missing, not."""
 
 Rows = list[dict[str, Any]]
+T = TypeVar("T")
 
 
 class HistoryUnreadableError(Exception):
@@ -78,14 +77,22 @@ class Past:
 
 
 class _Stretch:
-    """A stretch of a history, and the readings in it."""
+    """A stretch of a history."""
 
     def __init__(
         self, connection: sqlite3.Connection, start_ns: int, end_ns: int, points: int
     ) -> None:
         self.connection, self.start_ns, self.end_ns = connection, start_ns, end_ns
-        step_ns = max(1, (end_ns - start_ns) // points)
-        self.readings = readings_between(connection, start_ns, end_ns, step_ns)
+        self._step_ns = max(1, (end_ns - start_ns) // points)
+
+    @cached_property
+    def readings(self) -> list[Reading]:
+        """About as many as points were asked for."""
+        return queries.readings_between(self.connection, self.start_ns, self.end_ns, self._step_ns)
+
+    def newest(self, ask: Callable[[sqlite3.Connection, int, int, int], list[T]]) -> list[T]:
+        """Rows of a kind, oldest first."""
+        return ask(self.connection, self.start_ns, self.end_ns, MOST_ROWS)
 
 
 def _clock(stretch: _Stretch) -> Rows:
@@ -104,12 +111,15 @@ def _clock(stretch: _Stretch) -> Rows:
 
 
 def _weights(stretch: _Stretch) -> Rows:
-    return [{"time_ns": each.unix_ns, **each.weights} for each in stretch.readings]
+    return [{"time_ns": each.unix_ns, "weights": dict(each.weights)} for each in stretch.readings]
 
 
 def _measurements(stretch: _Stretch) -> Rows:
-    stored = measurements_between(stretch.connection, stretch.start_ns, stretch.end_ns)
-    line = _Line(stretch.readings)
+    stored = stretch.newest(queries.measurements_between)
+    if not stored:
+        return []
+    around = stored[0].unix_ns - NEAR_NS, stored[-1].unix_ns + NEAR_NS
+    line = _Line(queries.served_between(stretch.connection, *around))
     return [
         {
             "time_ns": each.unix_ns,
@@ -118,12 +128,11 @@ def _measurements(stretch: _Stretch) -> Rows:
             "delay_ns": each.measurement.delay_ns,
             "selected": each.selected,
         }
-        for each in stored[-MOST_ROWS:]
+        for each in stored
     ]
 
 
 def _forecasts(stretch: _Stretch) -> Rows:
-    stored = forecasts_between(stretch.connection, stretch.start_ns, stretch.end_ns)
     return [
         {
             "time_ns": each.unix_ns,
@@ -133,12 +142,11 @@ def _forecasts(stretch: _Stretch) -> Rows:
             "sigma_s": each.sigma_s,
             "error_s": each.score.error_s if each.score else None,
         }
-        for each in stored[-MOST_ROWS:]
+        for each in stretch.newest(queries.forecasts_between)
     ]
 
 
 def _transitions(stretch: _Stretch) -> Rows:
-    stored = transitions_between(stretch.connection, stretch.start_ns, stretch.end_ns)
     return [
         {
             "time_ns": each.unix_ns,
@@ -146,31 +154,31 @@ def _transitions(stretch: _Stretch) -> Rows:
             "after": each.after,
             "reason": each.reason,
         }
-        for each in stored
+        for each in stretch.newest(queries.transitions_between)
     ]
 
 
 class _Line:
-    """Served time between readings of a boot, which are seconds apart."""
+    """Served time between readings.
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
-        self._by_boot: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for boot in {each.boot_id for each in readings}:
-            own = sorted((r.raw_ns, r.unix_ns - r.raw_ns) for r in readings if r.boot_id == boot)
-            raw_ns, offset_ns = np.array(own, dtype=np.int64).T
-            self._by_boot[boot] = raw_ns, offset_ns
+    Args:
+        served: RAW and served time (ns) of readings, by boot, oldest first.
+    """
+
+    def __init__(self, served: Mapping[str, Sequence[tuple[int, int]]]) -> None:
+        self._served = served
 
     def error_ns(self, stored: StoredMeasurement) -> int | None:
-        """What a measurement said minus what was served; ``None`` outside of the readings."""
-        raw_ns, offset_ns = self._by_boot.get(stored.boot_id, (np.empty(0), np.empty(0)))
-        at_ns = stored.measurement.raw_ns
-        if not len(raw_ns) or not raw_ns[0] <= at_ns <= raw_ns[-1]:
+        """What a measurement said minus what was served; ``None`` where that is not known."""
+        served, at_ns = self._served.get(stored.boot_id, ()), stored.measurement.raw_ns
+        after = bisect_left(served, (at_ns, 0))
+        if after == len(served) or (after == 0 and served[0][0] != at_ns):
             return None
-        # Today's offsets need 61 bits, a float has 53: only differences are interpolated.
-        served_ns = float(
-            np.interp(at_ns - raw_ns[0], raw_ns - raw_ns[0], offset_ns - offset_ns[0])
-        )
-        return round(stored.measurement.offset_ns - int(offset_ns[0]) - served_ns)
+        (raw0_ns, unix0_ns), (raw1_ns, unix1_ns) = served[max(0, after - 1)], served[after]
+        if raw1_ns - raw0_ns > NEAR_NS:
+            return None
+        share = Fraction(at_ns - raw0_ns, raw1_ns - raw0_ns) if raw1_ns > raw0_ns else 0
+        return stored.unix_ns - unix0_ns - round(share * (unix1_ns - unix0_ns))
 
 
 _QUESTIONS: dict[str, Callable[[_Stretch], Rows]] = {

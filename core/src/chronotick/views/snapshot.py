@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from chronotick.client.control import ask
@@ -36,8 +37,7 @@ class Snapshot:
         self.clock = ServedClock(record)
         self._control = control
         self._max_age_s = max_age_s
-        self._lock = threading.Lock()
-        self._told: dict[str, tuple[float, Any]] = {}
+        self._answers = {method: _Answer() for method in ("status", "sources", "models")}
 
     def time(self, ahead_ns: int = 0) -> TimeReading:
         """Read the time from shared memory: microseconds, never more; see :func:`read_time`.
@@ -48,10 +48,12 @@ class Snapshot:
         return read_time(self.clock, ahead_ns)
 
     def status(self) -> dict[str, Any]:
-        """The daemon at a glance, as ``chronotick status --json`` prints it. Blocks; see below.
+        """The daemon at a glance, as ``chronotick status --json`` prints it.
+
+        Blocks while the daemon is asked: milliseconds, and two seconds if it hangs.
 
         Raises:
-            DaemonUnavailable: no daemon answers within two seconds.
+            DaemonUnavailable: no daemon answers.
             ControlError: it refuses, or the socket may be another user's.
         """
         answer: dict[str, Any] = self._ask("status")
@@ -68,17 +70,26 @@ class Snapshot:
         return answer
 
     def _ask(self, method: str) -> Any:  # noqa: ANN401 - any JSON type
-        with self._lock:  # those who ask meanwhile wait for this answer instead of asking too
-            asked_s, told = self._told.get(method, (float("-inf"), None))
-            if time.monotonic() - asked_s > self._max_age_s:
-                told = self._answer(method)
-                self._told[method] = time.monotonic(), told
-        if isinstance(told, ChronoTickError):
-            raise told
+        answer = self._answers[method]
+        with answer.lock:  # those who ask meanwhile wait for this answer instead of asking too
+            if time.monotonic() - answer.asked_s > self._max_age_s:
+                answer.told, answer.problem = None, None
+                try:
+                    answer.told = ask(method, socket_path=self._control, timeout=ANSWER_TIMEOUT_S)
+                except ChronoTickError as error:
+                    answer.problem = error
+                answer.asked_s = time.monotonic()
+            told, problem = answer.told, answer.problem
+        if problem is not None:
+            raise problem.with_traceback(None)  # else it grows with every frame that it passes
         return told
 
-    def _answer(self, method: str) -> Any:  # noqa: ANN401 - any JSON type
-        try:
-            return ask(method, socket_path=self._control, timeout=ANSWER_TIMEOUT_S)
-        except ChronoTickError as error:
-            return error
+
+@dataclass
+class _Answer:
+    """What the daemon said last to one question."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    asked_s: float = float("-inf")
+    told: Any = None
+    problem: ChronoTickError | None = None
