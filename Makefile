@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format types docs bench clean
+.PHONY: help setup demo test quick lint format types docs bench sbom clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,10 @@ docs: $(STAMP) ## build the documentation into docs/_build
 
 bench: $(STAMP) ## every benchmark, ratios measured in one run
 	for program in bench/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
+sbom: $(STAMP) ## bills of materials of the daemon and of each model environment, into dist/sbom
+	$(BIN)/python -m uv build core --wheel --out-dir dist
+	$(BIN)/python deploy/release/sbom.py --wheels dist --out dist/sbom
 
 clean: ## remove everything that was built
 	rm -rf $(VENV) build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
