@@ -9,7 +9,13 @@ from dataclasses import replace
 import pytest
 
 from chronotick.ntp.measurement import Stamps
-from chronotick.ntp.replying import OLDEST_STAMP_NS, Departure, kernel_arrival_ns
+from chronotick.ntp.replying import (
+    DATAGRAMS_PER_WAKE,
+    OLDEST_STAMP_NS,
+    Departure,
+    kernel_arrival_ns,
+    take_datagrams,
+)
 from chronotick.ntp.timestamps import Received, enable_kernel_stamps, raw_now_ns
 
 
@@ -53,3 +59,16 @@ def test_departures_are_learnt_from_the_kernels_stamps():
         departure.learn(sock, read_ns)
         assert len(departure.samples_ns) == 1
         assert 0 <= departure.expected_ns() <= raw_now_ns() - read_ns
+
+
+def test_datagrams_are_taken_in_order_and_not_too_many_at_once():
+    sent = [bytes([number]) for number in range(DATAGRAMS_PER_WAKE + 1)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0)
+        sock.bind(("127.0.0.1", 0))
+        for data in sent:
+            sock.sendto(data, sock.getsockname())
+        taken: list[Received] = []
+        for counted in (DATAGRAMS_PER_WAKE, len(sent), len(sent)):
+            take_datagrams(sock, taken.append)
+            assert [received.data for received in taken] == sent[:counted]

@@ -37,6 +37,7 @@ def misfits(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
     yield from _impossible_weights(loaded, plugins)
     yield from _strange_overrides(loaded, plugins)
     yield from _impossible_servers(loaded, plugins)
+    yield from _missing_packages(loaded)
     for key, cpus in _bindings(loaded).items():
         yield from _missing_cpus(loaded, key, cpus)
 
@@ -111,6 +112,19 @@ def _impossible_servers(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
         elif name in plugins.models and _runs_here(name, plugins):
             message = f"{name} is computed in the daemon, in microseconds"
             yield Problem(message, key, loaded.origins[key], advice="Remove it")
+
+
+def _missing_packages(loaded: Loaded) -> Iterator[Problem]:
+    from importlib.util import find_spec
+
+    from chronotick.config.servers import Protocol, parse_server
+
+    key = "clock_measurement.ntp.servers"
+    servers = [parse_server(text) for text in loaded.config.clock_measurement.ntp.servers]
+    authenticated = any(server.protocol is Protocol.NTS for server in servers)
+    if authenticated and find_spec("cryptography") is None:
+        advice = "Run: pip install 'chronotick[nts]'"
+        yield Problem("nts:// needs more packages", key, loaded.origins[key], advice=advice)
 
 
 def _runs_here(name: str, plugins: Plugins) -> bool:

@@ -11,19 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from chronotick.config.generated import begin, renewed
 from chronotick.fusion.horizons import HORIZONS_S
 from chronotick.metrics.collector import OWN, PARTS
 from chronotick.metrics.metric import Metric
 from chronotick.metrics.sources import SLUGS
 from chronotick.ntp.checks import Drop
+from chronotick.ntp.nts import NtsDrop
 from chronotick.shm.layout import Status
 from chronotick.views.reading import words
 
 PAGE: Final = "docs/metrics.md"
-BEGIN: Final = (
-    "<!-- Written by `python -m chronotick.metrics.document .`: change the metrics, not this. -->"
-)
-END: Final = "<!-- The end of what is written. -->"
+BEGIN: Final = begin("chronotick.metrics.document", "the metrics")
 
 _HEADINGS: Final[Mapping[str, str]] = {
     "own": "The scrape itself",
@@ -40,11 +39,7 @@ def documents(root: Path) -> dict[str, str]:
     Raises:
         ValueError: the page has no such marks.
     """
-    before, begin, rest = (root / PAGE).read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE}: the marks of the written section are missing")
-    return {PAGE: f"{before}{BEGIN}\n\n{section()}\n{END}{after}"}
+    return {PAGE: renewed(root, PAGE, BEGIN, section())}
 
 
 def section() -> str:
@@ -66,7 +61,7 @@ def _values() -> Iterator[str]:
     yield from ("### Values of labels", "", "| label | of | values |", "|---|---|---|")
     yield _row("state", "the clock", map(words, Status))
     yield _row("reason", "a server", SLUGS.values())
-    yield _row("reason", "a drop", (drop.value for drop in Drop))
+    yield _row("reason", "a drop", (drop.value for drop in (*Drop, *NtsDrop)))
     yield _row("horizon_seconds", "a forecast", (f"{horizon_s:g}" for horizon_s in HORIZONS_S))
     yield _row("part", "a scrape", (part.name for part in PARTS))
     yield ""

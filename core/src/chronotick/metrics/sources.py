@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from chronotick.metrics.metric import Labels, Metric, Told, counter, gauge
 from chronotick.ntp.checks import Drop
+from chronotick.ntp.nts import NtsDrop
 from chronotick.ntp.selection import Reason
 
 Answer: TypeAlias = Sequence[Mapping[str, Any]]
@@ -43,7 +44,7 @@ def _drops(answer: Answer) -> Mapping[Labels, float]:
     return {
         (source["id"], drop.value): source["drops"].get(drop.value, 0)
         for source in _told(answer)
-        for drop in Drop
+        for drop in (*Drop, *NtsDrop)
     }
 
 

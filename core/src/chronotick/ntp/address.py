@@ -83,8 +83,15 @@ async def _lookup(server: ServerName) -> list[Endpoint]:
         )
     else:
         found = await look_up(server.host, server.port, socket.SOCK_DGRAM)
-    # A certificate knows neither the dot that ends a full name nor the zone of an address:
-    name = server.host.rstrip(".").partition("%")[0] if server.protocol is Protocol.NTS else ""
+    name = certificate_name(server)
     return [
         Endpoint(family, sockaddr, server.protocol, name) for family, _, _, _, sockaddr in found
     ]
+
+
+def certificate_name(server: ServerName) -> str:
+    """Whom a server's certificate must be made out to; empty where it needs none."""
+    if server.protocol is not Protocol.NTS:
+        return ""
+    # A certificate knows neither the dot that ends a full name nor the zone of an address.
+    return server.host.rstrip(".").partition("%")[0]

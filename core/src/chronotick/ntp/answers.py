@@ -35,6 +35,8 @@ class Answers:
         reach: the last eight questions, one bit each, latest lowest: was there a valid reply?
         unanswered: questions without a valid reply since the last one.
         refused: the server refused service, and has not replied since.
+        awaited: nothing came of any question yet, be it a reply or none, since the start or since
+            everything was forgotten.
     """
 
     def __init__(self, source: str) -> None:
@@ -42,6 +44,7 @@ class Answers:
         self.reach = 0
         self.unanswered = 0
         self.refused = False
+        self.awaited = True
         self._asked = False
         self._samples: deque[Measurement] = deque(maxlen=STAGES)
         self._delays_ns: deque[int] = deque(maxlen=DELAYS)
@@ -68,6 +71,7 @@ class Answers:
 
     def _count(self, *, replied: bool) -> None:
         self._asked = True
+        self.awaited = False
         self.reach = (self.reach << 1 | replied) & (1 << REACH_BITS) - 1
 
     def forget(self) -> None:
@@ -75,6 +79,7 @@ class Answers:
         self._samples.clear()
         self._delays_ns.clear()
         self._slope = None
+        self.awaited = True
 
     @property
     def samples(self) -> list[Measurement]:
@@ -112,6 +117,7 @@ class Answers:
             plausible=witness.interval(PLAUSIBLE * _allowed(before, _WRONG), meeting),
             usual=witness.interval(USUAL * _allowed(before, _UNUSUAL), meeting),
             doubted=before in _WRONG,
+            authenticated=best.authenticated,
         )
 
     def _why_silent(self) -> Reason:

@@ -1,13 +1,15 @@
 """How a source is asked: a question, what it came to, and one kind of asker for each protocol.
 
 :class:`~chronotick.ntp.source.Source` decides when to ask and what follows from the answer; what
-goes over the wire is an asker's affair. :mod:`chronotick.ntp.chronyd` has the other kind.
+goes over the wire is an asker's affair. :mod:`chronotick.ntp.nts` and
+:mod:`chronotick.ntp.chronyd` have the other kinds.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from chronotick.ntp.address import Endpoint
@@ -23,11 +25,14 @@ class Terms:
         timeout_s: how long a reply is waited for.
         max_delay_ns: longest delay accepted.
         kernel_stamps: False measures with user-space stamps (for comparison).
+        trusted_certs: certificates that alone are trusted with NTS, a file or a directory; None:
+            the system's.
     """
 
     timeout_s: float
     max_delay_ns: int
     kernel_stamps: bool = True
+    trusted_certs: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ The checks are those of RFC 5905, section 8 and appendix A.5.1, and of chrony's 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import final
 
 from chronotick.ntp.packet import (
@@ -48,6 +49,10 @@ class Drop(str, enum.Enum):
     ORIGIN = "origin", "does not answer our request (spoofed, late or misdirected)"
     DUPLICATE = "duplicate", "an earlier reply, repeated"
     ADDRESS = "address", "came from another address than was asked"
+    UNAUTHENTICATED = "unauthenticated", "not authenticated, though we asked with NTS"
+    UNIQUE_ID = "unique-id", "authenticated for another request than ours (NTS, repeated?)"
+    FORGED = "forged", "the authentication is wrong: changed on the way, or not by the server"
+    NTS_REFUSED = "nts-refused", "the server no longer accepts our NTS cookies"
     KISS = "kiss", "the server refuses service (kiss-o'-death)"
     UNSYNCHRONISED = "unsynchronised", "the server says its clock is not synchronised (leap 3)"
     STRATUM = "stratum", "the server's stratum is not 1 to 15"
@@ -81,19 +86,28 @@ class ReplyDroppedError(Exception):
         self.kiss = kiss
 
 
-def check_reply(data: bytes, *, origin: int, previous_transmit: int | None) -> Packet:
+def check_reply(
+    data: bytes,
+    *,
+    origin: int,
+    previous_transmit: int | None,
+    authenticate: Callable[[bytes, Packet], None] | None = None,
+) -> Packet:
     """Check all that can be checked without knowing when the reply arrived.
 
     Args:
         data: the datagram.
         origin: transmit timestamp of the request, 64 random bits.
         previous_transmit: transmit timestamp of this server's last accepted reply.
+        authenticate: raises if the datagram is not the server's own; given where we asked with NTS.
 
     Raises:
         ReplyDroppedError: the first check that fails.
     """
     packet = _check_form(data)
     _check_origin(packet, origin, previous_transmit)
+    if authenticate is not None:  # before anything that the packet says is acted upon
+        authenticate(data, packet)
     _check_service(packet)
     _check_server_clock(packet)
     return packet

@@ -13,6 +13,7 @@ import secrets
 import socket
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from chronotick.ntp.address import Endpoint
 from chronotick.ntp.checks import Drop, ReplyDroppedError, check_reply, check_times
@@ -41,6 +42,20 @@ TRANSMIT_STAMP_WAIT_S = 0.002
 _DATAGRAMS_PER_WAKEUP = 32  # a flood must not keep the event loop from everything else
 
 
+class Seal(Protocol):
+    """Authenticates one exchange."""
+
+    def seal(self, header: bytes) -> bytes:
+        """Return the request, authenticated."""
+
+    def check(self, data: bytes, packet: Packet) -> None:
+        """Check that a datagram is the server's reply to that request.
+
+        Raises:
+            ReplyDroppedError: it is not, or the server does not accept the request.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """What is asked, and what is accepted.
@@ -51,6 +66,7 @@ class Query:
         max_delay_ns: longest delay accepted.
         previous_transmit: transmit timestamp of this server's last accepted reply.
         kernel_stamps: False measures with user-space stamps (for comparison).
+        seal: authenticates the exchange; None asks in plain NTP.
     """
 
     endpoint: Endpoint
@@ -58,6 +74,7 @@ class Query:
     max_delay_ns: int
     previous_transmit: int | None = None
     kernel_stamps: bool = True
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +171,8 @@ class _Conversation:
 
     def _send(self) -> None:
         request = Packet(transmit_timestamp=self._origin).pack()
+        if self._query.seal is not None:
+            request = self._query.seal.seal(request)
         self._sent_raw_ns = raw_now_ns()
         self._sock.send(request)
         self._take_transmit_stamp()
@@ -210,6 +229,7 @@ class _Conversation:
                 received.data,
                 origin=self._origin,
                 previous_transmit=self._query.previous_transmit,
+                authenticate=self._query.seal.check if self._query.seal else None,
             )
         except ReplyDroppedError as dropped:
             self._drops[dropped.drop] += 1
@@ -246,6 +266,7 @@ class _Conversation:
             leap=packet.leap,
             reference_id=packet.reference_id,
             stamps=stamps,
+            authenticated=self._query.seal is not None,
         )
 
     def _local_times(self, received: Received, scale: RawScale) -> tuple[Stamps, int, int]:

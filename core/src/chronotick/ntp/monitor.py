@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from chronotick.config.schema import Ntp, Timing
-from chronotick.config.servers import ServerName, parse_server
+from chronotick.config.servers import Protocol, ServerName, parse_server
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import NS_PER_S
 from chronotick.ntp.poll import PollLimits
@@ -22,8 +23,10 @@ from chronotick.ntp.timestamps import raw_now_ns, stamping_kept_on
 
 logger = logging.getLogger("chronotick.ntp")
 
+PREFERRED_NS = 10 * NS_PER_S
+"""How long others wait at most, at the start, where authenticated sources are preferred."""
 _AGREEING = frozenset({Reason.BEST, Reason.USED, Reason.CLUSTERED_OUT})
-_GOOD_NEWS = frozenset({*_AGREEING, Reason.NOT_MEASURED})
+_GOOD_NEWS = frozenset({*_AGREEING, Reason.NOT_MEASURED, Reason.NOT_AUTHENTICATED})
 
 
 class NtpMonitor:
@@ -56,8 +59,10 @@ class NtpMonitor:
         self._servers: dict[ServerName, Server] = {}
         self._running: dict[ServerName, asyncio.Task[None]] = {}
         self._tasks: Tasks | None = None
-        self._selector = Selector(_limits(ntp))
+        self._limits = _limits(ntp)
+        self._selector = Selector(self._limits)
         self._selection = Selection()
+        self._preferred_until_ns = raw_now_ns() + PREFERRED_NS
         self.reconfigure(ntp, timing)
 
     async def run(self) -> None:
@@ -79,7 +84,7 @@ class NtpMonitor:
     def reconfigure(self, ntp: Ntp, timing: Timing) -> None:
         """Use another configuration: add and remove servers, keep what is known of the others."""
         names = {parse_server(text): None for text in ntp.servers}
-        self._selector.limits = _limits(ntp)
+        self._limits = _limits(ntp)
         settings = _source_settings(ntp, timing, kernel_stamps=self._kernel_stamps)
         for name in [known for known in self._servers if known not in names]:
             del self._servers[name]
@@ -133,6 +138,7 @@ class NtpMonitor:
             source.burst()
         if forget:
             self._selector.forget()
+            self._preferred_until_ns = raw_now_ns() + PREFERRED_NS
             self._select()
 
     def feedback(self, source: str, normalised_innovation: float) -> None:
@@ -160,10 +166,25 @@ class NtpMonitor:
     def _select(self) -> None:
         sources = self._sources()
         self._selector.watch(source.answers for source in sources)
-        before, self._selection = self._selection, self._selector.select(raw_now_ns())
+        raw_ns = raw_now_ns()
+        self._selector.limits = self._limits_now(raw_ns)
+        before, self._selection = self._selection, self._selector.select(raw_ns)
         for source in sources:
             reason = self._selection.reasons[source.id]
             _log_change(source, before.reasons.get(source.id, Reason.NOT_MEASURED), reason)
+
+    def _limits_now(self, raw_ns: int) -> Limits:
+        """The configured limits, but preferred sources alone while they may still answer first.
+
+        A key exchange takes longer than a question in plain NTP: whoever answers faster would
+        otherwise set the time at every start.
+        """
+        if self._limits.authentication != "prefer" or raw_ns > self._preferred_until_ns:
+            return self._limits
+        preferred = [s for name, s in self._servers.items() if name.protocol is Protocol.NTS]
+        if any(s.answered for s in preferred) or not any(s.awaited for s in preferred):
+            return self._limits
+        return replace(self._limits, authentication="require")
 
 
 def _log_change(source: Source, before: Reason, after: Reason) -> None:
@@ -181,6 +202,7 @@ def _limits(ntp: Ntp) -> Limits:
         min_stratum=ntp.min_stratum,
         max_stratum=ntp.max_stratum,
         min_sources=ntp.min_sources,
+        authentication=ntp.authentication,
     )
 
 
@@ -191,6 +213,7 @@ def _source_settings(ntp: Ntp, timing: Timing, *, kernel_stamps: bool) -> Source
         timeout_s=ntp.timeout_seconds,
         max_delay_ns=round(ntp.max_delay * NS_PER_S),
         kernel_stamps=kernel_stamps,
+        trusted_certs=ntp.nts_trusted_certs,
         poll=PollLimits(
             minimum_s=normal.measurement_interval,
             maximum_s=normal.max_interval,

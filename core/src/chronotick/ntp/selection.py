@@ -4,7 +4,8 @@ Pure functions. A source is sorted out, with one letter for the reason as chrony
 gives one, in this order:
 
 1. it cannot be used: ``K`` refused service, ``?`` unreachable, ``.`` not measured yet, ``S``
-   stratum not wanted, ``d`` root distance too large;
+   stratum not wanted, ``d`` root distance too large, ``A`` not authenticated though that is
+   required;
 2. *plausibility*: each source's samples, moved to a common moment, say where true time plausibly is
    (:mod:`chronotick.ntp.plausible`). The stretch that most of these intervals share must be shared
    by **more than half** of the usable sources, otherwise nobody is believed (``m``). Whoever does
@@ -15,6 +16,10 @@ gives one, in this order:
 5. *cluster*: if a majority of the agreeing sources agrees as closely as sources over usual routes
    do, the others are left out (``~``);
 6. the rest is used (``+``); the one with the lowest stratum and root distance leads (``*``).
+
+Authenticated sources come first where they are preferred: steps 2 and 3 are taken with them alone,
+then with those of the others that do not contradict who agreed; step 5 leaves none of them out for
+others. Where they do not agree among themselves all sources vote as equals.
 
 So one lonely source is believed (unless a minimum is configured), of two that contradict each
 other neither is, of three the two that agree, of four three, of five three. Two against two is no
@@ -47,7 +52,7 @@ import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 from chronotick.ntp.marzullo import Interval, contains, intersect
 
@@ -75,6 +80,7 @@ class Reason(str, enum.Enum):
     NO_MAJORITY = "m", "no majority: the sources contradict each other"
     DISTANCE = "d", "root distance above max_acceptable_uncertainty"
     STRATUM = "S", "stratum outside min_stratum to max_stratum"
+    NOT_AUTHENTICATED = "A", "not authenticated, and only authenticated sources are believed"
     NOT_MEASURED = ".", "not measured yet"
     UNREACHABLE = "?", "no valid reply to the last questions"
     KISS = "K", "the server refuses service"
@@ -107,6 +113,7 @@ class Candidate:
             :mod:`chronotick.ntp.plausible`); None where nothing is known beyond the possible.
         usual: where it is if the route is a usual one; None likewise.
         doubted: the source was found wrong when it was last judged.
+        authenticated: nobody but the server can have made its sample.
     """
 
     source: str
@@ -117,6 +124,7 @@ class Candidate:
     plausible: Interval | None = None
     usual: Interval | None = None
     doubted: bool = False
+    authenticated: bool = False
 
     @property
     def possible(self) -> Interval:
@@ -138,12 +146,14 @@ class Limits:
         min_stratum: lowest stratum accepted.
         max_stratum: highest stratum accepted.
         min_sources: agreeing sources needed before any is believed.
+        authentication: what authenticated sources are worth.
     """
 
     max_distance_ns: int = 1_500_000_000
     min_stratum: int = 1
     max_stratum: int = 15
     min_sources: int = 1
+    authentication: Literal["require", "prefer", "ignore"] = "prefer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,14 +195,18 @@ def select(candidates: Iterable[Candidate], limits: Limits, raw_ns: int) -> Sele
     everyone = list(candidates)
     reasons = {each.source: reason for each in everyone if (reason := _unusable(each, limits))}
     usable = [each for each in everyone if each.source not in reasons]
-    chimers, undecided = agreeing(usable)
+    prefer = limits.authentication == "prefer"
+    chimers, undecided = agreeing_with_authenticated(usable) if prefer else agreeing(usable)
     outcast = Reason.FALSETICKER if chimers else Reason.NO_MAJORITY
     reasons |= {each.source: outcast for each in usable}
     reasons |= {each.source: Reason.CLUSTERED_OUT for each in undecided}
     if len(chimers) < max(limits.min_sources, 1):
         reasons |= {each.source: Reason.TOO_FEW for each in chimers}
         return Selection(raw_ns=raw_ns, reasons=MappingProxyType(reasons))
-    survivors = sorted(cluster(chimers, limits.min_sources), key=lambda each: each.metric)
+    closest = cluster(chimers, limits.min_sources)
+    proven = [each for each in chimers if prefer and each.authenticated and each not in closest]
+    mixed = any(not each.authenticated for each in closest)
+    survivors = sorted([*closest, *proven] if mixed else closest, key=lambda each: each.metric)
     reasons |= {each.source: Reason.CLUSTERED_OUT for each in chimers}
     reasons |= {each.source: Reason.USED for each in survivors}
     reasons[survivors[0].source] = Reason.BEST
@@ -212,6 +226,8 @@ def _unusable(candidate: Candidate, limits: Limits) -> Reason | None:
         return Reason.STRATUM
     if candidate.root_distance_ns > limits.max_distance_ns:
         return Reason.DISTANCE
+    if limits.authentication == "require" and not candidate.authenticated:
+        return Reason.NOT_AUTHENTICATED
     return None
 
 
@@ -240,6 +256,35 @@ def agreeing(usable: Sequence[Candidate]) -> Vote:
             vote = _plausible_vote(voters)
     agreed = _vote(vote.agreed, _possible).agreed
     return Vote(agreed, vote.undecided if agreed else [])
+
+
+def agreeing_with_authenticated(usable: Sequence[Candidate]) -> Vote:
+    """Find the majority among authenticated sources first, then who agrees with it.
+
+    However many others contradict them, authenticated sources that agree are believed. Where they
+    do not agree among themselves, all vote as equals.
+
+    Args:
+        usable: those that have a vote.
+    """
+    trusted = agreeing([each for each in usable if each.authenticated])
+    if not trusted.agreed:
+        return agreeing(usable)
+    others = [each for each in usable if not each.authenticated and _meets(each, trusted.agreed)]
+    together = agreeing([*trusted.agreed, *others])
+    if all(each in together.agreed for each in trusted.agreed):
+        return Vote(together.agreed, [*trusted.undecided, *together.undecided])
+    return Vote(trusted.agreed, [*trusted.undecided, *others])
+
+
+def _meets(candidate: Candidate, group: Sequence[Candidate]) -> bool:
+    """Whether a source may be right where a group that agrees is."""
+    for interval in (_possible, _plausible):
+        low_ns, high_ns = interval(candidate)
+        shared = [interval(each) for each in group]
+        if low_ns > min(high for _, high in shared) or high_ns < max(low for low, _ in shared):
+            return False
+    return True
 
 
 def _plausible_vote(voters: Sequence[Candidate]) -> Vote:

@@ -130,6 +130,18 @@ class Server:
             self._refused.add(source.id)
         self._report_exchange(source, measurement)
 
+    @property
+    def awaited(self) -> bool:
+        """Nothing is known yet of some of its sources, or not even whether it has any."""
+        if not self.sources:
+            return not self._error
+        return any(source.answers.awaited for source in self.sources.values())
+
+    @property
+    def answered(self) -> bool:
+        """There are samples of one of its sources at least."""
+        return any(source.answers.samples for source in self.sources.values())
+
     def configure(self, settings: SourceSettings, *, wanted: int) -> None:
         """Use other settings from now on; the sources keep what they learnt."""
         self._settings = settings

@@ -24,8 +24,16 @@ from chronotick.ntp.tasks import Alarm
 from chronotick.ntp.timestamps import read_pair
 
 _REFUSALS = frozenset({"DENY", "RSTR"})
+
+
+def _nts_asker(endpoint: Endpoint) -> Asker:
+    from chronotick.ntp.nts import NtsAsker  # TLS is imported where somebody wants it
+
+    return NtsAsker(endpoint)
+
+
 _ASKERS: Mapping[Protocol, Callable[[Endpoint], Asker]] = MappingProxyType(
-    {Protocol.NTP: NtpAsker, Protocol.CHRONYD: ChronydAsker}
+    {Protocol.NTP: NtpAsker, Protocol.NTS: _nts_asker, Protocol.CHRONYD: ChronydAsker}
 )
 
 

@@ -41,6 +41,9 @@ class TimeReading(BaseModel):
     )
     measured_ago_s: float = Field(description="Age of the newest accepted measurement (s).")
     measurements: int = Field(ge=0, description="Measurements accepted since the daemon started.")
+    authenticated: bool = Field(
+        description="Whether all that is behind the time came from authenticated sources (NTS)."
+    )
     leap: str = Field(
         description="`insert` or `delete`: the last minute of the UTC day will have a second more "
         "or less; `none`."
@@ -82,6 +85,7 @@ def reading_of(record: Record, raw_ns: int, ahead_ns: int = 0) -> TimeReading:
         confidence=record.confidence,
         measured_ago_s=(raw_ns - record.last_sync_raw_ns) / NS_PER_S,
         measurements=record.measurements,
+        authenticated=bool(record.flags & Flags.AUTHENTICATED),
         leap=_leap(record.flags),
         epoch=record.epoch,
     )

@@ -88,6 +88,7 @@ class RecordedSources:
             min_stratum=ntp.min_stratum,
             max_stratum=ntp.max_stratum,
             min_sources=ntp.min_sources,
+            authentication=ntp.authentication,
         )
         self._selector = Selector(limits)
         self._shortest_s = configured.timing.normal_operation.measurement_interval
