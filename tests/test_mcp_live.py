@@ -267,7 +267,7 @@ def test_a_taken_port_is_said_in_a_sentence():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--http", "192.0.2.1:0"], "--token-file FILE"),
+        (["--http", "0.0.0.0:0"], "--token-file"),
         (["--http", "here"], "HOST:PORT"),
         (["--http", "127.0.0.1:0", "--token-file", "/nonexistent"], "No such file"),
         (["--token-file", "/nonexistent"], "--http HOST:PORT"),

@@ -14,14 +14,12 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from chronotick.access.listening import Listener, listening
 from chronotick.daemon.control import ControlServer
 from chronotick.history import History, Reading, open_history
 from chronotick.http.application import Application
 from chronotick.http.gate import Gate
-from chronotick.http.listening import Listener, listening
 from chronotick.http.serving import Settings, gate_of, server_of
-from chronotick.shm.testing import good_record
-from chronotick.shm.writer import RecordWriter
 from chronotick.views import Past, Snapshot
 
 TOKEN = "correct-horse+battery/staple=="  # noqa: S105 - of tests only
@@ -60,15 +58,6 @@ class Places:
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     return Places(tmp_path)
-
-
-@pytest.fixture
-def writer(places: Places) -> Iterator[RecordWriter]:
-    """A record that serves time."""
-    writer = RecordWriter(places.record)
-    writer.write(good_record())
-    yield writer
-    writer.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from chronotick.http import protocols
+from chronotick.access import connections
 from chronotick.http import serving as running
 
 pytestmark = pytest.mark.usefixtures("writer")
@@ -56,7 +56,7 @@ async def test_requests_that_are_none_or_too_much(serving, parts, expected):
 
 async def test_a_head_that_does_not_come_to_its_end_is_given_up(serving, monkeypatch):
     """Slow loris: a byte now and then, for as long as the server waits."""
-    monkeypatch.setattr(protocols, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with serving() as server:
         with socket.socket() as slow, suppress(ConnectionError):
             slow.connect(server.address)
@@ -71,7 +71,7 @@ async def test_a_head_that_does_not_come_to_its_end_is_given_up(serving, monkeyp
 
 
 async def test_a_connection_that_never_asks_is_closed(serving, monkeypatch):
-    monkeypatch.setattr(protocols, "HEAD_S", 0.1)
+    monkeypatch.setattr(connections, "HEAD_S", 0.1)
     async with serving() as server:
         reader, writer = await server.raw(b"")
         assert await reader.read() == b""
@@ -79,7 +79,7 @@ async def test_a_connection_that_never_asks_is_closed(serving, monkeypatch):
 
 
 async def test_after_an_answer_the_next_request_is_waited_for_anew(serving, monkeypatch):
-    monkeypatch.setattr(protocols, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with serving() as server:
         reader, writer = await server.raw(GOOD + b"\r\n")
         await reader.readuntil(b'{"status":"alive"}')
@@ -97,7 +97,7 @@ async def test_requests_in_one_packet_are_answered_in_turn(serving):
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(serving, monkeypatch):
-    monkeypatch.setattr(protocols, "TAKE_S", 0.2)
+    monkeypatch.setattr(connections, "TAKE_S", 0.2)
     async with serving() as server:
         for listening in server.listener.sockets:  # accepted sockets inherit it
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

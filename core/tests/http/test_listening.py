@@ -1,11 +1,9 @@
-"""Where the server listens, for whom, and what stands in the way."""
+"""Who may ask where the server listens, and the command that runs it."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,71 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from chronotick.http.listening import ListenError, listening
+from chronotick.access.listening import listening
+from chronotick.access.tokens import TokenError
 from chronotick.http.serving import Settings, gate_of
-from chronotick.http.tokens import TokenError, read_token
-
-TOKEN = "0123456789abcdef"  # noqa: S105 - of tests only
-
-
-def test_a_unix_socket_is_for_user_and_group_in_a_directory_for_the_user(tmp_path: Path):
-    path = tmp_path / "run" / "http.sock"
-    with listening(f"unix:{path}") as listener:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert gate_of(listener, Settings()).hosts is None
-    assert not path.exists()
-
-
-def test_a_second_server_is_told_of_the_first(tmp_path: Path):
-    with listening(f"unix:{tmp_path}/http.sock"), listening("127.0.0.1:0") as tcp:
-        with (
-            pytest.raises(ListenError, match="another server answers"),
-            listening(f"unix:{tmp_path}/http.sock"),
-        ):
-            pass
-        port = tcp.sockets[0].getsockname()[1]
-        with pytest.raises(ListenError, match="another server"), listening(f"127.0.0.1:{port}"):
-            pass
-
-
-def test_a_socket_left_by_a_dead_server_is_replaced(tmp_path: Path):
-    path = tmp_path / "http.sock"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))
-    with listening(f"unix:{path}"), socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(path))
-
-
-def test_the_socket_of_a_successor_is_left_alone(tmp_path: Path):
-    path = tmp_path / "http.sock"
-    with listening(f"unix:{path}"):
-        path.unlink()
-        path.write_text("another's")
-    assert path.read_text() == "another's"
-
-
-@pytest.mark.parametrize(
-    ("address", "match"),
-    [
-        ("192.0.2.1:8123", "cannot be listened at"),
-        ("no-such-host.invalid:1", "cannot be listened at"),
-        ("unix:/proc/none/http.sock", "cannot be listened at"),
-        ("unix:/dev/null", "is in the way"),
-        ("unix:/" + "a" * 200, "cannot be listened at"),
-    ],
-)
-def test_addresses_that_cannot_be(address: str, match: str):
-    with pytest.raises(ListenError, match=match), listening(address):
-        pass
-
-
-@pytest.mark.parametrize(
-    "address", ["8123", "127.0.0.1", "127.0.0.1:99999", "http://127.0.0.1:1", "unix:", "", ":80"]
-)
-def test_what_is_no_address(address: str):
-    with pytest.raises(ValueError, match=r"HOST:PORT.*unix:PATH"):
-        listening(address)
 
 
 def test_others_reach_it_only_with_a_token():
@@ -93,44 +29,9 @@ def test_names_can_be_added():
     assert gate.hosts == {"localhost", "127.0.0.1", "[::1]", "clock.example"}
 
 
-def test_ipv6_loopback_is_local():
-    if not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
-    with listening("[::1]:0") as listener:
-        assert listener.url.startswith("http://[::1]:")
-        assert listener.local
-
-
-def token_file(tmp_path: Path, content: str = TOKEN, mode: int = 0o600) -> Path:
-    path = tmp_path / "token"
-    path.write_text(content)
-    path.chmod(mode)
-    return path
-
-
-def test_a_token_is_one_line(tmp_path: Path):
-    assert read_token(token_file(tmp_path, f"{TOKEN}\n")) == TOKEN.encode()
-
-
-@pytest.mark.parametrize(
-    "content", ["", "short", "sixteen letters and more", f"{TOKEN}\n{TOKEN}\n", "ä" * 20]
-)
-def test_what_is_no_token(tmp_path: Path, content: str):
-    with pytest.raises(TokenError, match="no token"):
-        read_token(token_file(tmp_path, content))
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
-def test_a_token_that_others_may_read_is_refused(tmp_path: Path, mode: int):
-    with pytest.raises(TokenError, match="chmod 600"):
-        read_token(token_file(tmp_path, mode=mode))
-
-
-def test_a_token_that_is_not_there_is_a_sentence(tmp_path: Path):
-    with pytest.raises(TokenError, match="cannot be read"):
-        read_token(tmp_path / "none")
-    with pytest.raises(TokenError):
-        read_token(tmp_path)
+def test_whoever_can_open_a_unix_socket_may_call_it_by_any_name(tmp_path: Path):
+    with listening(f"unix:{tmp_path}/http.sock") as listener:
+        assert gate_of(listener, Settings()).hosts is None
 
 
 @pytest.fixture

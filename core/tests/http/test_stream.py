@@ -12,7 +12,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from chronotick.http import protocols, watching
+from chronotick.access import connections
+from chronotick.http import watching
 from chronotick.http.mailbox import MOST_WAITING, Mailbox
 from chronotick.http.serving import Settings
 from chronotick.shm.testing import good_record
@@ -104,7 +105,7 @@ async def test_a_change_of_state_is_told_once_with_its_reason(serving, history, 
 
 async def test_it_outlasts_the_time_that_a_request_may_take(serving, monkeypatch):
     """The timer of the request went on after the upgrade, and its 408 broke the stream."""
-    monkeypatch.setattr(protocols, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with serving() as server, server.stream("?rate=20") as connection:
         for _ in range(10):
             await next_of(connection, "time")
@@ -210,7 +211,7 @@ async def test_when_the_server_ends_clients_are_told(serving):
 async def test_a_client_that_takes_nothing_gets_the_newest_and_is_then_closed(
     serving, answers, monkeypatch
 ):
-    monkeypatch.setattr(protocols, "TAKE_S", 0.3)
+    monkeypatch.setattr(connections, "TAKE_S", 0.3)
     monkeypatch.setattr(watching, "EVERY_S", 0.01)
     answers["status"] = {"padding": "x" * 500_000}
     async with serving() as server, server.stream("?rate=20", max_queue=1) as slow:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from chronotick.shm.testing import good_record
 from chronotick.shm.writer import RecordWriter
 from chronotick.views import Snapshot
 
@@ -19,14 +18,6 @@ def nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests off a daemon that may run on this machine."""
     monkeypatch.setenv("CHRONOTICK_SHM", str(tmp_path / "no-record"))
     monkeypatch.setenv("CHRONOTICK_CONTROL", str(tmp_path / "no.sock"))
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[RecordWriter]:
-    writer = RecordWriter(tmp_path / "record")
-    writer.write(good_record())
-    yield writer
-    writer.close()
 
 
 @pytest.fixture

@@ -83,6 +83,11 @@ def test_answers_of_other_tools_are_intervals():
         ({"time_ns": NOON_NS}, "neither"),
         ({"time_ns": NOON_NS, "bound_ns": -1}, "bound_ns -1"),
         ({"time_ns": NOON_NS, "bound_ns": True}, "bound_ns True"),
+        ({"time_ns": NOON_NS, "bound_ns": 30, "reliable": False}, "reliable is False"),
+        (
+            {"earliest_ns": NOON_NS, "latest_ns": NOON_NS, "reliable": "false"},
+            "reliable is 'false'",
+        ),
         ({"time_ns": 1, "bound_ns": 1}, "time_ns: 1 is not a time of today"),
         ({"earliest_ns": NOON_NS, "latest_ns": NOON_NS - 1}, "is after"),
     ],
@@ -90,6 +95,24 @@ def test_answers_of_other_tools_are_intervals():
 def test_what_is_no_moment_is_refused_and_said_why(value: object, said: str):
     with pytest.raises(ValueError, match=said):
         read_moment(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [NOON_NS] * 100_000,
+        "x" * 100_000,
+        {"time_ns": NOON_NS, "bound_ns": [0] * 100_000},
+        {"time_ns": "x" * 100_000, "bound_ns": 0},
+        {"earliest_ns": NOON_NS, "latest_ns": [0] * 100_000},
+        {"time_ns": NOON_NS, "bound_ns": 0, "reliable": "x" * 100_000},
+    ],
+    ids=range(6),
+)
+def test_little_of_what_was_sent_is_told_back(value: object):
+    with pytest.raises(ValueError, match=r"\.\.\.") as caught:
+        read_moment(value)
+    assert len(str(caught.value)) < 200
 
 
 @given(

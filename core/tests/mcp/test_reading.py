@@ -31,6 +31,7 @@ def reading(bound_ns: int, sigma_ns: int) -> TimeReading:
         confidence=1.0,
         measured_ago_s=1.0,
         measurements=9,
+        authenticated=False,
         leap="none",
         epoch=1,
     )
@@ -48,7 +49,8 @@ def test_more_confidence_never_narrows_and_never_leaves_the_hard_bound(
     less, more = (bounds(now, share) for share in sorted((one, other)))
     assert less.half_width_ns <= more.half_width_ns <= bound_ns
     assert more.kind == ("hard" if more.half_width_ns == bound_ns else "statistical")
-    assert more.latest_ns - more.earliest_ns == 2 * more.half_width_ns
+    assert more.likely_latest_ns - more.likely_earliest_ns == 2 * more.half_width_ns
+    assert less.latest_ns - less.earliest_ns == more.latest_ns - more.earliest_ns == 2 * bound_ns
 
 
 def test_certainty_is_the_hard_bound_however_small_sigma_is():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -14,6 +15,9 @@ from mcp.types import CallToolResult, TextContent
 
 from chronotick.mcp.server import create_server
 from chronotick.mcp.tools import clock_tools
+from chronotick.shm.layout import Status
+from chronotick.shm.testing import good_record
+from chronotick.shm.writer import RecordWriter
 from chronotick.views import Snapshot
 
 TOOLS = [
@@ -125,6 +129,74 @@ async def test_the_answer_of_a_tool_is_an_argument_of_others(snapshot: Snapshot)
 
 
 @pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("get_time", {}),
+        ("get_time_bounds", {"confidence": 0}),
+        ("get_time_bounds", {"confidence": 0.5}),
+    ],
+)
+async def test_answers_are_compared_by_their_hard_bound_alone(
+    tool: str, arguments: dict[str, Any], snapshot: Snapshot, writer: RecordWriter
+):
+    """Two statistical intervals gave `before` where the hard ones overlapped."""
+    writer.write(replace(good_record(), bound_ns=10**10))
+    async with Client(create_server(snapshot)) as client:
+        first, second = [
+            (await client.call_tool(tool, arguments)).structured_content for _ in range(2)
+        ]
+        told = await client.call_tool("compare_times", {"a": first, "b": second})
+    assert told.structured_content is not None
+    assert told.structured_content["order"] == "unknown"
+
+
+@pytest.mark.parametrize("tool", ["get_time", "get_time_bounds"])
+async def test_nothing_is_certain_by_an_answer_that_nobody_vouches_for(
+    tool: str, snapshot: Snapshot, writer: RecordWriter
+):
+    writer.write(replace(good_record(), status=Status.WARMING_UP))
+    arguments = {"confidence": 1} if tool == "get_time_bounds" else {}
+    answer = (await call(snapshot, tool, **arguments)).structured_content
+    writer.write(good_record())
+    others = {"compare_times": ("a", {"b": "now"}), "wait_until": ("time", {})}
+    for other, (name, more) in {**others, "schedule_action": ("at", {})}.items():
+        text = said(await call(snapshot, other, **{name: answer}, **more))
+        assert f"{other}: {name}: reliable is False" in text
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("get_daemon_status", {}),
+        ("get_time_with_future_uncertainty", {"future_seconds": 3600}),
+        ("compare_times", {"a": "2020-01-01T00:00:00Z", "b": "now"}),
+        ("wait_until", {"time": "2020-01-01T00:00:00Z"}),
+        ("schedule_action", {"at": "now"}),
+    ],
+)
+async def test_answers_that_are_no_moment_are_refused(
+    tool: str, arguments: dict[str, Any], snapshot: Snapshot
+):
+    answer = (await call(snapshot, tool, **arguments)).structured_content
+    text = said(await call(snapshot, "compare_times", a=answer, b="now"))
+    assert "a: the object has neither earliest_ns and latest_ns nor" in text
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_what_reads_as_a_moment_in_an_answer_is_hard_and_says_whether_it_is_reliable(
+    name: str, snapshot: Snapshot
+):
+    (tool,) = [tool for tool in clock_tools(snapshot) if tool.name == name]
+    output = tool.output_schema or {}
+    for part in [output, *output.get("$defs", {}).values()]:
+        members = part.get("properties", {})
+        if "time_ns" in members:
+            assert "reliable" in members
+            assert "hard bound" in members["earliest_ns"]["description"]
+            assert "hard bound" in members["latest_ns"]["description"]
+
+
+@pytest.mark.parametrize(
     ("tool", "arguments", "sentence"),
     [
         (
@@ -144,6 +216,8 @@ async def test_the_answer_of_a_tool_is_an_argument_of_others(snapshot: Snapshot)
         ("wait_until", {"time": "now", "longest_seconds": 301}, "longest_seconds"),
         ("wait_until", {"time": "now", "certain": "yes"}, "certain: it should be a valid boolean"),
         ("schedule_action", {"at": "2020-01-01T00:00:00Z"}, "at: 2020-01-01T00:00:00.000000000"),
+        ("schedule_action", {"at": [10**18] * 9000}, "at: [1000000000000000000, 1"),
+        ("get_time", {f"x{n}": n for n in range(9000)}, "'x2' (and 8997 more); it takes none"),
     ],
 )
 async def test_bad_arguments_get_a_sentence(

@@ -34,6 +34,7 @@ async def waited(
         certain=certain,
         longest_s=longest_s,
         tolerance_s=tolerance_s,
+        step_s=0.02,
     )
 
 

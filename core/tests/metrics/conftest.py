@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,20 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from chronotick.daemon.control import ControlServer
 from chronotick.daemon.loops import Lateness
 from chronotick.metrics import exposition
-from chronotick.shm.testing import good_record
-from chronotick.shm.writer import RecordWriter
 from chronotick.views import Snapshot
 
 Samples: TypeAlias = dict[tuple[str, ...], float]
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[RecordWriter]:
-    """A record that serves time, as a daemon leaves it behind."""
-    writer = RecordWriter(tmp_path / "record")
-    writer.write(good_record())
-    yield writer
-    writer.close()
 
 
 @pytest.fixture

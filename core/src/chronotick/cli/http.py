@@ -13,7 +13,7 @@ from chronotick.cli.output import BAD_CONFIGURATION, fail
 from chronotick.cli.settings import config_option, load_settings
 
 if TYPE_CHECKING:
-    from chronotick.http.listening import Listener
+    from chronotick.access.listening import Listener
 
 
 @click.command()
@@ -81,10 +81,10 @@ def http(
     end_with_parent()
     _require_packages()
 
+    from chronotick.access.listening import ListenError
+    from chronotick.access.tokens import TokenError, read_token
     from chronotick.http.application import Application
-    from chronotick.http.listening import ListenError
     from chronotick.http.serving import Settings, gate_of, serve
-    from chronotick.http.tokens import TokenError, read_token
     from chronotick.views import Past, Snapshot
 
     config = load_settings(config_path).config
@@ -112,7 +112,7 @@ def http(
 
 
 def _listening(address: str) -> AbstractContextManager[Listener]:
-    from chronotick.http.listening import listening
+    from chronotick.access.listening import listening
 
     try:
         return listening(address)

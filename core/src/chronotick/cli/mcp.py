@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,10 @@ from chronotick.cli.output import BAD_CONFIGURATION, fail
 from chronotick.cli.reading import shm_option
 
 if TYPE_CHECKING:
-    import socket
+    from chronotick.access.listening import Listener
+    from chronotick.config.tcp import Address
 
-_NEEDED = {"anyio", "mcp", "mcp_types", "pydantic", "uvicorn"}
+_NEEDED = {"anyio", "httptools", "mcp", "mcp_types", "pydantic", "starlette", "uvicorn"}
 
 
 @click.command()
@@ -43,41 +46,65 @@ def mcp(
     """
     if token_file and not address:
         raise click.UsageError("--token-file is for HTTP: name --http HOST:PORT too.")
-    door = _door(address, token_file) if address else None
-    try:
-        from chronotick.mcp import serving
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _NEEDED:
-            raise
-        fail("this needs more packages. Run: pip install 'chronotick[mcp]'")
+    where = (shm, socket_path or _control_of_session())
+    if address:
+        _serve_http(address, token_file, *where)
+    else:
+        _serve_stdio(*where)
+
+
+def _serve_stdio(*where: Path | None) -> None:
+    with _packages():
+        from chronotick.mcp.serving import serve_stdio
     from chronotick.views import Snapshot
 
-    snapshot = Snapshot(shm, socket_path or _control_of_session())
-    if door:
-        serving.serve_http(snapshot, *door, _announce)
-        return
     if sys.stdin.isatty():
         click.echo("chronotick: waiting for an agent on standard input; Ctrl-C ends", err=True)
-    serving.serve_stdio(snapshot)
+    serve_stdio(Snapshot(*where))
 
 
-def _door(text: str, token_file: Path | None) -> tuple[str, socket.socket, str | None]:
-    """The host of an address, a socket that listens there, and the token to be asked for."""
-    from chronotick.config.tcp import parse_host_port
-    from chronotick.mcp.access import AccessError, ListenError, listen, token_for
+def _serve_http(text: str, token_file: Path | None, *where: Path | None) -> None:
+    from chronotick.access.listening import ListenError, listening_tcp
+    from chronotick.access.tokens import TokenError, read_token, require_token
 
     try:
-        address = parse_host_port(text)
-        token = token_for(address.host, token_file)
-        return address.host, listen(address.host, address.port), token
-    except (ValueError, AccessError) as error:
+        token = read_token(token_file) if token_file else None
+        with listening_tcp(_address(text)) as listener:
+            require_token(listener, token)
+            _serve_at(listener, token, *where)
+    except TokenError as error:
         fail(error, BAD_CONFIGURATION)
     except ListenError as error:
         fail(error)
 
 
-def _announce(url: str) -> None:
-    click.echo(f"chronotick: agents are served at {url}", err=True)
+def _address(text: str) -> Address:
+    from chronotick.config.tcp import parse_host_port
+
+    try:
+        return parse_host_port(text)
+    except ValueError as error:
+        fail(error, BAD_CONFIGURATION)
+
+
+def _serve_at(listener: Listener, token: bytes | None, *where: Path | None) -> None:
+    with _packages():
+        from chronotick.mcp.streamable import serve_http, url_of
+    from chronotick.views import Snapshot
+
+    click.echo(f"chronotick: agents are served at {url_of(listener)}", err=True)
+    serve_http(Snapshot(*where), listener, token)
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """Say which packages are missing, where an import fails for them."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _NEEDED:
+            raise
+        fail("this needs more packages. Run: pip install 'chronotick[mcp]'")
 
 
 def _control_of_session(runtime_dirs: Path = Path("/run/user")) -> Path | None:

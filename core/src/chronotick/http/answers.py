@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.types import Send
 
+from chronotick.access.errors import HttpError
 from chronotick.daemon.control import json_ready
-from chronotick.http.problems import HttpError
 
 JSON = "application/json"
 PART_BYTES = 64 * 1024

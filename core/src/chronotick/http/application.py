@@ -10,6 +10,7 @@ from http import HTTPStatus
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from chronotick.access.errors import HttpError
 from chronotick.client.errors import ChronoTickError
 from chronotick.http.answers import send_failure, send_json
 from chronotick.http.endpoints import Endpoints
@@ -17,7 +18,7 @@ from chronotick.http.gate import SUBPROTOCOL, Gate
 from chronotick.http.openapi import document
 from chronotick.http.pages import Pages
 from chronotick.http.past import HistoryAnswers
-from chronotick.http.problems import HttpError, http_error
+from chronotick.http.problems import http_error
 from chronotick.http.queries import Query, StreamQuery, parse
 from chronotick.http.routes import OPENAPI, STREAM, Route, find, routes
 from chronotick.http.stream import MOST_CLIENTS, Stream

@@ -11,9 +11,9 @@ from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from chronotick.access.errors import unavailable
 from chronotick.http.answers import json_bytes, send_answer, send_json
 from chronotick.http.exposition import exposition
-from chronotick.http.problems import unavailable
 from chronotick.http.queries import Query, TimeQuery
 from chronotick.views import Snapshot
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from chronotick.http.problems import HttpError
+from chronotick.access.errors import HttpError
 from chronotick.views import Snapshot
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from chronotick.http.problems import HttpError
+from chronotick.access.errors import HttpError
 
 SUBPROTOCOL = "chronotick.v1"
 BEARER_SUBPROTOCOL = "chronotick.bearer."

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
-from chronotick.http.problems import HttpError
+from chronotick.access.errors import HttpError
 from chronotick.http.queries import Query
 
 PAGE = Path(__file__).parent / "page"

@@ -8,8 +8,8 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.types import Receive, Scope, Send
 
+from chronotick.access.errors import unavailable
 from chronotick.http.answers import json_bytes, send_json
-from chronotick.http.problems import unavailable
 from chronotick.http.queries import HistoryQuery
 from chronotick.views import Past, iso8601
 

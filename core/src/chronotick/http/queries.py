@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from chronotick.http.problems import bad_request, invalid
+from chronotick.access.errors import bad_request
+from chronotick.http.problems import invalid
 
 NS_PER_S: Final = 1_000_000_000
 LONGEST_AHEAD_S: Final = 3600.0

@@ -9,12 +9,12 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from chronotick.access.errors import HttpError
 from chronotick.http import shapes
 from chronotick.http.answers import JSON
 from chronotick.http.endpoints import Endpoints
 from chronotick.http.pages import Pages
 from chronotick.http.past import HistoryAnswers
-from chronotick.http.problems import HttpError
 from chronotick.http.queries import HistoryQuery, NoQuery, Query, StreamQuery, TimeQuery
 from chronotick.views import TimeReading
 

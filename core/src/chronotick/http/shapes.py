@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chronotick.http.problems import Problem
+from chronotick.access.errors import Problem
 
 
 class Shape(BaseModel):

@@ -15,8 +15,8 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from chronotick.access.errors import unavailable
 from chronotick.http.mailbox import Mailbox
-from chronotick.http.problems import unavailable
 from chronotick.http.queries import StreamQuery
 from chronotick.http.watching import Watch, error_message, message
 from chronotick.views import Past, Snapshot

@@ -14,17 +14,15 @@ from typing import Any, Final
 
 from mcp.server.mcpserver.tools import Tool
 
+from chronotick.config.generated import begin, renewed
 from chronotick.mcp.moments import ACCEPTED
 from chronotick.mcp.resources import clock_resources
 from chronotick.mcp.tools import clock_tools
 from chronotick.views import Snapshot
 
 PAGE: Final = "docs/agents.md"
-BEGIN: Final = (
-    "<!-- Written by `python -m chronotick.mcp.document .`: change the tools, not this. -->"
-)
+BEGIN: Final = begin("chronotick.mcp.document", "the tools")
 _MOMENT: Final = "[a moment](#moments-as-arguments)"  # told once, not at each argument
-END: Final = "<!-- The end of what is written. -->"
 
 
 def documents(root: Path) -> dict[str, str]:
@@ -33,11 +31,7 @@ def documents(root: Path) -> dict[str, str]:
     Raises:
         ValueError: the page has no such marks.
     """
-    before, begin, rest = (root / PAGE).read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE}: the marks of the written section are missing")
-    return {PAGE: f"{before}{BEGIN}\n\n{section()}\n{END}{after}"}
+    return {PAGE: renewed(root, PAGE, BEGIN, section())}
 
 
 def section() -> str:

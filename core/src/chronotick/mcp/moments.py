@@ -26,6 +26,8 @@ ACCEPTED: Final = (
     "`latest_ns`, or with `time_ns` and `bound_ns`"
 )
 
+_LONGEST_SHOWN: Final = 60  # characters of what was sent that are told back
+
 _ISO: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?"
     r" ?(?:([Zz])|([+-]\d{2}):?(\d{2}))?",
@@ -74,6 +76,12 @@ def moment_of(reading: TimeReading) -> Moment:
     return Moment(reading.earliest_ns, reading.latest_ns)
 
 
+def shown(value: object) -> str:
+    """What was sent, for an error: as much as helps to find it."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
 def _text(text: str) -> Moment | Literal["now"]:
     if text.lower() == NOW:
         return NOW
@@ -87,7 +95,7 @@ def _exact(unix_ns: int) -> Moment:
 
 def _integer(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is no moment")  # noqa: TRY004 - pydantic wants ValueError
+        raise ValueError(f"{shown(value)} is no moment")  # noqa: TRY004 - pydantic wants ValueError
     if abs(value) < LEAST_NS:
         raise ValueError(
             f"{value} is not a time of today in nanoseconds: if it is seconds, multiply it by "
@@ -105,7 +113,7 @@ def _within(unix_ns: int) -> int:
 def _iso_ns(text: str) -> int:
     match = _ISO.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:60]!r} is no moment")
+        raise ValueError(f"{shown(text)} is no moment")
     day, minutes, second, fraction, zulu, hours, rest = match.groups()
     if not zulu and not hours:
         raise ValueError(f"{text!r} has no offset: end it with Z for UTC, or with one like +02:00")
@@ -120,12 +128,17 @@ def _iso_ns(text: str) -> int:
 
 
 def _object(value: Mapping[Any, Any]) -> Moment:
+    if value.get("reliable", True) is not True:
+        raise ValueError(
+            f"reliable is {shown(value['reliable'])}, so nobody vouches for the interval; read the "
+            "time again when get_daemon_status says synchronised"
+        )
     if all(name in value for name in _INTERVAL):
         earliest_ns, latest_ns = (_member(value, name) for name in _INTERVAL)
     elif all(name in value for name in _BOUNDED):
         time_ns, bound_ns = _member(value, "time_ns"), value["bound_ns"]
         if not isinstance(bound_ns, int) or isinstance(bound_ns, bool) or bound_ns < 0:
-            raise ValueError(f"bound_ns {bound_ns!r} is not a number of nanoseconds from 0 on")
+            raise ValueError(f"bound_ns {shown(bound_ns)} is no number of nanoseconds from 0 on")
         earliest_ns, latest_ns = _within(time_ns - bound_ns), _within(time_ns + bound_ns)
     else:
         raise ValueError(

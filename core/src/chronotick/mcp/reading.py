@@ -43,22 +43,26 @@ class FutureReading(BaseModel):
 
 
 class TimeBounds(BaseModel):
-    """The interval in which true time is, as sure as was asked for, and as sure as can be."""
+    """The interval in which true time is, as sure as was asked for, and as sure as can be.
+
+    ``earliest_ns`` and ``latest_ns`` are what they are in every answer, the hard bound: where an
+    answer is compared, nothing less is certain.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     confidence: float = Field(ge=0, le=1, description="Probability that was asked for (0 to 1).")
     time_ns: int = Field(description="Best estimate of true time: Unix time in nanoseconds.")
     time: str = Field(description="The same in ISO 8601, with nanoseconds and offset (UTC).")
-    earliest_ns: int = Field(description="Beginning of the interval asked for (Unix ns).")
-    latest_ns: int = Field(description="End of the interval asked for (Unix ns).")
+    likely_earliest_ns: int = Field(description="Beginning of the interval asked for (Unix ns).")
+    likely_latest_ns: int = Field(description="End of the interval asked for (Unix ns).")
     half_width_ns: int = Field(ge=0, description="Half of its width (ns).")
     kind: str = Field(
-        description="`statistical`: a multiple of sigma; `hard`: the hard bound, which is never "
-        "exceeded and is all there is for a confidence of 1."
+        description="Of the interval asked for. `statistical`: a multiple of sigma; `hard`: the "
+        "hard bound, which is never exceeded and is all there is for a confidence of 1."
     )
-    hard_earliest_ns: int = Field(description="True time is not before this (Unix ns): hard bound.")
-    hard_latest_ns: int = Field(description="True time is not after this (Unix ns): hard bound.")
+    earliest_ns: int = Field(description="True time is not before this (Unix ns): hard bound.")
+    latest_ns: int = Field(description="True time is not after this (Unix ns): hard bound.")
     bound_ns: int = Field(ge=0, description="Half-width of the hard interval (ns).")
     sigma_ns: int = Field(ge=0, description="Calibrated standard uncertainty, one sigma (ns).")
     calibration: float = Field(
@@ -101,12 +105,12 @@ def bounds(reading: TimeReading, confidence: float) -> TimeBounds:
         confidence=confidence,
         time_ns=reading.time_ns,
         time=reading.time,
-        earliest_ns=reading.time_ns - half_ns,
-        latest_ns=reading.time_ns + half_ns,
+        likely_earliest_ns=reading.time_ns - half_ns,
+        likely_latest_ns=reading.time_ns + half_ns,
         half_width_ns=half_ns,
         kind="hard" if hard else "statistical",
-        hard_earliest_ns=reading.earliest_ns,
-        hard_latest_ns=reading.latest_ns,
+        earliest_ns=reading.earliest_ns,
+        latest_ns=reading.latest_ns,
         bound_ns=reading.bound_ns,
         sigma_ns=reading.sigma_ns,
         calibration=reading.confidence,

@@ -9,7 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-_LONGEST = 60  # characters of what was sent that are told back
+from chronotick.mcp.moments import shown
+
+_LONGEST_NAME = 60  # characters that are compared with those of arguments
+_MOST_NAMED = 3  # arguments that there are not
 
 
 def sentence(error: ValidationError, schema: Mapping[str, Any]) -> str:
@@ -32,9 +35,11 @@ def unknown_arguments(schema: Mapping[str, Any], arguments: Iterable[str]) -> st
     unknown = [name for name in arguments if name not in known]
     if not unknown:
         return ""
-    near = difflib.get_close_matches(unknown[0], known, n=1)
+    near = difflib.get_close_matches(unknown[0][:_LONGEST_NAME], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
-    return f"there is no argument {', '.join(map(_short, unknown))}; {hint}"
+    named = ", ".join(map(shown, unknown[:_MOST_NAMED]))
+    more = len(unknown) - _MOST_NAMED
+    return f"there is no argument {named}{f' (and {more} more)' if more > 0 else ''}; {hint}"
 
 
 def _wrong(detail: ErrorDetails) -> str:
@@ -43,14 +48,9 @@ def _wrong(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     expected = detail["msg"].removeprefix("Input ")
-    return f"it {expected}, and is {_short(detail['input'])}"
+    return f"it {expected}, and is {shown(detail['input'])}"
 
 
 def _accepted(schema: Mapping[str, Any], name: str) -> str:
     accepted = schema.get("properties", {}).get(name, {}).get("description")
     return f". Accepted: {accepted}" if accepted else "."
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -18,7 +18,7 @@ from chronotick.views import Snapshot, TimeReading, iso8601
 
 LONGEST_WAIT_S: Final = 300.0
 USUAL_WAIT_S: Final = 50.0  # many clients give a call up after 60 s
-_STEP_S: Final = 1.0  # between looks whether the clock still says the same, and notes of progress
+STEP_S: Final = 1.0
 _LEAST_SLEEP_S: Final = 1e-4
 
 Note = Callable[[float, float], Awaitable[None]]
@@ -48,16 +48,19 @@ async def wait(
     certain: bool,
     longest_s: float,
     tolerance_s: float | None = None,
+    step_s: float = STEP_S,
 ) -> Waited:
     """Wait until a moment has passed; never return before.
 
     Args:
         snapshot: the clock.
         target: the moment; where it is an interval, its end.
-        note: told of progress once a second.
+        note: told of progress.
         certain: wait until true time is certainly past it, else until the estimate is.
         longest_s: how long to wait at most (s).
         tolerance_s: how long ago it may have passed at the call (s); ``None``: any time.
+        step_s: how long nobody looks whether the clock still says the same, nor tells of progress,
+            at most (s).
 
     Raises:
         MomentError: it certainly passed longer ago than that, or is further ahead.
@@ -72,7 +75,7 @@ async def wait(
         if waited_s >= longest_s:
             raise _not_yet(target_ns, remaining_s, longest_s)
         await note(waited_s, waited_s + remaining_s)
-        await anyio.sleep(min(max(remaining_s, _LEAST_SLEEP_S), _STEP_S, longest_s - waited_s))
+        await anyio.sleep(min(max(remaining_s, _LEAST_SLEEP_S), step_s, longest_s - waited_s))
     return Waited(
         target_ns=target_ns,
         certain=certain,
