@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from chronotick.cli.main import CLIENT_COMMANDS, COMMANDS, chronotick, client
+from chronotick.cli.main import CLIENT_COMMANDS, COMMANDS, HELP, LazyGroup, chronotick, client
 from chronotick.cli.output import NO_DAEMON, seconds, table
 
 
@@ -152,3 +153,23 @@ def test_times_are_shown_in_a_fitting_unit(value, text):
 
 def test_tables_are_aligned():
     assert table([["a", 1], ["bbb", 22]], ("x", "y")) == "x    y\na    1\nbbb  22"
+
+
+def test_a_command_that_cannot_be_imported_takes_no_other_along():
+    """One missing module made a traceback of `chronotick --help`, Tab and every manual page."""
+    targets = {**COMMANDS, "odd": "chronotick.cli.absent:odd"}
+    group = LazyGroup("chronotick", targets, HELP)
+    listed = CliRunner().invoke(group, ["--help"])
+    assert listed.exit_code == 0
+    assert "(broken here: No module named 'chronotick.cli.absent')" in " ".join(
+        listed.output.split()
+    )
+    done = CliRunner().invoke(group, ["odd", "--anything", "x"])
+    assert done.exit_code == 1
+    assert "odd is broken here" in done.output
+
+
+def test_a_word_too_many_after_run_is_named():
+    done = CliRunner().invoke(chronotick, ["run", "extra"])
+    assert done.exit_code == 2
+    assert "Got unexpected extra argument (extra)" in done.output

@@ -111,7 +111,13 @@ async def test_cancelling_ends_the_program(program: Path):
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert not _is_running(pid)
-    assert companion.report() == {"running": False, "pid": None, "restarts": 0, "problem": ""}
+    assert companion.report() == {
+        "running": False,
+        "pid": None,
+        "restarts": 0,
+        "said": "",
+        "problem": "",
+    }
 
 
 async def test_one_that_ignores_sigterm_is_killed(program: Path, monkeypatch, tmp_path: Path):
@@ -220,3 +226,40 @@ def test_a_program_on_the_lifeline_ends_with_its_parent():
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(30) == -15
+
+
+async def test_why_it_failed_is_said_in_status_and_in_the_log(program: Path, caplog, capfd):
+    """The sentence stood on standard error alone, between lines of JSON."""
+    script = "import sys; print('a log line', file=sys.stderr); sys.exit('chronotick: port in use')"
+    companion = Companion("picky", [script], {})
+    task = asyncio.create_task(companion.run())
+    await _until(lambda: "port in use" in companion.report()["problem"])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "picky: port in use" in [record.message for record in caplog.records]
+    errors = capfd.readouterr().err
+    assert "a log line" in errors
+    assert "port in use" not in errors
+
+
+async def test_what_it_prints_is_told(program: Path, caplog):
+    caplog.set_level("INFO")
+    script = "import time; print('listening at http://127.0.0.1:1/', flush=True); time.sleep(600)"
+    companion = Companion("http", [script], {})
+    task = asyncio.create_task(companion.run())
+    await _until(lambda: companion.report()["said"] == "listening at http://127.0.0.1:1/")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "http: listening at http://127.0.0.1:1/" in [each.message for each in caplog.records]
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:80", "192.0.2.1:80", "[::]:80", "example.org:80"])
+def test_an_address_that_others_reach_needs_a_token(listen: str):
+    with pytest.raises(ValueError, match="needs a token_file"):
+        Config.model_validate({"http": {"listen": listen}})
+    Config.model_validate({"http": {"listen": listen, "token_file": "/run/token"}})
+
+
+@pytest.mark.parametrize("listen", ["localhost:80", "127.0.0.2:80", "[::1]:80", "unix:/run/x"])
+def test_a_local_address_needs_none(listen: str):
+    assert Config.model_validate({"http": {"listen": listen}}).http.token_file is None

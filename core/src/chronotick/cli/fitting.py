@@ -38,6 +38,7 @@ def misfits(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
     yield from _strange_overrides(loaded, plugins)
     yield from _impossible_servers(loaded, plugins)
     yield from _missing_packages(loaded)
+    yield from _missing_token(loaded)
     for key, cpus in _bindings(loaded).items():
         yield from _missing_cpus(loaded, key, cpus)
 
@@ -125,6 +126,15 @@ def _missing_packages(loaded: Loaded) -> Iterator[Problem]:
     if authenticated and find_spec("cryptography") is None:
         advice = "Run: pip install 'chronotick[nts]'"
         yield Problem("nts:// needs more packages", key, loaded.origins[key], advice=advice)
+
+
+def _missing_token(loaded: Loaded) -> Iterator[Problem]:
+    http = loaded.config.http
+    if http.listen is not None and http.token_file is not None and not http.token_file.is_file():
+        key = "http.token_file"
+        message = f"there is no file {http.token_file}"
+        advice = "Make one: (umask 077; openssl rand -base64 33 > FILE)"
+        yield Problem(message, key, loaded.origins[key], advice=advice)
 
 
 def _runs_here(name: str, plugins: Plugins) -> bool:

@@ -81,7 +81,10 @@ class LazyGroup(click.Group):
         if cmd_name not in self._targets:
             return None
         module, _, attribute = self._targets[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ImportError as error:  # one command that is broken must not take the others along
+            return _broken(cmd_name, error)
         return command
 
     def resolve_command(
@@ -96,6 +99,22 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"No such command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
+
+
+def _broken(name: str, error: ImportError) -> click.Command:
+    """Stand in for a command that cannot be imported: listed, and failing with the reason."""
+
+    def tell(**_arguments: object) -> None:
+        click.echo(f"chronotick: {name} is broken here: {error}. Install chronotick anew", err=True)
+        raise click.exceptions.Exit(1)
+
+    return click.Command(
+        name,
+        callback=tell,
+        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        help=f"(broken here: {error})",
+        context_settings={"ignore_unknown_options": True},
+    )
 
 
 HELP = """Corrected time with honest error bounds, without root.

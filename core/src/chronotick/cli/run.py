@@ -49,7 +49,7 @@ PLUGIN_PATIENCE_S = 2.0  # one that works is read in half a second, once
 @click.option(
     "--cpu-affinity", metavar="CPU...", help="CPUs the daemon may run on: `0 1` or `0,1`."
 )
-@click.argument("more_cpus", nargs=-1, type=int, metavar="")
+@click.argument("more_cpus", nargs=-1, metavar="")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
 @click.option(
     "--debug-trace",
@@ -60,7 +60,7 @@ PLUGIN_PATIENCE_S = 2.0  # one that works is read in half a second, once
 @click.option("--offline", is_flag=True, default=None, help="Never let models use the network.")
 def run(
     config_path: Path | None,
-    more_cpus: tuple[int, ...],
+    more_cpus: tuple[str, ...],
     *,
     recommended: bool,
     **options: Any,  # noqa: ANN401 - click's
@@ -104,7 +104,7 @@ def _recommended(discovery: Discovery) -> Path | None:
     return best.path
 
 
-def _overrides(options: dict[str, Any], more_cpus: tuple[int, ...]) -> dict[str, object]:
+def _overrides(options: dict[str, Any], more_cpus: tuple[str, ...]) -> dict[str, object]:
     models = comma_list(options["models"])
     return {
         "short_term.models": models,
@@ -154,14 +154,15 @@ def comma_list(text: str | None) -> list[str] | None:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _cpus(text: str | None, more: tuple[int, ...]) -> list[int] | None:
+def _cpus(text: str | None, more: tuple[str, ...]) -> list[int] | None:
     if text is None:
         return None
     try:
-        return [*(int(part) for part in text.split(",")), *more]
+        return [int(part) for part in (*text.split(","), *more)]
     except ValueError:
+        given = " ".join((text, *more))
         raise click.BadParameter(
-            f"{text!r}: expected CPU numbers", param_hint="--cpu-affinity"
+            f"{given!r}: expected CPU numbers", param_hint="--cpu-affinity"
         ) from None
 
 

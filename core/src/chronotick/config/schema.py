@@ -6,6 +6,7 @@ them and a test holds the two together.
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -510,6 +511,18 @@ def _http_address(text: str) -> str:
     return text
 
 
+def _is_local(listen: str) -> bool:
+    if listen.startswith("unix:"):
+        return True
+    host = parse_host_port(listen).host
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _udp_address(text: str) -> str:
     if parse_host_port(text).port == 0:
         raise ValueError(f"{text!r}: port 0 is none that a client could ask")
@@ -535,6 +548,14 @@ class Http(Section):
         description="File with the token that requests must bear (`Authorization: Bearer TOKEN`), "
         "readable by its owner only. null: none is asked for.",
     )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Http:
+        if self.listen is not None and self.token_file is None and not _is_local(self.listen):
+            raise ValueError(
+                f"listen: {self.listen} can be reached from elsewhere and needs a token_file"
+            )
+        return self
 
 
 class Neighbours(Section):

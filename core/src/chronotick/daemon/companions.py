@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from chronotick.config.schema import Config
@@ -28,6 +28,7 @@ PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 PROVEN_S: Final = 60.0  # running for so long makes earlier ends forgotten
 TERMINATION_S: Final = 5.0  # then SIGKILL
+FAILURE: Final = "chronotick: "  # begins the line with which a command of ours fails
 
 _log = logging.getLogger("chronotick.companions")
 
@@ -87,6 +88,7 @@ class Companion:
         self._process: asyncio.subprocess.Process | None = None
         self._starts = 0
         self._problem = ""
+        self._said = ""
 
     async def run(self) -> None:
         """Start it, and start it again whenever it ends, until cancelled."""
@@ -94,7 +96,8 @@ class Companion:
         while True:
             began_s = time.monotonic()
             try:
-                reason = f"it ended with code {await self._run_once()}"
+                code = await self._run_once()
+                reason = f"it ended with code {code}{f' ({self._said})' if self._said else ''}"
             except OSError as error:  # no memory, no process, an interpreter that was replaced
                 reason = f"it cannot be started: {error}"
             ends = 0 if time.monotonic() - began_s > PROVEN_S else ends
@@ -109,15 +112,42 @@ class Companion:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "chronotick", *self.line),
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=os.environ | self.environ,
         )
         _log.info("%s: started, process %d", self.name, self._process.pid)
+        self._said = ""
+        heard = [
+            asyncio.create_task(self._hear(self._process.stdout, self._on_output)),
+            asyncio.create_task(self._hear(self._process.stderr, self._on_error)),
+        ]
         try:
-            return await self._process.wait()
+            code = await self._process.wait()
+            await asyncio.wait(heard, timeout=TERMINATION_S)  # children of its own may hold them
+            return code
         finally:
             await self._end(self._process)
+            for task in heard:
+                task.cancel()
             self._process = None
+
+    async def _hear(self, stream: asyncio.StreamReader | None, take: Callable[[str], None]) -> None:
+        while stream is not None and (line := await stream.readline()):
+            take(line.decode(errors="replace").rstrip())
+
+    def _on_output(self, line: str) -> None:
+        """Say in the log what it prints: where it listens."""
+        self._said = line
+        _log.info("%s: %s", self.name, line)
+
+    def _on_error(self, line: str) -> None:
+        """Pass its log lines on, which look as ours do; why it fails is a line of ours."""
+        if line.startswith(FAILURE):
+            self._said = line.removeprefix(FAILURE)
+            _log.error("%s: %s", self.name, self._said)
+        else:
+            sys.stderr.write(f"{line}\n")
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """End it if it runs: SIGTERM, and after five seconds SIGKILL."""
@@ -141,6 +171,7 @@ class Companion:
             "running": process is not None,
             "pid": process.pid if process else None,
             "restarts": max(0, self._starts - 1),
+            "said": self._said if process else "",
             "problem": "" if process else self._problem,
         }
 

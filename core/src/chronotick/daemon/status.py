@@ -96,6 +96,6 @@ def _judge(status: Status, facts: Facts) -> tuple[Status, str]:
         reason = f"warm-up over after {facts.measurements} measurements"
         return (Status.SYNCHRONISED if over and fresh else status), reason
     if fresh:
-        return Status.SYNCHRONISED, f"{facts.believed} source(s) believed again"
+        return Status.SYNCHRONISED, "sources are believed again"
     silent = f"no measurement for {facts.silent_s:.0f} s"
     return Status.HOLDOVER, silent if facts.believed else "no source is believed or reachable"
