@@ -282,8 +282,33 @@ FUNCTIONS = """
 """
 
 
+LATE = """
+(async () => {
+  const load = (name) => import(`/static/${name}.js`);
+  const [models, past] = await Promise.all(["view-models", "past"].map(load));
+  const select = document.getElementById("horizon");
+  const skill = [4, 256].map((horizon_s) => ({horizon_s, scores: 3, rms_s: 1e-3}));
+  new models.ModelsView().describe({kalman: {state: "ready", weight: 1, reason: "", skill}});
+  const offered = [...select.options].map((option) => [option.value, option.selected]);
+  const was = new past.Past();
+  was.rangeS = 3600;
+  was.rows.clock = [{t: 1e9}];
+  await was.refresh(512);
+  select.dispatchEvent(new Event("change"));
+  return offered;
+})()
+"""
+
+SILENCE = """
+Promise.race([
+  import("/static/link.js").then(({ask}) => ask("v1/silence", 0.1)).catch(({code}) => code),
+  new Promise((resolve) => setTimeout(() => resolve("still waited for"), 10_000)),
+])
+"""
+
+
 async def test_hostile_text_stays_text_and_numbers_are_right(serve, chromium, tmp_path):
-    """One browser for both, since it takes seconds to start."""
+    """One browser for all of it, since it takes seconds to start."""
     async with browsing(chromium) as page:
         await page.open(serve(tmp_path))
         shown = await page.run(HOSTILE.replace("EVIL", json.dumps(EVIL)))
@@ -294,8 +319,33 @@ async def test_hostile_text_stays_text_and_numbers_are_right(serve, chromium, tm
         told = await page.run(FUNCTIONS.replace("NAMES", json.dumps(names)))
         numbers_are_right(told)
         looks_are_those_of_reports(told["looks"], names)
+        await forecasts_judged_late_are_asked_for(page)
+        await a_server_that_does_not_answer_is_given_up(page)
         assert page.complaints == []
         assert await page.run("document.documentElement.dataset.errors") is None
+
+
+async def forecasts_judged_late_are_asked_for(page: Page) -> None:
+    """Those to a long horizon are told long after their time, and only of the chosen one."""
+    await page.until("document.documentElement.dataset.drawn")
+    loads = questions(page, "fields=transitions")  # only a load asks for them
+    assert await page.run(LATE) == [["4", True], ["256", False]]
+    assert questions(page, f"from={10**9 - 512 - 60}000000000&") == 1
+    deadline = time.monotonic() + WAIT_S
+    while questions(page, "fields=transitions") == loads:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def questions(page: Page, text: str) -> int:
+    return sum(text in each for each in page.requested)
+
+
+async def a_server_that_does_not_answer_is_given_up(page: Page) -> None:
+    """As behind a forwarded port whose other end is gone."""
+    await page.do("Fetch.enable", patterns=[{"urlPattern": "*/v1/silence"}])  # holds them
+    assert await page.run(SILENCE) == "unreachable"
+    await page.do("Fetch.disable")
 
 
 def numbers_are_right(told: dict[str, Any]) -> None:

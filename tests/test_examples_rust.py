@@ -206,6 +206,14 @@ def test_where_nobody_vouches_for_the_time_there_is_none(
     assert words in done.stderr
 
 
+def test_a_host_that_has_never_slept_as_long_as_the_record_says_is_no_error(
+    programs: Path, writer: RecordWriter
+):
+    writer.write(replace(good_record(), suspended_ns=2**63 - 1))
+    done = now(programs, writer.path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

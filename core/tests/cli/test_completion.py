@@ -15,6 +15,7 @@ from chronotick.cli.completion import PROGRAM, VALUES, VARIABLE, model_names
 from chronotick.cli.document import walk
 from chronotick.cli.main import chronotick
 from chronotick.config.shipped import shipped
+from chronotick.models.builtin import chronotick_models
 from chronotick.plugin.registry import load_plugins
 
 BIN = Path(sys.executable).parent
@@ -112,8 +113,14 @@ def test_names_of_models_are_those_that_plugins_provide():
     assert set(model_names()) == set(load_plugins().models)
 
 
+def test_the_first_names_of_models_are_the_built_in_ones():
+    """They are written down: where their plugin is imported, numpy is, which takes long."""
+    built_in = {spec.name for spec in chronotick_models()}
+    assert set(model_names()[: len(built_in)]) == built_in
+
+
 def test_a_list_of_models_offers_each_once():
-    rest = offered("compare", "--models", "kalman,hold,")
+    rest = offered("run", "--models", "kalman,hold,")
     assert "plain,kalman,hold,line" in rest
     assert not [line for line in rest if line.count("kalman") + line.count("hold") > 2]
 

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import chronotick
 from chronotick.config.schema import Logging
 from chronotick.daemon.events import EVENTS, event_of
+from chronotick.daemon.journald import JournalHandler
 from chronotick.daemon.logs import configure_logging
 from chronotick.daemon.rate_limit import MOST_KINDS, RateLimited
 from chronotick.daemon.status import StateMachine
@@ -307,6 +309,43 @@ def test_ever_new_lines_take_no_memory(limited):
         logger.warning(f"number {number}")  # noqa: G004 - each is a template of its own
     assert len(kept.records) == 3 * MOST_KINDS
     assert len(handler._windows) <= MOST_KINDS
+
+
+@pytest.mark.parametrize("template", ["%d of them", "%s", "%s and %s"])
+def test_a_wrong_call_is_told_on_standard_error_and_ends_nothing(capsys, template):
+    handler = RateLimited(logging.StreamHandler(), 1, 3600)
+    logger = logger_to(handler)
+    for _ in range(3):
+        logger.warning(template, "one", object(), "three")
+    assert capsys.readouterr().err.count(f"Message: {template!r}") == 3
+    logger.warning("words")
+    handler.close()
+    assert capsys.readouterr().err == "words\n"
+
+
+def test_a_wrong_call_does_not_get_past_the_journal(journal, capsys):
+    logger = logger_to(JournalHandler(Kept(), journal.path))
+    logger.warning("%d of them", "words")
+    assert "%d of them" in capsys.readouterr().err
+    logger.warning("%d of them", 3)
+    assert journal.entry()["MESSAGE"] == "3 of them"
+    logger.handlers[0].close()
+
+
+def test_where_there_can_be_no_more_threads_the_log_goes_on(limited, capsys, monkeypatch):
+    logger, kept = limited(1, 3600)
+
+    def refused(_timer: threading.Timer) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Timer, "start", refused)
+        for _ in range(3):
+            logger.warning("words")
+    assert capsys.readouterr().err.count("RuntimeError: can't") == 2
+    logger.warning("words")
+    logger.handlers[0].close()
+    assert kept.messages == ["words", "3 more like this in the last 3600 s, the last: words"]
 
 
 def test_the_limit_is_that_of_the_configuration(configure, capsys):

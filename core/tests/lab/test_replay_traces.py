@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from chronotick.cli.main import chronotick
 from chronotick.clock import HostClocks
 from chronotick.config.schema import Config
 from chronotick.daemon import trace_lines
+from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.trace import Trace
 from chronotick.lab import World
 from chronotick.lab.recordings import Arrival, RecordingError
@@ -96,10 +98,12 @@ def test_a_packed_trace_is_read_too(path):
     assert read_trace(str(packed)).arrivals == tuple(ARRIVALS)
 
 
-def test_a_trace_is_read_from_standard_input(path):
-    command = [sys.executable, "-m", "chronotick", "lab", "replay", "-", "--every", "10s", "--json"]
-    done = subprocess.run(command, input=path.read_bytes(), capture_output=True, check=True)
-    assert json.loads(done.stdout)["recording"]["measurements"] == len(ARRIVALS)
+def test_a_trace_is_read_from_standard_input(path, monkeypatch, capsys):
+    with subprocess.Popen(["/bin/cat", path], stdout=subprocess.PIPE, text=True) as writing:
+        monkeypatch.setattr(sys, "stdin", writing.stdout)
+        chronotick.main(["lab", "replay", "-", "--every", "30s", "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert told["recording"]["measurements"] == len(ARRIVALS)
 
 
 def test_what_is_no_trace_is_not_taken_for_one(tmp_path):
@@ -137,6 +141,32 @@ def remove_field(number: int, *names: str) -> Change:
     return change
 
 
+ODD_NUMBERS = [
+    *((value, "too large") for value in (10**400, -(10**400), math.nan, math.inf)),
+    *((value, "no number") for value in ("1", [], True)),
+]
+
+
+def with_numbers(poll_s: object = 16.0, weight: object = 1.0) -> Change:
+    """Put an innovation and a plan with its weights at the end."""
+    at = {"made_raw_ns": START_NS, "offset_ns": 0, "sigma_ns": 1, "low_ns": -1, "high_ns": 1}
+    added = [
+        {"kind": "innovation", "raw_ns": START_NS, "source": SOURCES[0], "poll_s": poll_s},
+        {"kind": "plan", "status": "synchronised", **at},
+        {"kind": "weights", **at, "members": [{"model": "kalman", "weight": weight}]},
+    ]
+    return lambda written: written.extend(added)
+
+
+def test_what_is_not_damaged_is_taken(path):
+    written = lines(path)
+    with_numbers(poll_s=16, weight=0)(written)
+    write(path, written)
+    recording = read_trace(str(path))
+    assert [plan.weights for plan in recording.plans] == [{"kalman": 0.0}]
+    assert len(recording.happenings) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -153,6 +183,11 @@ def remove_field(number: int, *names: str) -> Change:
         (set_field(6, "taken_raw_ns", value=10**15), "is not soon after its raw_ns"),
         (remove_field(4, "measurement", "root_delay_ns"), "it has no root_delay_ns"),
         (set_field(6, "taken_raw_ns", value=1), "line 6: is damaged: its taken_raw_ns lies before"),
+        *((with_numbers(poll_s=value), f"its poll_s is {words}") for value, words in ODD_NUMBERS),
+        *(
+            (with_numbers(weight=value), f"its weight is {words}")
+            for value, words in ODD_NUMBERS[1:]
+        ),
         (set_field(2, "skill", value=3), "line 2: is damaged: what the daemon went on from"),
         (set_field(1, "raw_ns", value=None), "line 1: is damaged: its raw_ns is no whole number"),
         (remove_field(1, "config"), "line 1: is damaged: it has no config"),
@@ -223,6 +258,22 @@ def test_a_sleep_of_the_host_disrupts_the_replay_too(path):
         assert running.summary is not None
         reasons = [reason for *_, reason in running.summary.transitions]
     assert "the host slept for 60.0 s" in reasons
+
+
+def test_a_state_with_impossible_numbers_is_refused(path):
+    timekeeper = Timekeeper(KALMAN)
+    for arrival in ARRIVALS:
+        timekeeper.measure(arrival.measurement)
+    saved = timekeeper.snapshot()
+    saved["calibration"]["count"] = 10**400
+    written = lines(path)
+    written[1]["timekeeper"] = saved
+    write(path, written)
+    with (
+        Replay(read_trace(str(path)), KALMAN, plugins=PLUGINS) as damaged,
+        pytest.raises(NothingToReplayError, match="cannot be taken up"),
+    ):
+        list(damaged)
 
 
 def test_a_state_of_another_version_is_refused_with_what_to_do(path):

@@ -236,6 +236,38 @@ def test_the_generation_is_odd_from_before_the_first_byte_to_after_the_last(plac
     assert found == [(1, False), (1, True), (0, True)]
 
 
+READER = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file:
+    words = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)).cast("H")
+head, generations = words[:7].tolist(), set()
+while len(generations) < 500:
+    assert words[:7].tolist() == head, words[:7].tolist()
+    generations.add(words[7])
+    assert 0 not in generations
+"""
+
+
+def test_a_client_sees_a_whole_header_whenever_it_looks(place):
+    with closing(Segment(place)) as segment:
+        segment.write(bytes(64))
+        command = [sys.executable, "-c", READER, str(place)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as reader:
+            while reader.poll() is None:
+                segment.write(bytes(64))
+            assert reader.stderr is not None
+            assert reader.stderr.read() == b""
+
+
+def test_a_writer_that_died_before_its_first_statement_is_made_good(place):
+    Segment(place).close()
+    assert place.read_bytes()[:14] == bytes(Client((0x414D5A4E, 0x43420200), 80, 2))[:14]
+    assert not any(place.read_bytes()[14:])  # generation 0: nothing to be read yet
+    with closing(Segment(place)) as segment:
+        segment.write(bytes(64))
+    assert Client.read(place).generation == 2
+
+
 def test_a_writer_that_died_in_the_middle_is_made_good(place):
     with closing(Segment(place)) as segment:
         segment.write(bytes(64))

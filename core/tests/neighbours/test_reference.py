@@ -8,6 +8,8 @@ import pytest
 
 from chronotick.daemon.control import ControlServer
 from chronotick.neighbours.reference import (
+    REFRESH_S,
+    RETRY_S,
     UNNAMED,
     Reference,
     ReferenceKeeper,
@@ -59,24 +61,44 @@ async def test_the_daemon_is_asked_and_the_last_answer_stays(tmp_path: Path):
     keeper = ReferenceKeeper(tmp_path / "run" / "c.sock", vouched)
     assert keeper.current is UNNAMED
     await server.start()
-    assert await keeper.refresh()
+    await keeper.refresh()
     assert keeper.current.stratum == 3
     sources[:] = [OTHER]
-    assert not await keeper.refresh()
+    await keeper.refresh()
     await server.close()
-    assert not await keeper.refresh()
+    await keeper.refresh()
     assert keeper.current.stratum == 3
+
+
+async def test_it_is_asked_often_only_until_it_names_a_source(tmp_path: Path):
+    """In holdover, which may last for days, it names none."""
+    sources, standing = [OTHER], vouched()
+    server = ControlServer(tmp_path / "run" / "c.sock", {"sources": lambda: sources})
+    keeper = ReferenceKeeper(tmp_path / "run" / "c.sock", lambda: standing)
+    pauses_s = []
+    await server.start()
+    for sources[:] in ([OTHER], [BEST], [OTHER], []):
+        await keeper.refresh()
+        pauses_s.append(keeper.pause_s)
+    await server.close()
+    assert pauses_s == [RETRY_S, REFRESH_S, REFRESH_S, REFRESH_S]
+    standing = Standing(None, Status.UNKNOWN)
+    assert keeper.pause_s == RETRY_S  # to ask soon after a daemon is back
 
 
 @pytest.mark.parametrize(
-    "answer", [None, 7, "x", [7], [{"reason": "*", "stratum": "one"}], [BEST | {"delay_s": "x"}]]
+    "answer",
+    [
+        *(None, 7, "x", [7]),
+        *([BEST | change] for change in ({"stratum": "one"}, {"delay_s": "x"}, {"delay_s": 1e308})),
+    ],
 )
 async def test_an_answer_that_makes_no_sense_is_said_once(tmp_path: Path, caplog, answer):
     server = ControlServer(tmp_path / "run" / "c.sock", {"sources": lambda: answer})
     await server.start()
     keeper = ReferenceKeeper(tmp_path / "run" / "c.sock", vouched)
     for _ in range(2):
-        assert not await keeper.refresh()
+        await keeper.refresh()
     await server.close()
     assert keeper.current is UNNAMED
     assert [record.message[:21] for record in caplog.records] == ["the daemon's list of "]

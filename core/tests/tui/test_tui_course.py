@@ -1,15 +1,13 @@
-"""Courses and figures: what is drawn of which samples."""
+"""Courses: what is drawn of which samples."""
 
 from __future__ import annotations
 
 import math
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chronotick.tui.course import SPAN_S, Course, bars
-from chronotick.tui.figures import duration, seconds
 
 
 def test_samples_stand_in_the_columns_of_their_time_and_gaps_stay_gaps():
@@ -62,43 +60,3 @@ def test_bars_fill_their_room_and_show_every_value(values, height):
     if height:
         drawn = [column != " " for column in lines[-1]]
         assert drawn == [value is not None for value in values]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1.234e-4, "123 us"),
-        (9.9949e-5, "99.9 us"),
-        (-0.02287, "-22.9 ms"),
-        (1234.5, "1234 s"),
-        (4e-9, "4 ns"),
-        (1e-10, "0.1 ns"),
-        (0.0, "0 ns"),
-        (None, "-"),
-        (math.inf, "-"),
-    ],
-)
-def test_a_time_is_told_in_the_unit_of_its_size(value, text):
-    assert seconds(value) == text
-
-
-def test_a_sign_and_a_fourth_digit_can_be_asked_for():
-    assert seconds(0.0228712, signed=True, digits=4) == "+22.87 ms"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.4, "0 s"),
-        (59.9, "59 s"),
-        (60.0, "1 min"),
-        (125.0, "2 min 5 s"),
-        (3700.0, "1 h 1 min"),
-        (200_000.0, "2 d 7 h"),
-        (-1.0, "0 s"),
-        (None, "-"),
-        (math.nan, "-"),
-    ],
-)
-def test_a_length_of_time_is_told_in_its_two_largest_units(value, text):
-    assert duration(value) == text

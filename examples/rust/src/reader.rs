@@ -79,7 +79,7 @@ impl Reader {
         if !matches!(record.status, Status::Synchronised | Status::Holdover) {
             return Err(Error::Unsynchronised(record.status));
         }
-        if suspended_ns() > record.suspended_ns + SUSPEND_TOLERANCE_NS {
+        if suspended_ns() > record.suspended_ns.saturating_add(SUSPEND_TOLERANCE_NS) {
             return Err(Error::Suspended); // the raw clock stood still meanwhile
         }
         Ok(record.now_at(raw_ns))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+from chronotick.tui import figures
 
 if TYPE_CHECKING:
     from chronotick.testing.outcomes import Outcome
@@ -38,14 +39,8 @@ def print_json(value: Any, *, pretty: bool = True) -> None:  # noqa: ANN401 - an
 
 
 def seconds(value: float | None, *, signed: bool = False) -> str:
-    """A time in the unit that suits its size: ``12.3 us``."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    sign = "+" if signed else ""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if abs(value) >= scale:
-            return f"{value / scale:{sign}.4g} {unit}"
-    return f"{value * 1e9:{sign}.0f} ns"
+    """A time in the unit that suits its size: ``12.34 us``."""
+    return figures.seconds(value, signed=signed, digits=4)
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:

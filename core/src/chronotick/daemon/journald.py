@@ -57,12 +57,13 @@ class JournalHandler(logging.Handler):
             raise
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send an entry."""
-        entry = encoded(fields_of(record))
+        """Send an entry; what is wrong with one is told on standard error, and never raised."""
         try:
-            self._send(entry)
+            self._send(encoded(fields_of(record)))
         except OSError:
             self._fallback.handle(record)
+        except Exception:  # noqa: BLE001 - a line of the log must not end what it tells about
+            self.handleError(record)
 
     def close(self) -> None:
         """Let go of the socket."""

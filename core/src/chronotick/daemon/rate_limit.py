@@ -53,9 +53,15 @@ class RateLimited(logging.Handler):
         self._timers: dict[Kind, threading.Timer] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a line on, or count it; called with the handler's lock held."""
-        if record.levelno < logging.INFO or is_change(record) or self._passes(record):
-            self._target.handle(record)
+        """Pass a line on, or count it; called with the handler's lock held.
+
+        What is wrong with a line is told on standard error, and never raised.
+        """
+        try:
+            if record.levelno < logging.INFO or is_change(record) or self._passes(record):
+                self._target.handle(record)
+        except Exception:  # noqa: BLE001 - a line of the log must not end what it tells about
+            self.handleError(record)
 
     def flush(self) -> None:
         """Flush where lines go."""
@@ -83,7 +89,7 @@ class RateLimited(logging.Handler):
             return True
         window.kept_back += 1
         window.last = record.getMessage()
-        if window.kept_back == 1:
+        if kind not in self._timers:
             self._tell_later(kind, window.began_s + self._window_s - time.monotonic())
         return False
 
@@ -107,8 +113,8 @@ class RateLimited(logging.Handler):
     def _tell_later(self, kind: Kind, wait_s: float) -> None:
         timer = threading.Timer(max(wait_s, 0.0), self._tell_in_time, (kind,))
         timer.daemon = True
-        self._timers[kind] = timer
-        timer.start()
+        timer.start()  # raises where there can be no more threads
+        self._timers[kind] = timer  # in time: it waits for the lock
 
     def _tell_in_time(self, kind: Kind) -> None:
         with self._held:

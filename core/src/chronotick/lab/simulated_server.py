@@ -29,20 +29,17 @@ from chronotick.ntp.replying import (
     kernel_arrival_ns,
     kiss,
     parse_request,
+    take_datagrams,
 )
 from chronotick.ntp.timestamps import (
     Received,
     enable_kernel_stamps,
     raw_now_ns,
-    receive,
-    transmit_stamp,
 )
 
 Address = tuple[Any, ...]
 """As the socket module spells it, by family."""
 REHEARSALS = 5
-DATAGRAMS_PER_WAKE = 64
-"""So that a flood on one port does not starve the others."""
 
 
 @dataclass(slots=True)
@@ -142,14 +139,7 @@ class SimulatedServer:
         self._sock.close()
 
     def _read(self) -> None:
-        while transmit_stamp(self._sock) is not None:
-            pass  # a stamp that came late; left there, it would wake us for ever
-        for _ in range(DATAGRAMS_PER_WAKE):
-            try:
-                received = receive(self._sock)
-            except OSError:  # nothing more
-                return
-            self._handle(received)
+        take_datagrams(self._sock, self._handle)
 
     def _handle(self, received: Received) -> None:
         self.counters.requests += 1

@@ -30,22 +30,17 @@ from chronotick.ntp.replying import (
     kernel_arrival_ns,
     kiss,
     parse_request,
+    take_datagrams,
 )
 from chronotick.ntp.timestamps import (
     STAMP_PRECISION_NS,
     Received,
     enable_kernel_stamps,
     raw_now_ns,
-    receive,
-    transmit_stamp,
 )
 from chronotick.shm.clocks import system_minus_raw_ns
 
 log = logging.getLogger("chronotick.neighbours")
-
-DATAGRAMS_PER_WAKE = 64
-"""So that a flood does not starve the other neighbours, which share the event loop."""
-
 
 SCATTER_NS = 15_000
 """99th percentile of the error of an exchange with kernel stamps, by bench/ntp_server.py."""
@@ -158,14 +153,7 @@ class NtpServer:
         log.info("NTP: stopped answering on %s: %s", self, self.counters)
 
     def _read(self) -> None:
-        while transmit_stamp(self._sock) is not None:
-            pass  # a stamp that came late; left there, it would wake us for ever
-        for _ in range(DATAGRAMS_PER_WAKE):
-            try:
-                received = receive(self._sock)
-            except OSError:  # nothing more
-                return
-            self._handle(received)
+        take_datagrams(self._sock, self._handle)
 
     def _handle(self, received: Received) -> None:
         self.counters.requests += 1

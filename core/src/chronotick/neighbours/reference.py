@@ -70,9 +70,10 @@ def reference_id_of(endpoint: str) -> int:
     An IPv4 address is its own identifier; of an IPv6 address it is the start of the MD5 hash.
 
     Args:
-        endpoint: ``host:port`` or ``[v6]:port`` of the server; what is no address has no name.
+        endpoint: ``host:port`` or ``[v6]:port`` of the server, ``nts://`` before it or not;
+            what is no address has no name.
     """
-    host = endpoint.rpartition(":")[0].strip("[]").partition("%")[0]
+    host = endpoint.rpartition("://")[2].rpartition(":")[0].strip("[]").partition("%")[0]
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -105,11 +106,18 @@ class ReferenceKeeper:
     async def keep(self) -> None:
         """Ask for ever: often until there is a reference, then rarely."""
         while True:
-            known = self._standing().record is not None and await self.refresh()
-            await asyncio.sleep(REFRESH_S if known else RETRY_S)
+            if self._standing().record is not None:
+                await self.refresh()
+            await asyncio.sleep(self.pause_s)
 
-    async def refresh(self) -> bool:
-        """Ask once; return whether the daemon named a source."""
+    @property
+    def pause_s(self) -> float:
+        """Until the next question, or until the next look whether there is a time again."""
+        settled = self.current is not UNNAMED and self._standing().record is not None
+        return REFRESH_S if settled else RETRY_S
+
+    async def refresh(self) -> None:
+        """Ask once."""
         try:
             sources = await asyncio.to_thread(
                 ask, "sources", socket_path=self._socket_path, timeout=_ASK_TIMEOUT_S
@@ -117,13 +125,11 @@ class ReferenceKeeper:
             found = reference_of(sources)
         except ChronoTickError as error:
             self._say(f"the daemon does not say which servers it uses: {error}")
-            return False
-        except (TypeError, ValueError, KeyError, AttributeError):
+        except (ArithmeticError, TypeError, ValueError, KeyError, AttributeError):
             self._say("the daemon's list of sources cannot be understood: is it another version?")
-            return False
-        self._said = ""
-        self.current = found or self.current
-        return found is not None
+        else:
+            self._said = ""
+            self.current = found or self.current
 
     def _say(self, problem: str) -> None:
         if not self._said:

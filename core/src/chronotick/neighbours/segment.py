@@ -29,6 +29,9 @@ VERSION = 2
 HEADER = struct.Struct("@IIIHH")  # magic, magic, size, version, generation
 BODY_BYTES = 64
 SIZE = HEADER.size + BODY_BYTES
+HEAD = HEADER.pack(*MAGIC, SIZE, VERSION, 0)[:-2]
+"""The header without its generation: the same from the first moment on."""
+
 MODE = 0o644
 DIRECTORY_MODE = 0o755
 
@@ -56,6 +59,7 @@ class Segment:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = _open(path)
+        os.pwrite(self._file, HEAD, 0)  # clients read it at any time, so never again
         self._map = mmap.mmap(self._file, SIZE)
         self._bytes = memoryview(self._map)
         self._words = self._bytes.cast("H")  # one aligned access; struct would copy bytes
@@ -71,7 +75,6 @@ class Segment:
         self._check_alone()
         self._words[_GENERATION_WORD] = self._generation = self._generation | 1
         _fence()
-        HEADER.pack_into(self._bytes, 0, *MAGIC, SIZE, VERSION, self._generation)
         self._bytes[HEADER.size :] = body
         _fence()
         even = 2 if self._generation == _LAST_GENERATION else self._generation + 1
@@ -138,5 +141,4 @@ def _is_segment(content: bytes) -> bool:
         return False
     if not any(content):
         return True  # the writer before died before its first statement
-    *magic, size, version, _ = HEADER.unpack_from(content)
-    return tuple(magic) == MAGIC and size == SIZE and version == VERSION
+    return content.startswith(HEAD)

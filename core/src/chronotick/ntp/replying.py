@@ -9,6 +9,7 @@ import dataclasses
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chronotick.ntp.packet import (
@@ -18,7 +19,7 @@ from chronotick.ntp.packet import (
     Packet,
     PacketError,
 )
-from chronotick.ntp.timestamps import Received, read_pair, transmit_stamp
+from chronotick.ntp.timestamps import Received, read_pair, receive, transmit_stamp
 
 OLDEST_VERSION = 3
 NEWEST_VERSION = 4
@@ -26,9 +27,31 @@ RATE = "RATE"
 OLDEST_STAMP_NS = NS_PER_S
 """A stamp further from the clock than this means that the system clock was stepped in between."""
 
+DATAGRAMS_PER_WAKE = 64
+"""So that a flood on one port does not starve what else the event loop has to do."""
+
 _LATENCY_SAMPLES = 15
 _STAMP = struct.Struct("!Q")
 _TRANSMIT_BYTE = 40
+
+
+def take_datagrams(sock: socket.socket, handle: Callable[[Received], None]) -> None:
+    """Handle what has arrived at a socket, as its reader in an event loop.
+
+    What is there beyond :data:`DATAGRAMS_PER_WAKE` is left for the next turn of the loop.
+
+    Args:
+        sock: one that does not block.
+        handle: is given each datagram.
+    """
+    while transmit_stamp(sock) is not None:
+        pass  # a stamp that came late; left there, it would wake us for ever
+    for _ in range(DATAGRAMS_PER_WAKE):
+        try:
+            received = receive(sock)
+        except OSError:  # nothing more
+            return
+        handle(received)
 
 
 def parse_request(data: bytes) -> Packet | None:

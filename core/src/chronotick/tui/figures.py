@@ -1,15 +1,18 @@
-"""Figures in little room: three digits and a unit, and lengths of time."""
+"""Figures in little room, for the monitor and for commands: a few digits and a unit."""
 
 from __future__ import annotations
 
 import math
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
+_NEARLY = 0.9995  # of a unit is one, rounded to three digits: 1 ms, not 1e+03 us
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def seconds(value: float | None, *, signed: bool = False, digits: int = 3) -> str:
     """A time in the unit that suits its size, such as ``12.3 us``; ``-`` if it is not known.
+
+    Whole nanoseconds: no clock here tells less.
 
     Args:
         value: in seconds.
@@ -18,9 +21,11 @@ def seconds(value: float | None, *, signed: bool = False, digits: int = 3) -> st
     """
     if value is None or not math.isfinite(value):
         return "-"
-    unit, scale = next(((u, s) for u, s in _UNITS if abs(value) >= s), _UNITS[-1])
-    whole = max(digits, 1 + math.floor(math.log10(abs(value) / scale or 1)))  # never 1.23e+03 s
-    return f"{value / scale:{'+' if signed else ''}.{whole}g} {unit}"
+    unit, scale = next(((u, s) for u, s in _UNITS if abs(value) >= s * _NEARLY), _UNITS[-1])
+    scaled, plus = value / scale, "+" if signed else ""
+    if unit == "ns" or abs(scaled) >= 10**digits - 0.5:  # never 1.23e+03 s
+        return f"{round(scaled):{plus}d} {unit}"
+    return f"{scaled:{plus}.{digits}g} {unit}"
 
 
 def duration(value_s: float | None) -> str:

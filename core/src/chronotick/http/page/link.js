@@ -33,22 +33,33 @@ export function useToken(text) {
 
 export const hasToken = () => token !== "";
 
-/** Ask a route. Throws Refused with what the server says, or with code "unreachable". */
-export async function ask(path) {
-  let answer;
+/** Ask a route. Throws Refused with what the server says, or with code "unreachable", also where
+ * its answer is not whole within `patienceS`: what forwards a port may go on without a server. */
+export async function ask(path, patienceS = SILENCE_S) {
+  let answer, text;
   try {
     answer = await fetch(new URL(path, document.baseURI), {
       headers: token ? { Authorization: `Bearer ${token}` } : {},
       cache: "no-store",
+      signal: AbortSignal.timeout(patienceS * 1000),
     });
+    text = await answer.text();
   } catch {
     throw new Refused({ code: "unreachable", message: "The server does not answer." });
   }
-  const said = await answer.json().catch(() => null);
+  const said = parsed(text);
   if (answer.ok && said !== null) return said;
   throw new Refused(
     said?.error ?? { code: String(answer.status), message: `The server answers ${answer.status}.` },
   );
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function protocols() {

@@ -126,7 +126,7 @@ async function refresh() {
   const dueMs = refreshedMs + Math.max(REFRESH_S, chosen() / STEPS) * 1000;
   if (link.state !== "live" || document.hidden || performance.now() < dueMs) return;
   refreshedMs = performance.now();
-  await past.refresh(2 * models.horizonS);
+  await past.refresh(2 * models.horizonS); // later than that none is judged
   draw();
 }
 
@@ -197,6 +197,7 @@ for (const [name, seconds] of RANGES) {
   find("ranges").append(input, element("label", { for: input.id }, name));
 }
 find("ranges").addEventListener("change", reload);
+find("horizon").addEventListener("change", reload); // of others not all that was judged is here
 find("zone").addEventListener("change", (event) => {
   useZone(event.target.value === "UTC" ? "UTC" : undefined);
   changes.write();

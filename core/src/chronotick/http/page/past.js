@@ -5,6 +5,7 @@ import { ask } from "./link.js";
 const FIELDS = ["clock", "weights", "measurements", "forecasts"];
 const POINTS = 600;
 const OVERLAP_S = 60; // of what is asked for again: rows come late
+const PATIENCE_S = 60; // a history of a week is long, and links may be slow
 const NS = 1e9;
 
 const empty = () => Object.fromEntries(FIELDS.map((field) => [field, []]));
@@ -25,12 +26,12 @@ export class Past {
     await this.fetch(`-${rangeS}`, empty());
   }
 
-  /** Ask for what is new. `overlapS`: rows of so long ago may have changed, as judged forecasts
-   * do. */
-  async refresh(overlapS = OVERLAP_S) {
+  /** Ask for what is new. Rows of `lateS` ago may be among that: forecasts are told when they have
+   * been judged, at the time when they were made. */
+  async refresh(lateS) {
     const newest = this.rows.clock.at(-1)?.t;
     if (newest === undefined) return this.load(this.rangeS);
-    const overlap = Math.min(this.rangeS, Math.max(OVERLAP_S, overlapS));
+    const overlap = Math.min(this.rangeS, OVERLAP_S + lateS);
     const since = newest - overlap;
     const kept = empty();
     for (const field of FIELDS) {
@@ -58,7 +59,7 @@ export class Past {
     const asked = ++this.asking;
     const query = new URLSearchParams({ from, fields: FIELDS.join(), points: String(POINTS) });
     try {
-      const answer = await ask(`v1/history?${query}`);
+      const answer = await ask(`v1/history?${query}`, PATIENCE_S);
       if (asked !== this.asking) return; // another stretch was chosen meanwhile
       for (const field of FIELDS) {
         const told = answer.rows[field].map((each) => ({ ...each, t: each.time_ns / NS }));

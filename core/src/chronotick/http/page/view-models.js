@@ -44,6 +44,7 @@ export class ModelsView {
       names.map((name) => modelRow(name, models[name], looks.get(name))),
     );
     this.writeSkill(names, looks);
+    this.offerHorizons();
   }
 
   /** Draw weights and forecasts of a stretch. */
@@ -74,17 +75,23 @@ export class ModelsView {
     this.weights.show(lines, [gapped.map((each) => each.t), ...sums], this.window, { values });
   }
 
-  /** Let those horizons be chosen for which there are forecasts. */
+  /** Let those horizons be chosen for which there are forecasts. Of others than the chosen one
+   * those are not asked for that were judged lately: the daemon says that there are some. */
   offerHorizons() {
-    const there = [...new Set(this.forecasts.map((each) => each.place))].sort((a, b) => a - b);
+    const here = new Set(this.forecasts.map((each) => each.place));
     const offered = [...this.horizon.options].map((option) => Number(option.value));
-    const wanted = there.map((place) => HORIZONS_S[place]);
+    const wanted = HORIZONS_S.filter((s, place) => here.has(place) || this.isJudged(s));
     if (offered.join() === wanted.join()) return;
     const chosen = this.horizon.value || "4";
     this.horizon.replaceChildren(
       ...wanted.map((s) => element("option", { value: s }, `about ${horizonWords(s)}`)),
     );
     if (wanted.includes(Number(chosen))) this.horizon.value = chosen;
+  }
+
+  isJudged(horizonS) {
+    const skills = Object.values(this.models).flatMap((model) => model.skill);
+    return skills.some((each) => each.horizon_s === horizonS);
   }
 
   drawErrors() {
@@ -111,9 +118,7 @@ export class ModelsView {
   }
 
   writeSkill(names, looks) {
-    const there = HORIZONS_S.filter((s) =>
-      names.some((name) => this.models[name].skill.some((each) => each.horizon_s === s)),
-    );
+    const there = HORIZONS_S.filter((s) => this.isJudged(s));
     const cells = names.map((name) =>
       there.map((s) =>
         this.models[name].skill.find((each) => each.horizon_s === s && each.rms_s > 0),

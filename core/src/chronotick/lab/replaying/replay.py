@@ -200,7 +200,7 @@ class Replay:
                 began=trace.began,
                 is_told=True,
             )
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             raise NothingToReplayError(
                 f"{trace.path}: what the daemon went on from cannot be taken up: {error}. Replay "
                 "it with the chronotick that wrote it, or a part of it: --from"

@@ -196,7 +196,7 @@ class _Gathered:
         except KeyError as error:
             problem = f"is damaged: it has no {error.args[0]}. Remove it, or what follows it"
             raise RecordingError(self.path, problem, number) from error
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise RecordingError(self.path, f"is damaged: {error}. Remove it", number) from error
 
     def _began(self, line: dict[str, Any]) -> None:
@@ -223,7 +223,7 @@ class _Gathered:
 
     def _innovation(self, line: dict[str, Any]) -> None:
         if line["poll_s"] is not None:
-            poll_s = float(line["poll_s"])
+            poll_s = _number(line, "poll_s")
             raw_ns, source = _integer(line, "raw_ns"), _text(line, "source")
             self.happenings.append(NextPoll(raw_ns, source, poll_s))
 
@@ -248,7 +248,7 @@ class _Gathered:
     def _weights(self, line: dict[str, Any]) -> None:
         planned = self.plans.get(_integer(line, "made_raw_ns"))
         if planned is not None:
-            members = {_text(each, "model"): float(each["weight"]) for each in line["members"]}
+            members = {_text(each, "model"): _number(each, "weight") for each in line["members"]}
             self.plans[planned.raw_ns] = replace(planned, weights=members)
 
     def _dropped(self, line: dict[str, Any]) -> None:
@@ -298,6 +298,15 @@ def _integer(line: dict[str, Any], name: str) -> int:
     if abs(value) >= LARGEST_NS:
         raise ValueError(f"its {name} is too large")
     return value
+
+
+def _number(line: dict[str, Any], name: str) -> float:
+    value = line[name]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"its {name} is no number")
+    if not abs(value) < LARGEST_NS:  # NaN is not, either
+        raise ValueError(f"its {name} is too large, or not finite")
+    return float(value)
 
 
 def _text(line: dict[str, Any], name: str) -> str:
