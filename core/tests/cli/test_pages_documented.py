@@ -15,7 +15,6 @@ import chronotick
 from chronotick.client.detailed import SOURCES
 from chronotick.config.environment import OTHERS, PREFIX, SHORT
 from chronotick.config.keys import keys
-from chronotick.daemon.status import words
 from chronotick.ntp.selection import Reason
 from chronotick.plugin import hooks
 from chronotick.shm.layout import Status
@@ -80,7 +79,7 @@ def test_every_letter_of_a_source_is_explained():
 
 def test_every_status_is_explained_by_its_name_and_number():
     table = [column(WRITTEN["quickstart.md"], "What the status means", n) for n in (0, 1)]
-    assert list(zip(*table, strict=True)) == [(words(s), str(s.value)) for s in Status]
+    assert list(zip(*table, strict=True)) == [(s.words, str(s.value)) for s in Status]
 
 
 def test_every_source_of_time_is_explained():

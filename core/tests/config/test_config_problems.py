@@ -12,6 +12,8 @@ from chronotick.config import ConfigError, load
 from chronotick.config.keys import outline
 from chronotick.config.retired import RETIRED
 
+LOGGING = "level, format, rate_limit, debug_trace, debug_trace_max_mb"
+
 
 @pytest.fixture
 def problems(tmp_path: Path) -> Callable[..., dict[str, str]]:
@@ -69,7 +71,7 @@ def test_the_error_lists_one_problem_per_line(tmp_path: Path):
             "Did you mean clock_measurement.ntp.max_delay?",
         ),
         ("warm_up: {}\n", "warm_up", "Did you mean clock_measurement.timing.warm_up?"),
-        ("logging:\n  zzz: 1\n", "logging.zzz", "Keys here: level, format, rate_limit, debug_trace, debug_trace_max_mb"),
+        ("logging:\n  zzz: 1\n", "logging.zzz", f"Keys here: {LOGGING}"),
     ],
 )
 def test_a_misspelt_or_misplaced_key_is_answered_with_the_right_one(
@@ -101,7 +103,7 @@ def test_a_value_in_place_of_a_section_is_told_which_keys_belong_there(
     problems: Callable[..., dict[str, str]], value: str
 ):
     found = problems(f"logging: {value}\n")
-    assert found["logging"].endswith("accepted: a section with: level, format, rate_limit, debug_trace, debug_trace_max_mb")
+    assert found["logging"].endswith(f"accepted: a section with: {LOGGING}")
 
 
 def test_true_is_not_taken_for_the_number_one(problems: Callable[..., dict[str, str]]):

@@ -263,3 +263,16 @@ def test_an_address_that_others_reach_needs_a_token(listen: str):
 @pytest.mark.parametrize("listen", ["localhost:80", "127.0.0.2:80", "[::1]:80", "unix:/run/x"])
 def test_a_local_address_needs_none(listen: str):
     assert Config.model_validate({"http": {"listen": listen}}).http.token_file is None
+
+
+def test_the_daemon_imports_nothing_of_the_views():
+    """Whoever shows the clock costs the daemon nothing, and certainly no memory."""
+    code = (
+        "import sys, chronotick.daemon.app, chronotick.cli.run; "
+        "views = ('starlette', 'uvicorn', 'mcp', 'textual', 'prometheus_client', 'chronotick.views', "
+        "'chronotick.http', 'chronotick.mcp', 'chronotick.tui', 'chronotick.neighbours', "
+        "'chronotick.metrics', 'chronotick.access'); "
+        "print([name for name in views if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -9,7 +9,6 @@ import pytest
 import chronotick.lab.recordings
 import chronotick.lab.replaying
 from chronotick.cli.replaying import replay
-from chronotick.daemon.status import words
 from chronotick.lab.recordings.tables import KNOWN
 from chronotick.lab.replaying.table import COLUMNS, MEMBER_COLUMNS
 from chronotick.shm.layout import Status
@@ -34,7 +33,7 @@ def test_every_option_is_on_the_page():
 
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.UNKNOWN])
 def test_every_status_a_row_can_have_is_on_the_page(status: Status):
-    assert f"{status.value} {words(status).replace('-', ' ')}" in PAGE
+    assert f"{status.value} {status.words.replace('-', ' ')}" in PAGE
 
 
 def test_every_error_is_on_the_page():

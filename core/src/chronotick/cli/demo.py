@@ -164,7 +164,7 @@ def _line(sample: Sample) -> str:
     whole, ns = divmod(sample.served_ns, 1_000_000_000)
     at = datetime.fromtimestamp(whole, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     return (
-        f"{sample.elapsed_s:5.1f} s  {sample.status.name.lower().replace('_', '-'):12}  "
+        f"{sample.elapsed_s:5.1f} s  {sample.status.words:12}  "
         f"{at}.{ns:09d}  {seconds(sample.error_ns * 1e-9, signed=True):>11}  "
         f"{seconds(sample.bound_ns * 1e-9):>10}  {seconds(sample.sigma_ns * 1e-9):>9}"
         f"{'  OUTSIDE' if sample.violated else ''}"

@@ -64,21 +64,14 @@ def _fields(detailed: DetailedTime, now: Now) -> dict[str, Any]:
         "offset_correction_s": detailed.offset_correction,
         "confidence": detailed.confidence,
         "source": detailed.source,
-        "status": _status(now),
+        "status": now.status.words,
     }
 
 
-def _status(now: Now) -> str:
-    return now.status.name.lower().replace("_", "-")
-
-
 def _utc(time_ns: int) -> str:
-    """ISO 8601 with nanoseconds, which datetime does not have."""
-    from datetime import datetime, timezone
+    from chronotick.client.instants import iso8601
 
-    whole, ns = divmod(time_ns, 1_000_000_000)
-    at = datetime.fromtimestamp(whole, timezone.utc)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+    return iso8601(time_ns, "Z")
 
 
 def _exit_unless_synchronised(now: Now) -> None:
@@ -103,7 +96,7 @@ def read(shm: Path | None, *, as_json: bool) -> None:
         click.echo(f"sigma     {seconds(now.sigma_ns * 1e-9)} standard uncertainty")
         click.echo(f"system    {seconds(-detailed.offset_correction, signed=True)} from it")
         click.echo(
-            f"status    {_status(now)}, source {detailed.source}, "
+            f"status    {now.status.words}, source {detailed.source}, "
             f"confidence {detailed.confidence:.2f}"
         )
     _exit_unless_synchronised(now)
@@ -153,11 +146,22 @@ def monitor(
             raise click.UsageError("--tui shows a screen: leave --json and --count out.")
         _show_screen(shm, socket_path, interval)
         return
-    for number in itertools.count(1):
-        _print_line(shm, as_json=as_json)
-        if number == count:
-            return
-        time.sleep(interval)
+    try:
+        for number in itertools.count(1):
+            _print_line(shm, as_json=as_json)
+            if number == count:
+                return
+            time.sleep(interval)
+    except BrokenPipeError:  # the reader has seen enough: that is no failure
+        _print_nowhere()
+
+
+def _print_nowhere() -> None:
+    """Let what is still to be written go nowhere, or the interpreter would complain at its end."""
+    import os
+    import sys
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_screen(shm: Path | None, socket_path: Path | None, interval: float) -> None:
@@ -193,7 +197,7 @@ def _print_line(shm: Path | None, *, as_json: bool) -> None:
     click.echo(
         f"{_utc(now.estimate_ns)}  +-{seconds(width_s):<9}  sigma {seconds(now.sigma_ns * 1e-9):<9}"
         f"  system {seconds(-detailed.offset_correction, signed=True):<10}"
-        f"  {_status(now)} ({detailed.source})"
+        f"  {now.status.words} ({detailed.source})"
     )
 
 
@@ -228,7 +232,7 @@ def waitsync(shm: Path | None, *, timeout: float, max_error: float | None, as_js
                     print_json(_fields(detailed, now))
                 return
             wanted = "" if max_error is None else f", {seconds(max_error)} was asked for"
-            why, code = f"{_status(now)}, bound {seconds(bound_s)}{wanted}", NOT_SYNCHRONISED
+            why, code = f"{now.status.words}, bound {seconds(bound_s)}{wanted}", NOT_SYNCHRONISED
         except DaemonUnavailable as error:
             why, code = str(error), NO_DAEMON
         except ClockUnsynchronised as error:

@@ -7,6 +7,23 @@ import math
 NS_PER_S = 1_000_000_000
 
 
+def iso8601(unix_ns: int, offset: str = "+00:00") -> str:
+    """Unix time in ISO 8601, in UTC, with nanoseconds, which datetime does not have.
+
+    Args:
+        unix_ns: the instant.
+        offset: how UTC is written: ``+00:00`` or ``Z``.
+
+    Raises:
+        OverflowError, ValueError: the year is none of 1 to 9999.
+    """
+    from datetime import datetime, timezone
+
+    whole, ns = divmod(unix_ns, NS_PER_S)
+    at = datetime.fromtimestamp(whole, timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ns:09d}{offset}"
+
+
 def floor_ns(seconds: float) -> int:
     """Return the last nanosecond that is not after a moment (Unix s).
 

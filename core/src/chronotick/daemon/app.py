@@ -31,7 +31,7 @@ from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.publisher import Publisher
 from chronotick.daemon.reload import effective, needing_restart
 from chronotick.daemon.report import Reporter
-from chronotick.daemon.status import StateMachine, Transition, words
+from chronotick.daemon.status import StateMachine, Transition
 from chronotick.daemon.steering import Steering
 from chronotick.daemon.surroundings import KEEP, PERIOD_S, Surroundings
 from chronotick.daemon.timekeeper import Timekeeper
@@ -274,7 +274,7 @@ class Daemon:
         self.memory.changed(transition)
         if self.trace is not None:
             self.trace.note(lines.state, transition)
-        sd_notify(f"STATUS={words(transition.after)}: {transition.reason}")
+        sd_notify(f"STATUS={transition.after.words}: {transition.reason}")
 
     def _on_stop(self, number: signal.Signals) -> None:
         _log.info("%s: stopping", signal.Signals(number).name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chronotick.config.schema import History as HistoryConfig
-from chronotick.daemon.status import Transition, words
+from chronotick.daemon.status import Transition
 from chronotick.daemon.timekeeper import Target, Timekeeper
 from chronotick.fusion import Score
 from chronotick.history import History, HistoryUnavailableError, Reading, boot_id, open_history
@@ -179,8 +179,8 @@ class Memory:
         self._history.add_transition(
             raw_ns=transition.raw_ns,
             unix_ns=transition.raw_ns + offset_ns,
-            before=words(transition.before),
-            after=words(transition.after),
+            before=transition.before.words,
+            after=transition.after.words,
             reason=transition.reason,
         )
 
@@ -190,7 +190,7 @@ class Memory:
         reading = Reading(
             raw_ns=record.anchor_raw_ns,
             unix_ns=record.anchor_utc_ns,
-            status=words(record.status),
+            status=record.status.words,
             system_minus_utc_ns=record.system_minus_utc_ns,
             bound_ns=record.bound_ns,
             sigma_ns=record.sigma_ns,
@@ -241,7 +241,7 @@ class Memory:
         if set(now.servers) != set(before.servers):
             return "it was measured on other servers"
         if before.status not in READY:
-            return f"it was {words(before.status)}"
+            return f"it was {before.status.words}"
         return ""
 
     def _resume_scores(self) -> None:

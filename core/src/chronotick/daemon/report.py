@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from chronotick.clock import read_clocks
 from chronotick.daemon.punctuality import punctuality, troubles
-from chronotick.daemon.status import words
 from chronotick.ntp import SourceReport
 from chronotick.shm.clocks import raw_ns as raw_now_ns
 from chronotick.shm.record import Record, bound_at, sigma_at, time_at
@@ -48,7 +47,7 @@ class Reporter:
             "version": version("chronotick"),
             "pid": os.getpid(),
             "daemon_uptime": round(time.monotonic() - self._started_s, 3),
-            "status": words(daemon.clockwork.state.status),
+            "status": daemon.clockwork.state.status.words,
             "reason": daemon.clockwork.state.reason,
             "status_since_s": (raw_now_ns() - daemon.clockwork.state.since_raw_ns) * 1e-9,
             "transitions": dict(daemon.clockwork.state.counts),

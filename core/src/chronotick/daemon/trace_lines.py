@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chronotick.clock import ContextWindow, HostClocks
 from chronotick.config.schema import Config
 from chronotick.daemon.publisher import Plan
-from chronotick.daemon.status import Transition, words
+from chronotick.daemon.status import Transition
 from chronotick.daemon.trace import Line
 from chronotick.history import boot_id
 from chronotick.models import LEVELS
@@ -169,7 +169,7 @@ def plan(made: Plan) -> Line:
     line: dict[str, Any] = {
         "kind": "plan",
         "made_raw_ns": made.made_raw_ns,
-        "status": words(made.about.status),
+        "status": made.about.status.words,
         "source": made.about.source.name.lower(),
         "measurements": made.about.measurements,
         "generation": made.generation,
@@ -204,8 +204,8 @@ def state(transition: Transition) -> Line:
     return {
         "kind": "state",
         "at_raw_ns": transition.raw_ns,
-        "before": words(transition.before),
-        "after": words(transition.after),
+        "before": transition.before.words,
+        "after": transition.after.words,
         "reason": transition.reason,
     }
 

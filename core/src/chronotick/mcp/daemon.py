@@ -92,7 +92,7 @@ def _without_answer(snapshot: Snapshot, error: ChronoTickError) -> DaemonStatus:
     except DaemonUnavailable as missing:
         return DaemonStatus(status=UNAVAILABLE, reason=str(missing))
     except ClockUnsynchronised as unsynchronised:
-        status = unsynchronised.status.name.lower().replace("_", "-")
+        status = unsynchronised.status.words
         return DaemonStatus(status=status, reason=str(unsynchronised))
     return DaemonStatus(
         status=reading.status,

@@ -9,7 +9,7 @@ from chronotick.client.errors import ClockUnsynchronised
 from chronotick.metrics.metric import Labels, Metric, Told, counter, gauge
 from chronotick.shm.layout import Status
 from chronotick.views import Snapshot, TimeReading
-from chronotick.views.reading import reading_of, words
+from chronotick.views.reading import reading_of
 
 NS = 1e-9
 
@@ -38,7 +38,7 @@ def look(snapshot: Snapshot) -> Look:
     try:
         record, raw_ns = snapshot.clock.read()
     except ClockUnsynchronised as error:
-        return Look(words(error.status))
+        return Look(error.status.words)
     reading = reading_of(record, raw_ns)
     return Look(reading.status, reading, (raw_ns - record.anchor_raw_ns) * NS)
 
@@ -48,7 +48,7 @@ def _served(read: Callable[[TimeReading], float]) -> Callable[[Look], Told]:
 
 
 def _status(seen: Look) -> Mapping[Labels, float]:
-    return {(words(status),): words(status) == seen.status for status in Status}
+    return {(status.words,): status.words == seen.status for status in Status}
 
 
 METRICS: tuple[Metric, ...] = (

@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from chronotick.metrics.metric import Buckets, Kind, Labels, Metric, Told, counter, gauge
 from chronotick.shm.layout import Status
-from chronotick.views.reading import words
 
 Answer: TypeAlias = Mapping[str, Any]
 MIB = 2**20
@@ -49,13 +48,13 @@ def _of_companions(key: str) -> Callable[[Answer], Told]:
 
 
 def _holdover_s(answer: Answer) -> float:
-    in_holdover = answer["status"] == words(Status.HOLDOVER)
+    in_holdover = answer["status"] == Status.HOLDOVER.words
     return float(answer["status_since_s"]) if in_holdover else 0.0
 
 
 def _transitions(answer: Answer) -> Mapping[Labels, float]:
     counts = answer["transitions"]
-    return {(words(status),): counts.get(status.name.lower(), 0) for status in Status}
+    return {(status.words,): counts.get(status.name.lower(), 0) for status in Status}
 
 
 def _lateness(answer: Answer) -> Buckets:

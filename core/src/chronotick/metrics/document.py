@@ -19,7 +19,6 @@ from chronotick.metrics.sources import SLUGS
 from chronotick.ntp.checks import Drop
 from chronotick.ntp.nts import NtsDrop
 from chronotick.shm.layout import Status
-from chronotick.views.reading import words
 
 PAGE: Final = "docs/metrics.md"
 BEGIN: Final = begin("chronotick.metrics.document", "the metrics")
@@ -59,7 +58,7 @@ def _table(heading: str, metrics: Sequence[Metric]) -> Iterator[str]:
 
 def _values() -> Iterator[str]:
     yield from ("### Values of labels", "", "| label | of | values |", "|---|---|---|")
-    yield _row("state", "the clock", map(words, Status))
+    yield _row("state", "the clock", (status.words for status in Status))
     yield _row("reason", "a server", SLUGS.values())
     yield _row("reason", "a drop", (drop.value for drop in (*Drop, *NtsDrop)))
     yield _row("horizon_seconds", "a forecast", (f"{horizon_s:g}" for horizon_s in HORIZONS_S))

@@ -65,7 +65,7 @@ class StandingLog:
         if standing.status is self._said:
             return
         self._said = standing.status
-        words = standing.status.name.lower().replace("_", "-")
+        words = standing.status.words
         if standing.record is None:
             log.warning("no time is handed on (%s): %s", words, standing.reason)
         else:

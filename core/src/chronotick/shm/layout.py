@@ -78,6 +78,11 @@ class Status(enum.IntEnum):
     HOLDOVER = 3
     DISRUPTED = 4
 
+    @property
+    def words(self) -> str:
+        """The status as people write it: ``warming-up``."""
+        return self.name.lower().replace("_", "-")
+
 
 class Flags(enum.IntFlag):
     """Details of the state, a bit each."""

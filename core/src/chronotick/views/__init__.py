@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chronotick.views.reading import TimeReading, iso8601, read_time
+from chronotick.client.instants import iso8601
+from chronotick.views.reading import TimeReading, read_time, reading_of
 from chronotick.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "TimeReading",
     "iso8601",
     "read_time",
+    "reading_of",
 ]
 
 

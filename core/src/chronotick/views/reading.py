@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronotick.client.detailed import SOURCES
+from chronotick.client.instants import NS_PER_S, iso8601
 from chronotick.client.served import ServedClock
 from chronotick.shm import clocks
 from chronotick.shm.layout import Flags, Status
 from chronotick.shm.record import READY, Record, interval_at
 from chronotick.shm.served import was_suspended
-
-NS_PER_S = 1_000_000_000
 
 
 class TimeReading(BaseModel):
@@ -39,7 +36,9 @@ class TimeReading(BaseModel):
     confidence: float = Field(
         ge=0, le=1, description="Measured against nominal coverage of the daemon's intervals."
     )
-    measured_ago_s: float = Field(description="Age of the newest accepted measurement (s).")
+    measured_ago_s: float = Field(
+        description="Age now of the newest accepted measurement (s), also of a reading ahead."
+    )
     measurements: int = Field(ge=0, description="Measurements accepted since the daemon started.")
     authenticated: bool = Field(
         description="Whether all that is behind the time came from authenticated sources (NTS)."
@@ -79,7 +78,7 @@ def reading_of(record: Record, raw_ns: int, ahead_ns: int = 0) -> TimeReading:
         bound_ns=then.latest_ns - then.estimate_ns,
         sigma_ns=then.sigma_ns,
         system_minus_time_ns=raw_ns + clocks.system_minus_raw_ns() - now.estimate_ns,
-        status=words(status),
+        status=status.words,
         reliable=status in READY,
         source=SOURCES[record.source],
         confidence=record.confidence,
@@ -89,22 +88,6 @@ def reading_of(record: Record, raw_ns: int, ahead_ns: int = 0) -> TimeReading:
         leap=_leap(record.flags),
         epoch=record.epoch,
     )
-
-
-def words(status: Status) -> str:
-    """The status as people write it."""
-    return status.name.lower().replace("_", "-")
-
-
-def iso8601(unix_ns: int) -> str:
-    """Unix time in ISO 8601, with nanoseconds, which datetime does not have, and the offset.
-
-    Raises:
-        OverflowError, ValueError: the year is none of 1 to 9999.
-    """
-    whole, ns = divmod(unix_ns, NS_PER_S)
-    at = datetime.fromtimestamp(whole, timezone.utc)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{ns:09d}+00:00"
 
 
 def _leap(flags: Flags) -> str:

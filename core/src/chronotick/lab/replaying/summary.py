@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from chronotick.daemon.status import words
 from chronotick.lab.replaying.estimate import Estimate
 from chronotick.lab.replaying.host import VirtualHost
 from chronotick.lab.replaying.models import Models
@@ -107,7 +106,7 @@ class Tally:
     def count(self, estimate: Estimate) -> None:
         """Take an estimate in."""
         self.rows += 1
-        self.statuses[words(estimate.status)] += 1
+        self.statuses[estimate.status.words] += 1
         for member in estimate.members:
             self.weights[member.model] += member.weight  # type: ignore[assignment] # sums of shares
 
@@ -130,7 +129,7 @@ class Tally:
             statuses={status: count / rows for status, count in self.statuses.items()},
             steps=host.served.steps,
             transitions=[
-                ((each.raw_ns - shift_ns) / NS_PER_S, words(each.after), each.reason)
+                ((each.raw_ns - shift_ns) / NS_PER_S, each.after.words, each.reason)
                 for each in host.transitions
             ],
             sources=_sources(host),
