@@ -269,8 +269,8 @@ def test_the_daemon_imports_nothing_of_the_views():
     """Whoever shows the clock costs the daemon nothing, and certainly no memory."""
     code = (
         "import sys, chronotick.daemon.app, chronotick.cli.run; "
-        "views = ('starlette', 'uvicorn', 'mcp', 'textual', 'prometheus_client', 'chronotick.views', "
-        "'chronotick.http', 'chronotick.mcp', 'chronotick.tui', 'chronotick.neighbours', "
+        "views = ('starlette', 'uvicorn', 'mcp', 'textual', 'prometheus_client', "
+        "'chronotick.views', 'chronotick.http', 'chronotick.mcp', 'chronotick.tui', 'chronotick.neighbours', "
         "'chronotick.metrics', 'chronotick.access'); "
         "print([name for name in views if name in sys.modules])"
     )

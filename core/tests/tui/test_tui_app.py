@@ -212,6 +212,21 @@ async def test_a_terminal_that_is_far_too_small_is_no_error(
         await shown(pilot, "always a member")
 
 
+async def test_tables_without_room_for_a_row_say_so(
+    monitor: Monitor, writer: RecordWriter, control: ControlServer
+):
+    async with monitor.run_test(size=(60, 15)) as pilot:
+        picture = await shown(pilot, "window too small")
+        assert "192.0.2.1" not in picture
+        assert picture.count("enlarge it, or z") == 2
+        await pilot.press("z")
+        assert "too small" not in await shown(pilot, "192.0.2.1")
+        await pilot.press("z")
+        await shown(pilot, "window too small")
+        await pilot.resize_terminal(*NARROW)
+        assert "too small" not in await shown(pilot, "192.0.2.1", "always a member")
+
+
 @given(st.integers(6, 60), st.integers(3, 40), st.integers(3, 40))
 def test_tables_share_their_room(room: int, first: int, second: int):
     given_first, given_second = shares(room, first, second)

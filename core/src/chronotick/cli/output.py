@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from chronotick.tui import figures
+from chronotick.client import amounts
 
 if TYPE_CHECKING:
     from chronotick.testing.outcomes import Outcome
@@ -40,7 +40,7 @@ def print_json(value: Any, *, pretty: bool = True) -> None:  # noqa: ANN401 - an
 
 def seconds(value: float | None, *, signed: bool = False) -> str:
     """A time in the unit that suits its size: ``12.34 us``."""
-    return figures.seconds(value, signed=signed, digits=4)
+    return amounts.seconds(value, signed=signed, digits=4)
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:

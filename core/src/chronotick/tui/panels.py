@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 from textual.widgets import DataTable, Static
 
+from chronotick.client.amounts import duration, seconds
 from chronotick.tui.course import Course, bars
-from chronotick.tui.figures import duration, seconds
 from chronotick.tui.observation import Observation
 from chronotick.tui.rows import BAD, GOOD, Row
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from chronotick.tui.figures import seconds
+from chronotick.client.amounts import seconds
 
 SOURCE_COLUMNS = ("", "source", "st", "reach", "delay", "system is", "why")
 MODEL_COLUMNS = ("model", "state", "weight", "latency", "why")

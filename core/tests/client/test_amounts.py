@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronotick.cli import output
-from chronotick.tui.figures import duration, seconds
+from chronotick.client.amounts import duration, seconds
 
 
 @pytest.mark.parametrize(
