@@ -270,8 +270,8 @@ def test_the_daemon_imports_nothing_of_the_views():
     code = (
         "import sys, chronotick.daemon.app, chronotick.cli.run; "
         "views = ('starlette', 'uvicorn', 'mcp', 'textual', 'prometheus_client', "
-        "'chronotick.views', 'chronotick.http', 'chronotick.mcp', 'chronotick.tui', 'chronotick.neighbours', "
-        "'chronotick.metrics', 'chronotick.access'); "
+        "'chronotick.views', 'chronotick.http', 'chronotick.mcp', 'chronotick.tui', "
+        "'chronotick.neighbours', 'chronotick.metrics', 'chronotick.access'); "
         "print([name for name in views if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
