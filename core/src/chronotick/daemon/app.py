@@ -118,9 +118,9 @@ class Daemon:
         self.publishing = SteadyThread(
             1.0 / config.shm.frequency, self._publish, self._on_publisher_failure
         )
-        control = ControlServer(config.control.socket, Reporter(self).methods)
-        await control.start()
-        stack.push_async_callback(control.close)
+        self.control = ControlServer(config.control.socket, Reporter(self).methods)
+        await self.control.start()
+        stack.push_async_callback(self.control.close)
         stack.push_async_callback(self.zoo.close)
         await self.zoo.use(config)
         self.companions = Companions()

@@ -1,12 +1,18 @@
-"""The control socket: status, sources and models for whoever may open it.
+"""The control socket: status, sources and models for root, the daemon's user and its group.
 
 One JSON object per line in, one per line out: ``{"method": "status"}`` is answered by
-``{"ok": true, "result": {...}}`` or ``{"ok": false, "error": "..."}``.
+``{"ok": true, "result": {...}}`` or ``{"ok": false, "error": "..."}``. Nothing that can be asked
+changes anything.
+
+Who may connect is said twice. The socket's permissions keep others out; where they do not (the
+moment before they are set, a directory that hands its own group on, an operator's chmod) the
+kernel's word on the peer does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import math
@@ -17,10 +23,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from chronotick.daemon.peers import may_ask, peer_of
+
 MODE = 0o660
 DIRECTORY_MODE = 0o700
 LONGEST_REQUEST = 65536
 CLIENTS = 32  # at once; more are turned away with a sentence
+PATIENCE_S = 60.0  # with a client that neither asks nor reads
+GOODBYE_S = 1.0  # for the request of one who is turned away, so that it finds the answer
+
+_PROBE_S = 1.0
+
+_ELSEWHERE = "Choose another place with control.socket in the configuration or CHRONOTICK_CONTROL."
 
 _log = logging.getLogger("chronotick.control")
 
@@ -37,13 +51,22 @@ class ControlServer:
     Args:
         path: where the socket is made; its directory is made too, for this user only.
         methods: what can be asked for.
+        patience_s: how long a client may neither ask nor read before it is cut off.
+
+    Attributes:
+        refused: how many connections were not answered for who they came from.
     """
 
-    def __init__(self, path: Path, methods: Mapping[str, Method]) -> None:
+    def __init__(
+        self, path: Path, methods: Mapping[str, Method], patience_s: float = PATIENCE_S
+    ) -> None:
+        self.refused = 0
         self._path = path
         self._methods = methods
+        self._patience_s = patience_s
         self._server: asyncio.AbstractServer | None = None
         self._clients = 0
+        self._leaving = 0
 
     async def start(self) -> None:
         """Open the socket; one left behind by a dead daemon is replaced.
@@ -52,10 +75,9 @@ class ControlServer:
             ControlSocketError: it cannot be made here, or another process listens on it.
         """
         try:
-            self._path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            _make_directory(self._path.parent)
             _refuse_foreign(self._path.parent)
             self._remove_stale()
-            # Between bind and chmod only this user can connect: the directory sees to that.
             self._server = await asyncio.start_unix_server(
                 self._serve, self._path, limit=LONGEST_REQUEST
             )
@@ -84,7 +106,8 @@ class ControlServer:
                 f"{self._path} is in the way and is no socket. Move it elsewhere."
             )
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(str(self._path)) == 0:
+            probe.settimeout(_PROBE_S)  # one that accepts nobody must not hold us up
+            if probe.connect_ex(str(self._path)) in {0, errno.EAGAIN}:
                 raise ControlSocketError(
                     f"another daemon answers on {self._path}. Stop it, or choose another socket "
                     "with control.socket in the configuration or CHRONOTICK_CONTROL."
@@ -92,29 +115,65 @@ class ControlServer:
         self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients += 1
         try:
-            while line := await reader.readline():
-                writer.write(json.dumps(self._answer(line)).encode() + b"\n")
-                await writer.drain()
-        except (ConnectionError, ValueError) as error:  # ValueError: a line beyond the limit
+            refusal = self._refusal(writer)
+            if refusal:
+                await self._turn_away(reader, writer, refusal)
+            else:
+                await self._converse(reader, writer)
+        except asyncio.TimeoutError:
+            _log.debug("a client of the control socket neither asked nor read: cut off")
+            writer.transport.abort()  # to close would wait for it to read
+        except (OSError, ValueError) as error:  # ValueError: a line beyond the limit
             _log.debug("a client of the control socket went away: %s", error)
         finally:
-            self._clients -= 1
             writer.close()
 
+    def _refusal(self, writer: asyncio.StreamWriter) -> str:
+        """Why a client is not answered, empty if it is."""
+        peer = peer_of(writer.get_extra_info("socket"))
+        if peer is not None and not may_ask(peer):
+            self.refused += 1
+            _log.warning("refused on the control socket: %s", peer)
+            return (
+                f"user {peer.uid} may not ask this daemon: root, its own user ({os.geteuid()}) "
+                f"and members of its group ({os.getegid()}) may"
+            )
+        if self._clients >= CLIENTS:
+            return f"more than {CLIENTS} clients at once, try again"
+        return ""
+
+    async def _turn_away(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: str
+    ) -> None:
+        writer.write(_line({"ok": False, "error": refusal}))
+        if self._leaving >= CLIENTS:  # a crowd: descriptors are worth more than manners
+            return
+        self._leaving += 1
+        try:
+            await asyncio.wait_for(reader.readline(), GOODBYE_S)
+        finally:
+            self._leaving -= 1
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            while line := await asyncio.wait_for(reader.readline(), self._patience_s):
+                writer.write(_line(self._answer(line)))
+                await asyncio.wait_for(writer.drain(), self._patience_s)
+        finally:
+            self._clients -= 1
+
     def _answer(self, line: bytes) -> dict[str, Any]:
-        if self._clients > CLIENTS:
-            return {"ok": False, "error": f"more than {CLIENTS} clients at once, try again"}
         try:
             request = json.loads(line)
             name = request["method"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return {"ok": False, "error": 'expected a line like {"method": "status"}'}
         method = self._methods.get(name) if isinstance(name, str) else None
         if method is None:
             known = ", ".join(sorted(self._methods))
-            return {"ok": False, "error": f"unknown method {name!r}; there are: {known}"}
+            return {"ok": False, "error": f"unknown method {str(name)[:80]!r}; there are: {known}"}
         try:
             return {"ok": True, "result": json_ready(method())}
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
@@ -133,10 +192,30 @@ def json_ready(value: Any) -> Any:  # noqa: ANN401 - any JSON type
     return value
 
 
+def _line(answer: Mapping[str, Any]) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
+
+
+def _make_directory(directory: Path) -> None:
+    """Make it, and what is missing above it, for this user only: mkdir(parents=True) would not."""
+    for missing in [
+        each for each in (*reversed(directory.parents), directory) if not each.exists()
+    ]:
+        missing.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+
+
 def _refuse_foreign(directory: Path) -> None:
-    owner = directory.stat().st_uid
-    if owner not in {os.getuid(), 0}:
+    """Refuse a directory where somebody else could put a socket in place of ours.
+
+    Raises:
+        ControlSocketError: it, or a symbolic link to it, is neither ours nor root's, or everybody
+            may write to it and remove what others have put there.
+    """
+    found = directory.stat()
+    for owner in (directory.lstat().st_uid, found.st_uid):
+        if owner not in {os.geteuid(), 0}:
+            raise ControlSocketError(f"{directory} belongs to user {owner}. {_ELSEWHERE}")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
         raise ControlSocketError(
-            f"{directory} belongs to user {owner}. Choose another place with control.socket in "
-            "the configuration or CHRONOTICK_CONTROL."
+            f"everybody may replace files in {directory}. Run: chmod o-w {directory}"
         )

@@ -68,6 +68,7 @@ class Reporter:
                 "lateness": daemon.publishing.lateness.report(),
             },
             "companions": daemon.companions.report(),
+            "control": {"refused": daemon.control.refused},
             "system_clock_steps": daemon.publisher.system_steps,
             "bound_contradictions": daemon.clockwork.timekeeper.bound.contradictions,
             "history": daemon.memory.report(),

@@ -1,4 +1,9 @@
-"""Laying a directory of weights out as the cache would hold it, had it been downloaded."""
+"""Laying a directory of weights out as the cache would hold it, had it been downloaded.
+
+The directory may come from anybody, as an archive of strangers that was unpacked. So nothing in it
+is run, names stay within the cache, what is parsed is bounded, and what others could change later
+is copied.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,24 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 from chronotick.hub.cache import COMMIT, Entry, entry
 from chronotick.hub.content import CONFIG, lacking, pickles, wanted
 from chronotick.hub.download import no_room
 from chronotick.hub.errors import OtherWeights, UnusableWeights
 from chronotick.hub.tensors import check_tensors
+
+LONGEST_JSON: Final = 256 * 2**20
+"""Bytes of settings that are parsed: more than any model's settings or vocabulary have."""
+
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +61,9 @@ def import_directory(
 ) -> Imported:
     """Make a directory the cached weights of ``repository`` at ``revision``.
 
-    Files are linked where source and cache are on one disk, else copied. The whole appears at
-    once; what is left of an import that was killed is removed by the next one.
+    Files are linked where source and cache are on one disk and nobody else may change them, else
+    copied, with their permissions. The whole appears at once; what is left of an import that was
+    killed is removed by the next one.
 
     Args:
         source: a directory with safetensors and settings.
@@ -65,6 +78,7 @@ def import_directory(
         OtherWeights: others are there already.
         HubProblem: they cannot be written.
     """
+    _check_revision(revision)
     place = entry(repository, cache)
     try:
         files = _checked(source, needed)
@@ -110,14 +124,31 @@ def _checked(source: Path, needed: Sequence[str]) -> list[Path]:
     return files
 
 
+def _check_revision(revision: str | None) -> None:
+    """Refuse a revision that would be a file outside of the cache's ``refs``."""
+    path = PurePosixPath(revision or "main")
+    if path.is_absolute() or ".." in path.parts:
+        raise UnusableWeights(f"{revision!r} is no revision: give a branch, a tag or a commit")
+
+
 def _check(path: Path) -> None:
-    if path.suffix == ".safetensors":
-        check_tensors(path)
-    if path.suffix == ".json":
-        try:
-            json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UnusableWeights(f"{path} is not JSON: {error}") from error
+    try:
+        if path.suffix == ".safetensors":
+            check_tensors(path)
+        if path.suffix == ".json":
+            _check_json(path)
+    except RecursionError as error:
+        raise UnusableWeights(f"{path} is nested too deeply to be settings") from error
+
+
+def _check_json(path: Path) -> None:
+    size = path.stat().st_size
+    if size > LONGEST_JSON:
+        raise UnusableWeights(f"{path} has {size} bytes: too many for settings")
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UnusableWeights(f"{path} is not JSON: {error}") from error
 
 
 def _already(
@@ -163,11 +194,31 @@ def _lay_out(place: Entry, commit: str, files: Sequence[Path]) -> int:
 
 
 def _link_or_copy(source: Path, target: Path) -> bool:
-    with suppress(OSError):  # another disk, or a file system or owner that does not allow it
-        os.link(source.resolve(), target)
-        return True
-    shutil.copyfile(source, target)
+    origin = source.resolve()
+    if _is_ours_alone(origin):
+        with suppress(OSError):  # another disk, or a file system that does not allow it
+            os.link(origin, target)
+            return True
+    _copy(origin, target)
     return False
+
+
+def _is_ours_alone(path: Path) -> bool:
+    """Whether nobody else could change what was checked: a link is the same file.
+
+    The group may be one's own: where files are made writable for it, it is the user's private one.
+    """
+    found = path.stat()
+    others = stat.S_IWOTH if found.st_gid == os.getegid() else _OTHERS_WRITE
+    return found.st_uid in {os.geteuid(), 0} and not found.st_mode & others
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy with no more permissions: a link in there may lead to a secret of ours."""
+    mode = source.stat().st_mode & ~_OTHERS_WRITE & 0o666
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with source.open("rb") as there, os.fdopen(descriptor, "wb") as here:
+        shutil.copyfileobj(there, here, 1 << 20)
 
 
 def _digest(files: Sequence[Path]) -> str:

@@ -114,6 +114,8 @@ def _check_kind(descriptor: int, path: Path) -> None:
         raise RecordError(path, f"not a regular file; {_ELSEWHERE}")
     if found.st_uid != os.geteuid():
         raise RecordError(path, _foreign(found.st_uid))
+    if found.st_nlink > 1:  # a link to a file of ours that another user may have made
+        raise RecordError(path, f"a file with {found.st_nlink} names (hard links); {_ELSEWHERE}")
     if found.st_size not in {0, SIZE}:
         raise RecordError(path, f"{_wrong_size(found.st_size)}; {_ELSEWHERE}")
 
