@@ -13,7 +13,7 @@ from chronotick.neighbours.reference import (
     UNNAMED,
     Reference,
     ReferenceKeeper,
-    reference_id_of,
+    named,
     reference_of,
 )
 from chronotick.neighbours.standing import Standing
@@ -46,13 +46,13 @@ def test_the_stratum_stays_a_servers():
 def test_an_ipv6_address_is_named_by_its_hash():
     address = ipaddress.IPv6Address("2001:db8::1")
     digest = hashlib.md5(address.packed, usedforsecurity=False).digest()
-    assert reference_id_of("[2001:db8::1]:123") == int.from_bytes(digest[:4], "big")
-    assert reference_id_of("[fe80::1%eth0]:123") == reference_id_of("[fe80::1]:123")
+    assert named("[2001:db8::1]:123") == int.from_bytes(digest[:4], "big")
+    assert named("[fe80::1%eth0]:123") == named("[fe80::1]:123")
 
 
 @pytest.mark.parametrize("name", ["", "chronyd", "time.example:123", "/run/chrony.sock"])
 def test_what_is_no_address_is_named_as_no_server(name):
-    assert reference_id_of(name) == UNNAMED.reference_id
+    assert named(name) == UNNAMED.reference_id
 
 
 async def test_the_daemon_is_asked_and_the_last_answer_stays(tmp_path: Path):

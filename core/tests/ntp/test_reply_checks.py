@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronotick.ntp.checks import Drop, ReplyDroppedError, check_reply, check_times
-from chronotick.ntp.packet import Packet, ns_to_short
+from chronotick.ntp.packet import Packet, ns_to_short, reference_id_of
 
 ORIGIN = 0x0123_4567_89AB_CDEF
 REQUEST = Packet(transmit_timestamp=ORIGIN)
@@ -144,3 +144,14 @@ def test_a_long_delay_is_dropped() -> None:
 def test_every_drop_is_explained() -> None:
     assert all(drop.words for drop in Drop)
     assert len({drop.value for drop in Drop}) == len(Drop)
+
+
+def test_a_server_that_follows_this_host_is_no_source(honest):
+    ours = reference_id_of("192.0.2.7")
+    loop = honest(REQUEST, stratum=3, reference_id=ours).pack()
+    with pytest.raises(ReplyDroppedError) as caught:
+        check_reply(loop, origin=ORIGIN, previous_transmit=None, ours=ours)
+    assert caught.value.drop is Drop.LOOP
+    assert check_reply(loop, origin=ORIGIN, previous_transmit=None, ours=None)
+    first = honest(REQUEST, stratum=1, reference_id=ours).pack()  # there it is a name
+    assert check_reply(first, origin=ORIGIN, previous_transmit=None, ours=ours)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from chronotick.client.control import ask
 from chronotick.client.errors import ChronoTickError
 from chronotick.neighbours.standing import Standing
+from chronotick.ntp.packet import reference_id_of
 from chronotick.ntp.selection import Reason
 
 log = logging.getLogger("chronotick.neighbours")
@@ -59,29 +59,22 @@ def reference_of(sources: Iterable[Mapping[str, Any]]) -> Reference | None:
         return None
     return Reference(
         stratum=min(int(best["stratum"]) + 1, LAST_STRATUM),
-        reference_id=reference_id_of(str(best["id"])),
+        reference_id=named(str(best["id"])),
         delay_ns=max(round(float(best.get("delay_s") or 0.0) * 1e9), 0),
     )
 
 
-def reference_id_of(endpoint: str) -> int:
-    """The 32 bits that stand for a server (RFC 5905, section 7.3).
-
-    An IPv4 address is its own identifier; of an IPv6 address it is the start of the MD5 hash.
+def named(endpoint: str) -> int:
+    """The reference identifier of a server.
 
     Args:
-        endpoint: ``host:port`` or ``[v6]:port`` of the server, ``nts://`` before it or not;
-            what is no address has no name.
+        endpoint: ``host:port`` or ``[v6]:port`` of the server, ``nts://`` before it or not; what is
+            no address has no name.
     """
-    host = endpoint.rpartition("://")[2].rpartition(":")[0].strip("[]").partition("%")[0]
     try:
-        address = ipaddress.ip_address(host)
+        return reference_id_of(endpoint.rpartition("://")[2].rpartition(":")[0].strip("[]"))
     except ValueError:
         return _LOCAL_REFERENCE
-    if address.version == 4:  # noqa: PLR2004 - the version of IP
-        return int(address)
-    digest = hashlib.md5(address.packed, usedforsecurity=False).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 class ReferenceKeeper:

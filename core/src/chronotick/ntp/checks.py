@@ -56,6 +56,7 @@ class Drop(str, enum.Enum):
     KISS = "kiss", "the server refuses service (kiss-o'-death)"
     UNSYNCHRONISED = "unsynchronised", "the server says its clock is not synchronised (leap 3)"
     STRATUM = "stratum", "the server's stratum is not 1 to 15"
+    LOOP = "loop", "the server follows this host: its time would come back to us"
     ZERO_TIMESTAMP = "zero-timestamp", "the server's receive or transmit timestamp is zero"
     ROOT_DISTANCE = "root-distance", "the server states an error of 16 s or more"
     HOLD_TIME = "hold-time", "the server claims an implausible time between request and reply"
@@ -91,6 +92,7 @@ def check_reply(
     *,
     origin: int,
     previous_transmit: int | None,
+    ours: int | None = None,
     authenticate: Callable[[bytes, Packet], None] | None = None,
 ) -> Packet:
     """Check all that can be checked without knowing when the reply arrived.
@@ -99,6 +101,7 @@ def check_reply(
         data: the datagram.
         origin: transmit timestamp of the request, 64 random bits.
         previous_transmit: transmit timestamp of this server's last accepted reply.
+        ours: identifier of our own address; a server that follows it tells our own time.
         authenticate: raises if the datagram is not the server's own; given where we asked with NTS.
 
     Raises:
@@ -109,6 +112,8 @@ def check_reply(
     if authenticate is not None:  # before anything that the packet says is acted upon
         authenticate(data, packet)
     _check_service(packet)
+    if packet.stratum > 1 and packet.reference_id == ours:
+        raise ReplyDroppedError(Drop.LOOP)
     _check_server_clock(packet)
     return packet
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import secrets
 import socket
 from collections import Counter
@@ -22,6 +23,7 @@ from chronotick.ntp.packet import (
     Packet,
     ntp_to_unix_ns,
     precision_to_ns,
+    reference_id_of,
     short_to_ns,
 )
 from chronotick.ntp.timestamps import (
@@ -132,6 +134,12 @@ def _open(query: Query) -> socket.socket:
     return sock
 
 
+def _own_identifier(sock: socket.socket) -> int | None:
+    """How a server that follows us names us; ``None`` on loopback, where others live as well."""
+    host = str(sock.getsockname()[0]).partition("%")[0]
+    return None if ipaddress.ip_address(host).is_loopback else reference_id_of(host)
+
+
 def _not_sent(error: OSError) -> Outcome:
     reason = error.strerror or str(error)
     return Outcome(
@@ -148,6 +156,7 @@ class _Conversation:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._peer = sock.getpeername()
+        self._ours = _own_identifier(sock)
         self._origin = secrets.randbits(64) or 1  # zero would pass for an empty field
         self._stamps = enable_kernel_stamps(sock) if query.kernel_stamps else Stamps.USER
         self._drops: Counter[Drop] = Counter()
@@ -229,6 +238,7 @@ class _Conversation:
                 received.data,
                 origin=self._origin,
                 previous_transmit=self._query.previous_transmit,
+                ours=self._ours,
                 authenticate=self._query.seal.check if self._query.seal else None,
             )
         except ReplyDroppedError as dropped:

@@ -5,6 +5,7 @@ Timestamps stay 64-bit integers: a float holds 53 bits, and the last eleven are 
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import struct
 from dataclasses import dataclass
@@ -144,6 +145,21 @@ def reference_id_text(reference_id: int, stratum: int) -> str:
     """Spell a reference identifier: a name for stratum 1, an address (or a hash) above."""
     name = _ascii(reference_id) if stratum <= 1 else None
     return name or str(ipaddress.IPv4Address(reference_id))
+
+
+def reference_id_of(address: str) -> int:
+    """The 32 bits by which servers name the one they follow (RFC 5905, section 7.3).
+
+    An IPv4 address is its own identifier; of an IPv6 address it is the start of the MD5 hash.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return int(parsed)
+    digest = hashlib.md5(parsed.packed, usedforsecurity=False).digest()
+    return int.from_bytes(digest[:4], "big")
 
 
 def short_to_ns(value: int) -> int:

@@ -42,8 +42,9 @@ The cluster algorithm of RFC 5905 (11.2.2) drops the offset furthest from the ot
 beyond their jitter: of four honest servers always one, with its good samples. That made the
 estimate's error 7 to 21 % larger on four recorded worlds, and is not done.
 
-There is no loop detection: what is measured is CLOCK_MONOTONIC_RAW, which ChronoTick neither steers
-nor serves, so no server can follow it.
+A server that follows this host is no source (:attr:`chronotick.ntp.checks.Drop.LOOP`): ChronoTick
+may serve its time (``neighbours.ntp``), and would hear it again. Loops over several hosts are not
+seen.
 """
 
 from __future__ import annotations
