@@ -182,7 +182,12 @@ async def test_it_shows_a_live_daemon_and_outlives_it(start_daemon, serve, chron
 
 
 async def shows_everything(page: Page, source: str) -> None:
-    await page.until("document.documentElement.dataset.drawn")
+    await page.until("document.documentElement.dataset.drawn === '600'")  # a short history
+    assert await page.run("document.querySelector('#ranges input:checked').value") == "600"
+    assert await page.run("document.getElementById('zone').value") == "UTC"
+    assert "noise of measurements included" in await page.text("forecasts-note")
+    assert "noise of the measurements that judged is taken off" in await page.text("skill-panel")
+    await page.until("document.getElementById('daemon').innerText.includes('never')")
     await page.until("document.querySelectorAll('#models tbody tr').length === 2")
     assert source in await page.text("sources")
     assert "baseline, always a member" in await page.text("models")
@@ -319,10 +324,23 @@ async def test_hostile_text_stays_text_and_numbers_are_right(serve, chromium, tm
         told = await page.run(FUNCTIONS.replace("NAMES", json.dumps(names)))
         numbers_are_right(told)
         looks_are_those_of_reports(told["looks"], names)
+        await a_phone_shows_it_in_order(page)
         await forecasts_judged_late_are_asked_for(page)
         await a_server_that_does_not_answer_is_given_up(page)
         assert page.complaints == []
         assert await page.run("document.documentElement.dataset.errors") is None
+
+
+async def a_phone_shows_it_in_order(page: Page) -> None:
+    screen = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    await page.do("Emulation.setDeviceMetricsOverride", **screen)
+    below = await page.run("""
+        document.querySelector("#sources .reason").getBoundingClientRect().top -
+        document.querySelector("#sources tbody tr").getBoundingClientRect().top""")
+    assert below > 5  # px: not on the line between two sources
+    style = "getComputedStyle(document.querySelector('.scroll'))"
+    assert "local" in await page.run(f"{style}.backgroundAttachment")  # there is more: a shadow
+    await page.do("Emulation.clearDeviceMetricsOverride")
 
 
 async def forecasts_judged_late_are_asked_for(page: Page) -> None:

@@ -133,6 +133,14 @@ def test_where_nobody_vouches_for_the_time_there_is_none(
 
 
 @pytest.mark.parametrize("program", ["now", "commit_wait"])
+def test_what_is_too_much_is_not_ignored(programs: Path, writer: RecordWriter, program: str):
+    command = [programs / program, writer.path, "and", "more"]
+    done = subprocess.run(command, input="x\n", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "one argument at most" in done.stderr
+
+
+@pytest.mark.parametrize("program", ["now", "commit_wait"])
 @pytest.mark.parametrize(("content", "words"), [(None, "No such file"), (b"x" * 128, "no record")])
 def test_without_a_record_they_say_so(
     programs: Path, tmp_path: Path, program: str, content: bytes | None, words: str

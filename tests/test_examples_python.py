@@ -75,6 +75,22 @@ def test_the_agent_asks_waits_and_compares(writer: RecordWriter):
     assert "asked for too much: get_time_with_future_uncertainty" in done.stdout
 
 
+def test_the_agent_asks_the_daemon_that_the_environment_names(
+    writer: RecordWriter, monkeypatch: pytest.MonkeyPatch
+):
+    writer.write(good_record())
+    monkeypatch.setenv("CHRONOTICK_SHM", str(writer.path))
+    command = [sys.executable, "-W", "error", AGENT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("option", "code"), [("--help", 0), ("--shm", 2)])
+def test_an_option_of_the_agent_is_no_record(option: str, code: int):
+    done = subprocess.run([sys.executable, AGENT, option], capture_output=True, check=False)
+    assert done.returncode == code
+
+
 def test_the_agent_hears_that_there_is_no_daemon(tmp_path: Path):
     done = run(AGENT, tmp_path / "none")
     assert done.returncode == 1

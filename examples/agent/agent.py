@@ -1,4 +1,4 @@
-"""What an agent does with ChronoTick over the Model Context Protocol: ``python agent.py [RECORD]``.
+"""What an agent does with ChronoTick over the Model Context Protocol: ``python agent.py [--help]``.
 
 It starts ``chronotick mcp``, lists the tools, and takes the steps that a model would choose: what
 is the time, wait until that has certainly passed, which was first, and what if a tool says no?
@@ -8,8 +8,11 @@ No model and no network are needed. Install: ``pip install 'chronotick[daemon,mc
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from mcp import Client, StdioServerParameters
@@ -71,11 +74,32 @@ async def converse(client: Client) -> None:
         print(f"\nasked for too much: {problem}")
 
 
-async def main() -> int:
+def server(record: Path | None) -> StdioServerParameters:
+    """How to start the server.
+
+    The SDK hands it a few variables only: those that name another daemon have to be added.
+    """
+    shm = [] if record is None else ["--shm", str(record)]
+    ours = {name: value for name, value in os.environ.items() if name.startswith("CHRONOTICK_")}
+    arguments = ["-m", "chronotick", "mcp", *shm]
+    return StdioServerParameters(command=sys.executable, args=arguments, env=ours)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    parser.add_argument(
+        "record",
+        type=Path,
+        nargs="?",
+        help="the daemon's record (default: $CHRONOTICK_SHM, or as for every client)",
+    )
+    return parser.parse_args()
+
+
+async def main(record: Path | None) -> int:
     """Run the agent; return the exit code."""
-    shm = ["--shm", sys.argv[1]] if len(sys.argv) > 1 else []
-    server = StdioServerParameters(command=sys.executable, args=["-m", "chronotick", "mcp", *shm])
-    async with Client(server, read_timeout_seconds=30) as client:
+    async with Client(server(record), read_timeout_seconds=30) as client:
         try:
             await converse(client)
         except Refused as problem:
@@ -85,4 +109,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(parse_arguments().record)))

@@ -8,11 +8,15 @@
 
 #include "chronotick.h"
 
-enum { NO_DAEMON = 3, NOT_SYNCHRONISED = 4 }; /* exit codes, those of the chronotick command */
+enum { BAD_ARGUMENTS = 2, NO_DAEMON = 3, NOT_SYNCHRONISED = 4 }; /* exit codes, those of the chronotick command */
 
 /* The path named on the command line, else $CHRONOTICK_SHM, else the daemon's default. The header
  * itself reads no environment variable. */
 static inline const char *record_path(int count, char **arguments) {
+    if (count > 2) {
+        fprintf(stderr, "%s: one argument at most: the path of the record\n", arguments[0]);
+        exit(BAD_ARGUMENTS);
+    }
     const char *chosen = count > 1 ? arguments[1] : getenv("CHRONOTICK_SHM");
     return chosen && *chosen ? chosen : "/dev/shm/chronotick_shm";
 }

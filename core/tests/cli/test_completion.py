@@ -65,6 +65,12 @@ def pressed(script: str, line: str) -> list[str]:
         ("chronotick run --config cpu_only_t", ["cpu_only_ttm"]),
         ("chronotick completion ", ["bash", "zsh", "fish"]),
         ("chronotick waitsinc --", []),
+        ("chronotick man waitsy", ["waitsync"]),
+        ("chronotick man models pul", ["pull"]),
+        ("chronotick man models pull ", []),
+        ("chronotick lab serve --world wifi-hv", ["wifi-hvac", "wifi-hvacs"]),
+        ("chronotick demo --world=dc-ca", ["dc-calm"]),
+        ("chronotick lab simulate loopback-id", ["loopback-ideal"]),
     ],
 )
 def test_bash_completes(script: str, line: str, words: list[str]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -69,6 +70,25 @@ def test_the_command_listens_beside_the_control_socket_and_ends_in_good_order(tm
     assert second.returncode == 1
     assert told.startswith("chronotick: another server answers on ")
     assert told.count("\n") == 1
+
+
+def test_the_directory_of_the_usual_place_is_made_for_the_user_alone(tmp_path, environ, command):
+    environ["CHRONOTICK_CONTROL"] = str(tmp_path / "run" / "control.sock")
+    with command() as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == f"listening at http+unix://{tmp_path}/run/http.sock\n"
+        assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+        server.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("options", [[], ["--listen", "unix:{}/none/none/http.sock"]])
+def test_no_more_than_that_directory_is_made(tmp_path, environ, command, options: list[str]):
+    environ["CHRONOTICK_CONTROL"] = str(tmp_path / "none" / "none" / "control.sock")
+    with command(*(each.format(tmp_path) for each in options)) as server:
+        _, told = server.communicate(timeout=30)
+    assert server.returncode == 1
+    assert told.startswith(f"chronotick: the directory {tmp_path}/none/none does not exist.")
+    assert not (tmp_path / "none").exists()
 
 
 def test_without_a_token_the_command_does_not_listen_to_others(command):

@@ -51,6 +51,24 @@ async def test_times_out_of_range(asking, writer, value: str):
     assert "ahead_s" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "message", "hint"),
+    [
+        ("/v1/time?ahead_s=3601", "ahead_s: Input should be less", "(0 to 3600)"),
+        ("/v1/history?points=0", "points: Input should be greater", "(1 to 10000)"),
+        ("/v1/history?from=-1&to=-2", "`from` must be before", "-SECONDS before now"),
+        ("/v1/history?from=5", "5 s before now are from=-5", "-SECONDS before now"),
+        ("/v1/history?from=-9&points=1&from=-8", "the parameter 'from' is given twice", "once"),
+    ],
+)
+async def test_what_is_wrong_is_told_with_what_would_be_right(asking, writer, asked, message, hint):
+    async with asking() as client:
+        error = (await client.get(asked)).json()["error"]
+    assert message in error["message"]
+    assert hint in error["hint"]
+    assert "Value error" not in str(error)
+
+
 async def test_unknown_parameters_are_named_with_those_that_there_are(asking, writer):
     async with asking() as client:
         error = (await client.get("/v1/time?ahead=1")).json()["error"]

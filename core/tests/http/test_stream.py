@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -123,6 +124,19 @@ async def refused(server, query: str = "", **options: Any) -> tuple[int, str]:  
 async def test_rates_that_are_none_are_refused_before_the_upgrade(serving, query: str):
     async with serving() as server:
         assert await refused(server, query) == (400, "bad_request")
+
+
+async def test_a_refused_handshake_is_no_error_of_ours(serving, caplog):
+    caplog.set_level(logging.INFO)
+    async with serving(Settings(access_log=True)) as server:
+        assert await refused(server, "?rate=0") == (400, "bad_request")
+        async with server.stream() as connection:
+            await next_of(connection, "hello")
+    assert [line.message for line in caplog.records if line.levelno > logging.INFO] == []
+    assert '"WebSocket /v1/stream?rate=0" 400' in caplog.text
+    assert {line.name for line in caplog.records if "WebSocket" in line.message} == {
+        "chronotick.http"
+    }
 
 
 async def test_pages_of_other_sites_and_other_names_are_refused(serving):

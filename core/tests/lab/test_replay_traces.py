@@ -249,6 +249,19 @@ def test_questions_without_an_answer_are_those_of_the_trace(path):
     assert reaches(path)[SOURCES[1]] != "?"
 
 
+def test_of_a_trace_without_measurements_it_is_told_why(path):
+    began = lines(path)[:2]
+    asked = {"kind": "exchange", "taken_raw_ns": START_NS, "source": SOURCES[0], "refused": False}
+    for end, why in (([], "it ends before"), ([asked], "nothing answered")):
+        write(path, [*began, *end])
+        with pytest.raises(RecordingError, match=why):
+            read_trace(str(path))
+    with path.open("a") as file:
+        file.write('{"kind": "exch')
+    with pytest.raises(RecordingError, match="it was cut off before the first"):
+        read_trace(str(path))
+
+
 def test_a_sleep_of_the_host_disrupts_the_replay_too(path):
     middle_ns = ARRIVALS[20].raw_ns + SECOND
     slept = trace_lines.slept(HostClocks(middle_ns, 0, 60 * SECOND))

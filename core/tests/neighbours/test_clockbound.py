@@ -86,6 +86,7 @@ class Client(ctypes.Structure):
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
+    (tmp_path / "run").mkdir()
     return tmp_path / "run" / "clockbound.shm0"
 
 
@@ -319,15 +320,19 @@ def test_a_file_that_was_removed_is_noticed(place):
 
 @pytest.mark.parametrize("content", [b"precious", b"x" * SIZE, bytes(SIZE + 1)])
 def test_what_is_no_segment_is_left_alone(place, content):
-    place.parent.mkdir()
     place.write_bytes(content)
     with pytest.raises(NeighbourError, match="not a segment of version 2"):
         Segment(place)
     assert place.read_bytes() == content
 
 
+def test_a_directory_that_may_be_a_typing_error_is_not_made(tmp_path):
+    with pytest.raises(NeighbourError, match=r"the directory .* does not exist; create it"):
+        Segment(tmp_path / "rnu" / "segment")
+    assert not list(tmp_path.iterdir())
+
+
 def test_odd_places_are_refused_in_one_sentence(place, tmp_path):
-    place.parent.mkdir()
     (tmp_path / "elsewhere").write_bytes(b"")
     place.symlink_to(tmp_path / "elsewhere")
     os.mkfifo(tmp_path / "pipe")

@@ -73,6 +73,16 @@ def test_a_signal_ends_it_in_good_order(tmp_path: Path):
     assert (tmp_path / "clockbound.shm0").stat().st_size == 80  # beside the control socket
 
 
+@pytest.mark.parametrize("named", [[], ["{}/none/none/segment"]])
+def test_directories_that_may_be_typing_errors_are_not_made(tmp_path: Path, named: list[str]):
+    options = ["--socket", f"{tmp_path}/none/none/control.sock", "--clockbound"]
+    options += [each.format(tmp_path) for each in named]
+    done = CliRunner().invoke(neighbours, options)
+    assert done.exit_code == 1
+    assert f"the directory {tmp_path}/none/none does not exist" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_segment_that_another_program_takes_over_ends_it(tmp_path: Path):
     options = ["--clockbound", str(tmp_path / "segment")]
     with subprocess.Popen([*COMMAND, *options], stderr=subprocess.PIPE, text=True) as process:

@@ -197,7 +197,11 @@ async def test_older_tls_is_refused(authority: Authority, files: Files) -> None:
         assert (await failure(port, authority.certificate)).drop is NtsDrop.TLS
 
 
-@pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", os.urandom(64), b""])
+@pytest.mark.parametrize(
+    "data",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", os.urandom(64), b""],
+    ids=["HTTP", "noise", "nothing"],
+)
 async def test_what_is_not_tls_is_refused(authority: Authority, data: bytes) -> None:
     async with listening(saying(data)) as port:
         error = await failure(port, authority.certificate)

@@ -111,7 +111,9 @@ def closed_port() -> str:
         return f"nts://127.0.0.1:{sock.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("dead", [closed_port(), "nts://no-such-host.invalid"])
+@pytest.mark.parametrize(
+    "dead", [closed_port(), "nts://no-such-host.invalid"], ids=["closed port", "no such host"]
+)
 async def test_where_no_preferred_server_answers_the_others_are_believed(
     liars: list[str], until: Until, dead: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -98,6 +99,9 @@ async def test_a_workers_token_is_neither_among_its_arguments_nor_its_variables(
     )
     worker = await launcher.launch(lease, bootstrap, {"MARK": "here"}, logging.getLogger())
     arguments, variables = seen_by_others(worker.pid)
+    while b"chronotick" not in arguments:  # not yet the program that it becomes
+        await asyncio.sleep(0.01)
+        arguments, variables = seen_by_others(worker.pid)
     await worker.end(grace_s=0)
     launcher.close()
     assert b"chronotick.workers.child" in arguments

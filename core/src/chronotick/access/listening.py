@@ -16,7 +16,6 @@ from chronotick.config.tcp import Address, parse_host_port
 
 UNIX = "unix:"
 MODE = 0o660
-DIRECTORY_MODE = 0o700
 BACKLOG = 128
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -72,6 +71,11 @@ def listening_tcp(address: Address) -> Iterator[Listener]:
     with contextlib.ExitStack() as stack:
         try:
             sockets = [stack.enter_context(each) for each in _bound(host, port)]
+        except socket.gaierror as error:
+            raise ListenError(
+                f"{host} has no address: {error.strerror}. Give an address of this host, or a "
+                "name of one"
+            ) from error
         except OSError as error:
             raise ListenError(
                 f"{host}:{port} cannot be listened at: {error.strerror or error}. Is another "
@@ -121,8 +125,13 @@ def _listening_unix(path: Path) -> Iterator[Listener]:
 
 
 def _bind(bound: socket.socket, path: Path) -> None:
-    path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    owner = path.parent.stat().st_uid
+    try:
+        owner = path.parent.stat().st_uid
+    except FileNotFoundError:
+        raise ListenError(
+            f"the directory {path.parent} does not exist. Create it, or choose another place with "
+            "--listen unix:PATH"
+        ) from None
     if owner not in {os.geteuid(), 0}:
         raise ListenError(
             f"{path.parent} belongs to user {owner}. Choose another place with --listen unix:PATH"

@@ -30,6 +30,7 @@ VARIABLE = "_CHRONOTICK_COMPLETE"
 """Click's name for the variable in which a script asks for completions."""
 
 Item: TypeAlias = "CompletionItem[str]"
+Offer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[Item]]
 
 
 def model_names() -> list[str]:
@@ -43,7 +44,7 @@ def model_names() -> list[str]:
     return ["kalman", "line", "hold", *sorted(plugins - {"builtin"})]
 
 
-def _models(param: click.Parameter, incomplete: str) -> list[Item]:
+def _models(_ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
     """One name, or the next one of an option that takes several, separated by commas."""
     is_list = isinstance(param, click.Option) and not param.multiple
     before, comma, last = incomplete.rpartition(",") if is_list else ("", "", incomplete)
@@ -55,29 +56,48 @@ def _models(param: click.Parameter, incomplete: str) -> list[Item]:
     ]
 
 
-def _configurations(_param: click.Parameter, incomplete: str) -> list[Item]:
+def _configurations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
     """Ready-made ones with their purpose; where none begins like that, files."""
     from chronotick.config.shipped import purpose, shipped
 
     ready = shipped()
     names = _beginning(incomplete, ready)
     return [
-        *_files(_param, incomplete),
+        *_files(ctx, param, incomplete),
         *(CompletionItem(n, help=purpose(ready[n])) for n in names),
     ]
 
 
-def _recipes(param: click.Parameter, incomplete: str) -> list[Item]:
-    return [*_files(param, incomplete), *_models(param, incomplete)]
+def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    return [*_files(ctx, param, incomplete), *_models(ctx, param, incomplete)]
 
 
-def _files(_param: click.Parameter, incomplete: str) -> list[Item]:
+def _files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
     """What the shell itself completes. Bash does so only where nothing else is offered."""
     return [CompletionItem(incomplete, type="file")]
 
 
-def _any_of(*words: str) -> Callable[[click.Parameter, str], list[Item]]:
-    def offer(_param: click.Parameter, incomplete: str) -> list[Item]:
+def _worlds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """``NETWORK-CLOCK``; an argument may be a description's file as well."""
+    from chronotick.lab.oscillator import OSCILLATORS
+    from chronotick.lab.path_presets import PATHS
+
+    names = [f"{network}-{clock}" for network in PATHS for clock in OSCILLATORS]
+    files = _files(ctx, param, incomplete) if isinstance(param, click.Argument) else []
+    return [*files, *(CompletionItem(name) for name in _beginning(incomplete, names))]
+
+
+def _commands(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """The next word of a command's name, with what the command does."""
+    given = ctx.params.get(param.name or "") or ()
+    group = _command(ctx.find_root().command, given)
+    if not isinstance(group, click.Group):
+        return []
+    return group.shell_complete(click.Context(group), incomplete)
+
+
+def _any_of(*words: str) -> Offer:
+    def offer(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
         return [CompletionItem(word) for word in _beginning(incomplete, words)]
 
     return offer
@@ -87,7 +107,7 @@ def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
     return [word for word in words if word.startswith(incomplete)]
 
 
-VALUES: Mapping[str, Callable[[click.Parameter, str], list[Item]]] = {
+VALUES: Mapping[str, Offer] = {
     "model": _models,
     "models": _models,
     "recipes": _recipes,
@@ -95,6 +115,9 @@ VALUES: Mapping[str, Callable[[click.Parameter, str], list[Item]]] = {
     "config_path": _configurations,
     "device": _any_of("auto", "cpu", "cuda"),
     "log_level": _any_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    "command": _commands,
+    "preset": _worlds,
+    "world": _worlds,
     "measurements": _files,
     "truth_path": _files,
     "patterns": _files,
@@ -109,8 +132,7 @@ class Value(click.types.StringParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[Item]:
         """Values that begin like this."""
-        del ctx
-        return VALUES[param.name or ""](param, incomplete)
+        return VALUES[param.name or ""](ctx, param, incomplete)
 
 
 class _Offering(_Shell):

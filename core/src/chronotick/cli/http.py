@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from chronotick.cli.asking import socket_option
+from chronotick.cli.beside import beside
 from chronotick.cli.output import BAD_CONFIGURATION, fail
 from chronotick.cli.settings import config_option, load_settings
 
 if TYPE_CHECKING:
     from chronotick.access.listening import Listener
+
+DIRECTORY_MODE = 0o700
 
 
 @click.command()
@@ -90,7 +93,7 @@ def http(
     config = load_settings(config_path).config
     configure_logging(config.logging)
     control = socket_path or config.control.socket
-    address = listen or f"unix:{control.parent / 'http.sock'}"
+    address = listen or f"unix:{beside(control, 'http.sock', DIRECTORY_MODE)}"
     secret = token_file or config.http.token_file
     try:
         settings = Settings(

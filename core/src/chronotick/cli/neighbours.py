@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from chronotick.cli.beside import beside
 from chronotick.cli.numbers import PAUSE, FiniteRange
 from chronotick.cli.output import FAILED, fail
 from chronotick.cli.settings import config_option, load_settings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from chronotick.neighbours.serving import Plan
 
 HERE = ""  # --clockbound without a path
+DIRECTORY_MODE = 0o755  # clients of other users map the segment
 NTP_RATE = FiniteRange(min=0, min_open=True, max=1_000_000)
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -26,7 +28,7 @@ def _ntp_options(command: Command) -> Command:
         "ntp",
         multiple=True,
         metavar="HOST:PORT",
-        help="Answer NTP clients here, e.g. 127.0.0.1:11123 or [::1]:123. May be repeated.",
+        help="Answer NTP clients here, e.g. 127.0.0.1:11223 or [::1]:123. May be repeated.",
     )
     rate = click.option(
         "--ntp-rate",
@@ -116,7 +118,8 @@ def neighbours(
     config = load_settings(config_path, overrides).config
     configure_logging(config.logging)
     end_with_parent()
-    beside = config.control.socket.with_name("clockbound.shm0")
+    if clockbound == Path(HERE):
+        clockbound = beside(config.control.socket, "clockbound.shm0", DIRECTORY_MODE)
     plan = Plan(
         record=config.shm.path,
         control=config.control.socket,
@@ -124,7 +127,7 @@ def neighbours(
         ntp_rate=ntp_rate,
         sock=sock,
         sock_interval_s=sock_interval,
-        clockbound=beside if clockbound == Path(HERE) else clockbound,
+        clockbound=clockbound,
     )
     _serve(plan)
 

@@ -33,15 +33,20 @@ def http_error(error: Exception) -> HttpError:
     return _internal(error)
 
 
-def invalid(error: ValidationError) -> HttpError:
-    """Tell a client all that is wrong with its parameters, in a sentence each."""
+def invalid(error: ValidationError, hint: str) -> HttpError:
+    """Tell a client all that is wrong with its parameters, in a sentence each.
+
+    Args:
+        error: what is wrong.
+        hint: what would be right.
+    """
     parts = [_sentence(each["loc"], each["msg"]) for each in error.errors(include_url=False)]
-    return bad_request("; ".join(parts))
+    return bad_request("; ".join(parts), hint)
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
-    name = ".".join(str(part) for part in location)
-    return f"{name}: {message.removeprefix('Value error, ')}" if name else message
+    name, told = ".".join(str(part) for part in location), message.removeprefix(_OF_VALIDATOR)
+    return f"{name}: {told}" if name else told
 
 
 def _internal(error: Exception) -> HttpError:
@@ -50,4 +55,5 @@ def _internal(error: Exception) -> HttpError:
     return HttpError(status, "internal_error", "a fault of the server", _SEE_LOG)
 
 
+_OF_VALIDATOR = "Value error, "  # pydantic's, before a sentence of ours
 _SEE_LOG = "The log of `chronotick http` says more."

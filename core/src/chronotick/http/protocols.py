@@ -1,4 +1,4 @@
-"""What uvicorn's WebSockets lack towards clients that are slow or hostile.
+"""What uvicorn's WebSockets lack towards clients that are slow, hostile or just wrong.
 
 uvicorn keeps what a client does not take for as long as it stays connected. Here what is sent must
 be taken in time, 64 KiB after 64 KiB, as on connections of HTTP.
@@ -33,6 +33,12 @@ class StreamConnection(WebSocketsSansIOProtocol):
         with contextlib.suppress(OSError):
             peer = transport.get_extra_info("socket")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER)
+
+    async def send(self, message: Any) -> None:  # noqa: ANN401 - as ASGI has it
+        """Send; an answer in place of the upgrade is no handshake that was left incomplete."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, without a timer left."""

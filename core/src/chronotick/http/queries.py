@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Final, TypeVar
@@ -32,6 +33,7 @@ NOW_NS: Final = "now_ns"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LAST_NS: Final = (1 << 63) - 1
+_LEAST_NS: Final = 10**10  # a smaller number was hardly meant as nanoseconds since 1970
 _UNIX_NS = re.compile(r"[0-9]{1,19}")
 _BEFORE_NOW = re.compile(r"-([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 _DATE = re.compile(
@@ -60,7 +62,7 @@ class TimeQuery(Query):
         ge=0.0,
         le=LONGEST_AHEAD_S,
         allow_inf_nan=False,
-        description="What the present record says about so many seconds later.",
+        description="What the present record says about so many seconds later (0 to 3600).",
     )
 
     @property
@@ -76,7 +78,7 @@ class StreamQuery(Query):
         default=1.0,
         gt=0.0,
         allow_inf_nan=False,
-        description="Times per second; `hello` says which rate it has become (0.1 to 20).",
+        description="Times per second, above 0; `hello` says which rate it has become (0.1 to 20).",
     )
 
 
@@ -153,7 +155,10 @@ class HistoryQuery(Query):
         description="Names by commas, of: " + ", ".join(FIELDS) + ".",
     )
     points: int = Field(
-        default=1000, ge=1, le=10_000, description="About how many rows of `clock` and `weights`."
+        default=1000,
+        ge=1,
+        le=10_000,
+        description="About how many rows of `clock` and `weights` (1 to 10000).",
     )
 
     @model_validator(mode="after")
@@ -161,7 +166,9 @@ class HistoryQuery(Query):
         if self.from_ns >= self.to_ns:
             raise ValueError("`from` must be before `to`")
         if self.to_ns - self.from_ns > LONGEST_STRETCH_NS:
-            raise ValueError("at most 366 days are told at once")
+            seconds = 0 < self.from_ns < _LEAST_NS
+            meant = f"; {self.from_ns} s before now are from=-{self.from_ns}" if seconds else ""
+            raise ValueError(f"at most 366 days are told at once{meant}")
         return self
 
 
@@ -185,7 +192,15 @@ def parse(model: type[Q], query_string: bytes, now_ns: Callable[[], int] = time.
     try:
         return model.model_validate(given, context={NOW_NS: now_ns})
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, _hint(model, error)) from None
+
+
+def _hint(model: type[Query], error: ValidationError) -> str:
+    """What the parameters that are wrong must be."""
+    wrong = {str(each["loc"][0]) for each in error.errors(include_url=False) if each["loc"]}
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    told = [name for name in fields if name in wrong or not wrong]  # none: how they fit together
+    return " ".join(f"{name}: {fields[name].description}" for name in told)
 
 
 def _pairs(query_string: bytes) -> dict[str, Any]:
@@ -203,5 +218,6 @@ def _pairs(query_string: bytes) -> dict[str, Any]:
         ) from None
     given = dict(pairs)
     if len(given) < len(pairs):
-        raise bad_request("a parameter is given twice")
+        twice = next(name for name, count in Counter(n for n, _ in pairs).items() if count > 1)
+        raise bad_request(f"the parameter {twice[:40]!r} is given twice", "Give each once.")
     return given

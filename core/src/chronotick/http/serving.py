@@ -65,7 +65,14 @@ def server_of(application: Application, settings: Settings) -> uvicorn.Server:
         timeout_graceful_shutdown=FAREWELL_S,
     )
     logging.getLogger("uvicorn").setLevel(logging.INFO if settings.access_log else logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(_named_after_us)
     return Server(config)
+
+
+def _named_after_us(line: logging.LogRecord) -> bool:
+    """Let a line pass under our name: uvicorn's for what is no request at all is of errors."""
+    line.name = "chronotick.http"
+    return True
 
 
 def gate_of(listener: Listener, settings: Settings) -> Gate:

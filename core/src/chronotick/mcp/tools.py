@@ -156,7 +156,9 @@ class Tools:
 
     async def schedule_action(
         self,
-        at: Annotated[MomentArgument, _moment("The action begins not before this")],
+        at: Annotated[
+            MomentArgument, _moment("The action begins not before this, at most 30 days ahead")
+        ],
         lead_seconds: Annotated[float, _seconds(86_400.0, "How long its preparation takes")] = 0.0,
         tolerance_seconds: Annotated[
             float | None, _seconds(86_400.0, "How late it may begin; null: not judged")

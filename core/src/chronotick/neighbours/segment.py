@@ -33,7 +33,6 @@ HEAD = HEADER.pack(*MAGIC, SIZE, VERSION, 0)[:-2]
 """The header without its generation: the same from the first moment on."""
 
 MODE = 0o644
-DIRECTORY_MODE = 0o755
 
 _GENERATION_WORD = 7  # of 16 bits
 _LAST_GENERATION = 0xFFFF
@@ -47,7 +46,7 @@ class Segment:
     """The one writer of a segment; the file stays when it closes, and the next one goes on.
 
     Args:
-        path: the file; its directory is made if need be.
+        path: the file, in a directory that exists.
 
     Raises:
         NeighbourError: another process writes it, or it is something else.
@@ -104,8 +103,11 @@ class Segment:
 
 def _open(path: Path) -> int:
     try:
-        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         descriptor = os.open(path, _FLAGS, MODE)
+    except FileNotFoundError:
+        raise NeighbourError(
+            f"ClockBound: the directory {path.parent} does not exist; create it or {_ELSEWHERE}"
+        ) from None
     except OSError as error:
         raise NeighbourError(
             f"ClockBound: {path} cannot be opened ({error.strerror}); {_ELSEWHERE}"

@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.widgets import Footer
 
+from chronotick.client.amounts import duration
 from chronotick.tui.course import Course
-from chronotick.tui.figures import duration
 from chronotick.tui.observation import Answers, Observation, observe
 from chronotick.tui.panels import CoursePanel, StatusPanel, TablePanel
 from chronotick.tui.rows import MODEL_COLUMNS, SOURCE_COLUMNS, model_row, source_row
@@ -23,6 +23,7 @@ WIDE = 150  # columns from which on both tables stand beside each other
 _TABLE_FRAME = 3  # lines of a table besides its rows: two of its border, one of its headings
 _COURSE = 4  # lines that a course needs: two of bars, two of its border
 _FOOTER = 1
+_NO_ROOM = "window too small for the rows: enlarge it, or z"
 _LIGHT, _DARK = "textual-light", "textual-dark"
 
 
@@ -116,8 +117,6 @@ class Monitor(App[None]):
         bound.show(seen.at_s, None if told is None else told.bound_ns * 1e-9)
         if seen.answers is not None:
             self._fill(seen.answers)
-        for table in (self._sources, self._models):
-            table.border_subtitle = self._age(seen)
         self.call_after_refresh(self._share_room)
 
     def _fill(self, answers: Answers) -> None:
@@ -138,11 +137,15 @@ class Monitor(App[None]):
         wide = self.size.width >= WIDE
         lines = [min(each, room) for each in wanted] if wide else shares(room, *wanted)
         for table, height in zip(tables, lines, strict=True):
-            table.styles.height = "100%" if table is self.screen.maximized else height
+            zoomed = table is self.screen.maximized
+            table.styles.height = "100%" if zoomed else height
+            is_bare = table.row_count and height <= _TABLE_FRAME and not zoomed
+            table.border_subtitle = _NO_ROOM if is_bare else self._age()
 
-    def _age(self, seen: Observation) -> str:
+    def _age(self) -> str:
         """What is wrong with tables that the daemon no longer vouches for."""
-        if seen.answers is not None or self._answered_s is None:
+        seen = self._seen
+        if seen is None or seen.answers is not None or self._answered_s is None:
             return ""
         return f"as {duration(seen.at_s - self._answered_s)} ago"
 

@@ -11,7 +11,7 @@ const AREA = "b8"; // opacity of areas
 const MINUTE = 60;
 const DAY = 86400;
 
-let zone; // undefined: that of this device
+let zone = "UTC"; // undefined: that of this device
 const charts = new Set();
 
 /** Show times of all charts in UTC, or as this device has them. */

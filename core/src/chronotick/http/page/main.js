@@ -36,6 +36,7 @@ const last = { heardMs: null, sources: null, models: null };
 const failed = { time: null, status: null };
 let link = { state: "connecting", untilMs: 0, why: "" };
 let refreshedMs = 0;
+let rangeIsChosen = false; // by the reader, or to fit the history
 
 // What goes wrong in this page itself is kept where tests look.
 const errors = [];
@@ -119,7 +120,19 @@ function draw() {
 async function reload() {
   refreshedMs = performance.now();
   await Promise.all([past.load(chosen()), changes.load()]);
+  await fitRange();
   draw();
+}
+
+/** Begin with the shortest stretch where the history is no longer than that. */
+async function fitRange() {
+  const [[, shortestS]] = RANGES;
+  if (rangeIsChosen) return;
+  rangeIsChosen = true;
+  const [from, now] = windowNow();
+  if ((past.clock.find(({ t }) => t > from)?.t ?? now) < now - shortestS) return;
+  find(`range-${shortestS}`).checked = true;
+  await past.load(shortestS);
 }
 
 async function refresh() {
@@ -196,7 +209,10 @@ for (const [name, seconds] of RANGES) {
   });
   find("ranges").append(input, element("label", { for: input.id }, name));
 }
-find("ranges").addEventListener("change", reload);
+find("ranges").addEventListener("change", () => {
+  rangeIsChosen = true;
+  reload();
+});
 find("horizon").addEventListener("change", reload); // of others not all that was judged is here
 find("zone").addEventListener("change", (event) => {
   useZone(event.target.value === "UTC" ? "UTC" : undefined);

@@ -14,6 +14,8 @@ export function writeDaemon(status) {
   put(find("daemon"), ...facts(status).map(fact));
 }
 
+const times = (count) => (count ? `${count} time${count === 1 ? "" : "s"}` : "never");
+
 function facts(status) {
   const { publication, history } = status;
   const companions = Object.entries(status.companions ?? {}).map(([name, told]) => [
@@ -29,8 +31,14 @@ function facts(status) {
       `${publication.missed} missed of ${publication.published}`,
     ],
     ["Forecasts answered", percent(status.success_rate), ""],
-    ["Bound contradicted", String(status.bound_contradictions), "times, by a measurement"],
-    ["Clock stepped", String(status.system_clock_steps), "times, the system's"],
+    [
+      "Bound contradicted",
+      times(status.bound_contradictions),
+      status.bound_contradictions
+        ? "a measurement and the bound excluded each other"
+        : "no measurement lay outside it",
+    ],
+    ["System clock stepped", times(status.system_clock_steps), "not by ChronoTick"],
     [
       "Memory",
       status.daemon_memory_mb === null ? "\u2013" : `${status.daemon_memory_mb}\u00a0MiB`,

@@ -112,8 +112,8 @@ export class ModelsView {
     say(
       "forecasts-note",
       told.length
-        ? `Measured minus forecast; rms and number here: ${told.join(", ")}.`
-        : "Measured minus forecast.",
+        ? `Measured minus forecast, noise of measurements included; rms and number here: ${told.join(", ")}.`
+        : "Measured minus forecast, noise of measurements included.",
     );
   }
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from chronotick.daemon.publisher import ROUNDING_NS
-from chronotick.daemon.status import words
 from chronotick.daemon.trace import FORMAT, MAGIC, VERSION
 from chronotick.lab.recordings.assembling import MAX_DISORDER_NS
 from chronotick.lab.recordings.errors import RecordingError
@@ -39,7 +38,7 @@ RESUMED = (
 )
 LARGEST_NS = 2**62  # sums of two still fit what times are kept in
 _GZIP_MAGIC = b"\x1f\x8b"
-_STATUSES = {words(status): status for status in Status}
+_STATUSES = {status.words: status for status in Status}
 _INTEGERS = {name for name, kind in Measurement.__annotations__.items() if kind in {"int", int}}
 
 
@@ -143,6 +142,7 @@ class _Gathered:
     plans: dict[int, Planned] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     dropped: int = 0
+    is_cut_off: bool = False
 
     def open(self, header: dict[str, Any]) -> None:
         """Take the first line."""
@@ -174,7 +174,7 @@ class _Gathered:
             RecordingError: there is no measurement.
         """
         if not self.arrivals:
-            raise RecordingError(self.path, "holds no measurement: nothing answered the daemon")
+            raise RecordingError(self.path, f"holds no measurement: {self._why_none()}")
         if self.dropped:
             self.notes.append(f"{self.dropped} lines were dropped when it was written")
         return TracedRecording(
@@ -189,6 +189,13 @@ class _Gathered:
             happenings=tuple(sorted(self.happenings, key=_when)),
             plans=tuple(self.plans.values()),
         )
+
+    def _why_none(self) -> str:
+        asked = any(isinstance(each, Unanswered) for each in self.happenings)
+        if asked and not self.is_cut_off:
+            return "nothing answered the daemon"
+        cut_off = "it was cut off" if self.is_cut_off else "it ends"
+        return f"{cut_off} before the first; let the daemon run longer, or look for a whole copy"
 
     def _in_line(self, number: int, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - of any work
         try:
@@ -256,6 +263,7 @@ class _Gathered:
 
     def _cut_off(self, line: dict[str, Any]) -> None:
         del line
+        self.is_cut_off = True
         self.notes.append("its last line was cut off: the daemon was killed, or is writing it")
 
 
