@@ -31,7 +31,9 @@ def serve() -> Iterator[Callable[..., str]]:
 
     def start(daemon, *options: str) -> str:
         line = [sys.executable, "-m", "chronotick", "http", "--listen", "127.0.0.1:0", *options]
-        server = subprocess.Popen(line, env=daemon.environ, stdout=subprocess.PIPE, text=True)
+        environ = {**daemon.environ}
+        del environ["CHRONOTICK_HISTORY__PATH"]  # the daemon says where it is
+        server = subprocess.Popen(line, env=environ, stdout=subprocess.PIPE, text=True)
         started.append(server)
         assert server.stdout is not None
         return server.stdout.readline().removeprefix("listening at ").strip().rstrip("/")
@@ -53,8 +55,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_it_tells_what_the_daemon_knows(start_daemon, chronyd, serve):
     daemon = start_daemon("--server", chronyd, *MODELS)
+    daemon.wait_for(State.SYNCHRONISED)
     with httpx.Client(base_url=serve(daemon), trust_env=False) as client:
-        until(lambda: client.get("/readyz").status_code == 200)
+        assert client.get("/readyz").status_code == 200
         before_ns = time.time_ns()
         reading = TimeReading.model_validate_json(client.get("/v1/time").content)
         after_ns = time.time_ns()

@@ -15,6 +15,7 @@ from chronotick.cli.settings import config_option, load_settings
 
 if TYPE_CHECKING:
     from chronotick.access.listening import Listener
+    from chronotick.views import Snapshot
 
 DIRECTORY_MODE = 0o700
 
@@ -51,7 +52,8 @@ DIRECTORY_MODE = 0o700
     "--history",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The daemon's history (default: history.path of the configuration).",
+    help="The daemon's history (default: the one it names; where no daemon answers at the start, "
+    "history.path of the configuration).",
 )
 @click.option(
     "--shm",
@@ -106,12 +108,23 @@ def http(
             gate = gate_of(listener, settings)
             click.echo(f"listening at {listener.url}")
             snapshot = Snapshot(record or config.shm.path, control)
-            past = Past(history or config.history.path)
+            past = Past(history or _history_of(snapshot) or config.history.path)
             serve(listener, Application(snapshot, past, gate, most_clients), settings)
     except TokenError as error:
         fail(error, BAD_CONFIGURATION)
     except ListenError as error:
         fail(error)
+
+
+def _history_of(snapshot: Snapshot) -> Path | None:
+    """The history of the daemon that is served; ``None``: it keeps none, or is not there."""
+    from chronotick.client import ChronoTickError
+
+    try:
+        path = snapshot.status()["history"]["path"]
+    except ChronoTickError:
+        return None
+    return Path(path) if path else None
 
 
 def _listening(address: str) -> AbstractContextManager[Listener]:
