@@ -19,6 +19,7 @@ from chronotick.cli.numbers import (
 from chronotick.cli.ordering import order
 from chronotick.cli.output import fail, interruptible, json_option, print_json
 from chronotick.cli.replaying import replay
+from chronotick.cli.scenarios import scenario
 from chronotick.cli.simulating import simulate
 from chronotick.cli.training import prior, train
 
@@ -34,6 +35,7 @@ def lab() -> None:
 lab.add_command(simulate)
 lab.add_command(replay)
 lab.add_command(order)
+lab.add_command(scenario)
 lab.add_command(train)
 lab.add_command(prior)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chronotick.clock.state import ClockState
@@ -71,18 +71,24 @@ class HardBound:
         """Narrow a source's interval by a new measurement; ``state`` limits the frequency.
 
         A measurement that contradicts its own source's past replaces it: the server has changed.
+
+        Args:
+            measurement: of a believed source.
+            state: the estimate at the measurement, which it has seen; ``None``: there is none.
         """
-        past = self._intervals.get(measurement.source)
-        self._rates = self._rate_limits(state)
-        fresh = self._interval(measurement)
+        past, half = self._intervals.get(measurement.source), measurement.root_distance_ns
+        low, high = measurement.offset_ns - half, measurement.offset_ns + half
         if past is not None:
             aged = past.at(measurement.raw_ns)
-            low, high = max(aged.low_ns, fresh.low_ns), min(aged.high_ns, fresh.high_ns)
-            if low <= high:
-                fresh = self._between(measurement.raw_ns, low, high)
+            both = max(aged.low_ns, low), min(aged.high_ns, high)
+            if both[0] <= both[1]:
+                low, high = both
             else:
                 self.contradictions += 1
+        fresh = self._between(measurement.raw_ns, low, high)
         self._intervals[measurement.source] = fresh
+        slow, fast = self._rates = self._rate_limits(state)
+        self._intervals[measurement.source] = replace(fresh, low_rate=slow, high_rate=fast)
 
     def at(self, raw_ns: int, sources: Collection[str]) -> Interval | None:
         """Return the bound at ``raw_ns`` from the given sources; ``None`` without a measurement.
@@ -129,16 +135,24 @@ class HardBound:
             raise ValueError(f"the saved bound is damaged: {error}") from error
 
     def _rate_limits(self, state: ClockState | None) -> tuple[float, float]:
-        if state is not None:
-            margin = self._max_drift + SIGMAS * math.sqrt(state.var_frequency)
-            if margin < self._max_frequency_error:
-                return state.frequency - margin, state.frequency + margin
-        return -self._max_frequency_error, self._max_frequency_error
+        """What the frequency can be: near the estimate, unless that is impossible itself.
 
-    def _interval(self, measurement: Measurement) -> Interval:
-        half = measurement.root_distance_ns
-        return self._between(
-            measurement.raw_ns, measurement.offset_ns - half, measurement.offset_ns + half
+        An estimate led astray (by a few measurements with long queues) states too small a variance;
+        it is known by a frequency beyond the configured limit, or an offset outside the bound.
+        """
+        least, most = -self._max_frequency_error, self._max_frequency_error
+        if state is None or not least <= state.frequency <= most or self._is_astray(state):
+            return least, most
+        margin = self._max_drift + SIGMAS * math.sqrt(state.var_frequency)
+        return max(least, state.frequency - margin), min(most, state.frequency + margin)
+
+    def _is_astray(self, state: ClockState) -> bool:
+        """Whether an estimate contradicts the interval of any source."""
+        aged = [interval.at(state.raw_ns) for interval in self._intervals.values()]
+        unsure_ns = SIGMAS * math.sqrt(state.var_offset) * 1e9
+        return any(
+            not each.low_ns - unsure_ns <= state.offset_ns <= each.high_ns + unsure_ns
+            for each in aged
         )
 
     def _between(self, raw_ns: int, low_ns: int, high_ns: int) -> Interval:

@@ -10,6 +10,7 @@ import logging
 from typing import Protocol
 
 from chronotick.clock import HostClocks, Innovation
+from chronotick.clock.leap import month_ends_ns
 from chronotick.config.schema import ClockMeasurement
 from chronotick.daemon.memory import Recollection, Standing
 from chronotick.daemon.publisher import Description, Plan
@@ -21,6 +22,9 @@ from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import READY, SERVING
 
 POLLS_OF_SILENCE = 3.0  # unanswered polls after which the clock is in holdover
+DOUBT_PERIOD_NS = 3600 * 1_000_000_000  # a liar may make us ask all sources quickly only so often
+LEAP_BEFORE_NS = 12 * 1_000_000_000  # no time is served so long before an announced leap second
+LEAP_AFTER_NS = 2 * 1_000_000_000  # ... and so long after the end of its month, the second included
 ALONE = 0.999  # weight from which one model is all there is
 
 _log = logging.getLogger("chronotick.daemon")
@@ -75,6 +79,8 @@ class Clockwork:
         self._suspended_ns = suspended_ns
         self._generation = 0
         self._unconfirmed = False  # resumed, and no measurement has agreed yet
+        self._leap_over_ns: int | None = None  # a leap second is under way until then
+        self._doubted_ns: int | None = None  # when all were last asked whether the clock moved
 
     @property
     def believed(self) -> frozenset[str]:
@@ -98,10 +104,15 @@ class Clockwork:
 
     def measure(self, measurement: Measurement, sources: Sources) -> bool:
         """Take a measurement; return whether its source is believed, so that it was learnt from."""
+        if self._leap_over_ns is not None:  # this side of it, or the other? Nobody can tell
+            self.memory.measured(measurement, selected=False)
+            return False
         selection = sources.selected()
+        self._ask_all_in_doubt(selection, measurement.raw_ns, sources)
         self._disown(selection)
         if selection.survivors:
             self._believed = frozenset(selection.survivors)
+            self._compare(selection, measurement, sources)
         selected = selection.uses(measurement.source)
         number = self.memory.measured(measurement, selected=selected)
         if not selected:
@@ -115,6 +126,7 @@ class Clockwork:
 
     def plan(self, raw_ns: int, sources: Sources, *, models_ready: bool) -> Plan:
         """Say where time should be at an instant, and what it is worth."""
+        self._mind_leap(raw_ns, sources)
         self.target = self.timekeeper.target(raw_ns, self._believed)
         before = self.state.status
         after = self.state.judge(raw_ns, self._facts(raw_ns, sources))
@@ -138,6 +150,60 @@ class Clockwork:
     def save(self, raw_ns: int) -> None:
         """Save what a restart goes on with."""
         self.memory.save(raw_ns, self._standing())
+
+    def _mind_leap(self, raw_ns: int, sources: Sources) -> None:
+        """Serve no time around an announced leap second; then measure anew.
+
+        UTC repeats or leaves out a second, servers do so in ways of their own, and no reading of
+        RAW tells which side of it one is on.
+        """
+        if self._leap_over_ns is not None:
+            if raw_ns >= self._leap_over_ns:
+                self._leap_over_ns, self._warm_since_ns = None, raw_ns
+                sources.burst(forget=True)
+            return
+        if not self.timekeeper.leap_flags(self._believed) & (Flags.LEAP_INSERT | Flags.LEAP_DELETE):
+            return
+        state = self.timekeeper.state(raw_ns)
+        if state is None:
+            return
+        utc_ns = raw_ns + state.offset_ns
+        left_ns = month_ends_ns(utc_ns) - utc_ns
+        if left_ns <= LEAP_BEFORE_NS:
+            self._leap_over_ns = raw_ns + left_ns + LEAP_AFTER_NS
+            self._forget(raw_ns, "a leap second is due")
+
+    def _ask_all_in_doubt(self, selection: Selection, raw_ns: int, sources: Sources) -> None:
+        """Ask all sources at once when one turns against the others: a liar, or the clock moved.
+
+        Whoever is asked first after the move of a virtual machine looks like a liar until the
+        others were asked as well, and until then the time is wrong.
+        """
+        if not _contradicting(selection) & self.timekeeper.contributors:
+            return
+        if self._doubted_ns is None or raw_ns - self._doubted_ns >= DOUBT_PERIOD_NS:
+            self._doubted_ns = raw_ns
+            sources.burst()
+
+    def _compare(self, selection: Selection, measurement: Measurement, sources: Sources) -> None:
+        """Start over when those who are believed agree on a time that ours cannot be.
+
+        Two things tell: what was measured now and the bound exclude each other, and the estimate
+        is outside of what the sources share.
+        """
+        raw_ns, half_ns = measurement.raw_ns, measurement.root_distance_ns
+        limits = self.timekeeper.bound.at(raw_ns, self._believed)
+        if limits is None or not selection.uses(measurement.source):
+            return
+        if limits.low_ns - half_ns <= measurement.offset_ns <= limits.high_ns + half_ns:
+            return
+        state, low_ns, high_ns = self.timekeeper.state(raw_ns), selection.low_ns, selection.high_ns
+        if state is None or low_ns is None or high_ns is None:
+            return
+        if not low_ns <= state.offset_ns <= high_ns:
+            apart_ms = (measurement.offset_ns - state.offset_ns) * 1e-6
+            self._forget(raw_ns, f"the sources agree on a time {apart_ms:+.3f} ms from ours")
+            sources.burst(forget=True)  # their samples are from before and after it moved
 
     def _disown(self, selection: Selection) -> None:
         liars = {s for s, why in selection.reasons.items() if why is Reason.FALSETICKER}
@@ -212,6 +278,11 @@ class Clockwork:
             last_sync_raw_ns=self.timekeeper.newest_raw_ns or 0,
             measurements=self.timekeeper.accepted,
         )
+
+
+def _contradicting(selection: Selection) -> set[str]:
+    against = {Reason.FALSETICKER, Reason.NO_MAJORITY}
+    return {source for source, why in selection.reasons.items() if why in against}
 
 
 def _source(status: Status, target: Target | None) -> Source:

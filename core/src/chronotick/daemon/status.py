@@ -94,8 +94,3 @@ def _judge(status: Status, facts: Facts) -> tuple[Status, str]:
         return Status.SYNCHRONISED, "sources are believed again"
     silent = f"no measurement for {facts.silent_s:.0f} s"
     return Status.HOLDOVER, silent if facts.believed else "no source is believed or reachable"
-
-
-def words(status: Status) -> str:
-    """Stand in until the scenarios use the property."""
-    return status.words

@@ -56,6 +56,7 @@ class Server:
         self._polling: dict[str, asyncio.Task[None]] = {}
         self._exhausted: set[str] = set()
         self._refused: set[str] = set()
+        self._given_up: set[str] = set()
         self._error = ""
         self._retry_s = _FIRST_RETRY_S
         self._alarm = Alarm()
@@ -87,6 +88,7 @@ class Server:
         self._exhausted.clear()
         for dead in sorted(needing)[: len(fresh)]:
             logger.warning("%s (%s): does not answer, replaced", dead, self.name)
+            self._given_up.add(dead)
             self._drop(dead)
         for endpoint in fresh[: max(self._wanted - len(self.sources), 0)]:
             self._add(endpoint, tasks)
@@ -99,6 +101,7 @@ class Server:
             return []
         taken = self._taken()
         fresh = [each for each in found if str(each) not in {*taken, *self._refused}]
+        fresh.sort(key=lambda each: str(each) in self._given_up)  # those never tried come first
         nothing = not fresh and not self.sources
         self._complain(f"{self.name}: all its addresses are sources already" if nothing else "")
         return fresh

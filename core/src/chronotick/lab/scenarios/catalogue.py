@@ -1,0 +1,12 @@
+"""All scenarios by name."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from chronotick.lab.scenarios.of_clocks import OF_CLOCKS
+from chronotick.lab.scenarios.of_networks import OF_NETWORKS
+from chronotick.lab.scenarios.of_servers import OF_SERVERS
+
+SCENARIOS = MappingProxyType({each.name: each for each in (*OF_CLOCKS, *OF_NETWORKS, *OF_SERVERS)})
+"""In the order in which they are documented."""
