@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+# Tests of one file share daemons and servers: whole files go to one process.
+PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick lint format types docs bench sbom clean
@@ -23,10 +25,10 @@ demo: $(STAMP) ## the main job on embedded defaults: server, daemon and reader f
 	$(BIN)/chronotick demo
 
 test: $(STAMP) lint types ## all checks and all tests (model environments included)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 quick: $(STAMP) ## tests without model environments
-	$(BIN)/python -m pytest -m 'not environment'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not environment'
 
 lint: $(STAMP) ## style, formatting, import contracts
 	$(BIN)/ruff check .

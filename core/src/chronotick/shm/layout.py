@@ -80,7 +80,7 @@ class Status(enum.IntEnum):
 
     @property
     def words(self) -> str:
-        """The status as people write it: ``warming-up``."""
+        """As people write it, such as ``warming-up``."""
         return self.name.lower().replace("_", "-")
 
 
