@@ -94,11 +94,11 @@ class Weights:
         Raises:
             ValueError: a file is damaged; with the file and what to do.
         """
-        for path in self.files():
-            try:
+        try:
+            for path in self.files():
                 check_tensors(path)
-            except (UnusableWeights, OSError) as error:
-                raise self.unusable(str(error)) from error
+        except (UnusableWeights, OSError) as error:
+            raise self.unusable(str(error)) from error
 
     @contextmanager
     def blamed(self, what: str = "its settings do not make a model") -> Iterator[None]:
