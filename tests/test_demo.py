@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,15 +79,22 @@ def test_too_short_a_time_is_said_to_be_too_short():
     assert "longer" in done.stderr
 
 
-def test_sigterm_ends_the_daemon_and_the_files_too(tmp_path):
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose name leaves room for that of a socket in it (108 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="ct-") as name:
+        yield Path(name)
+
+
+def test_sigterm_ends_the_daemon_and_the_files_too(short_path: Path):
     """`timeout 10 chronotick demo` left a daemon and its directory behind."""
     command = [sys.executable, "-m", "chronotick", "demo", "--servers", "1", "--false", "0"]
-    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    environ = {**os.environ, "TMPDIR": str(short_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
         assert process.stdout is not None
         while "warming-up" not in process.stdout.readline():
             assert process.poll() is None
-        (directory,) = tmp_path.glob("chronotick-demo-*")
+        (directory,) = short_path.glob("chronotick-demo-*")
         pid = RecordReader(directory / "record").writer_pid
         process.terminate()
         assert process.wait(timeout=20) == 0

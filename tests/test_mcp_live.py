@@ -88,6 +88,7 @@ async def test_an_agent_asks_a_real_daemon_until_it_ends(
         assert json.loads(status.contents[0].text)["pid"] == daemon.process.pid
         assert await asyncio.to_thread(daemon.stop) == 0
         assert "chronotick run" in said(await client.call_tool("get_time", {}))
+        await asyncio.sleep(1.0)  # what the daemon said is told again for half a second
         gone = await client.call_tool("get_daemon_status", {})
         assert gone.structured_content["status"] == "unavailable"
 

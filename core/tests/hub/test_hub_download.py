@@ -280,7 +280,7 @@ def test_no_answer_makes_anything_outside_the_cache(
     escaped = tmp_path / "escaped"
     hub.publish("org/name", files)
     hub.said = {"sha": str(escaped)}
-    with pytest.raises(HubProblem, match=r"commit .*escaped"):
+    with pytest.raises(HubProblem, match=r"commit .*test_no_answer"):
         pull()
     assert not escaped.exists()
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,14 @@ def test_ctrl_c_ends_it_too(environ: dict[str, str], tmp_path: Path):
 def running(environ: dict[str, str], path: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "chronotick", "metrics", "--textfile", str(path)]
     command += ["--interval", "0.05"]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
+    # In the background of a shell SIGINT is ignored, and that is inherited.
+    attentive = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command,
+        env=environ,
+        stderr=subprocess.PIPE,
+        preexec_fn=attentive,  # noqa: PLW1509 - no threads run here
+    ) as process:
         try:
             yield process
         finally:

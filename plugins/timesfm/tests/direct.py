@@ -20,8 +20,12 @@ from chronotick_timesfm.version25 import define
 
 def library25(checkpoint: str, inputs: list, horizon: int) -> list:
     """Quantiles ``[series][horizon][level]`` as the model card shows how, padded to 1024."""
+    published = TimesFM_2p5_200M_torch_module.config
     TimesFM_2p5_200M_torch_module.config = define(shapes(locate(checkpoint, "", needed=())))
-    model = TimesFM_2p5_200M_torch.from_pretrained(checkpoint, torch_compile=False)
+    try:
+        model = TimesFM_2p5_200M_torch.from_pretrained(checkpoint, torch_compile=False)
+    finally:
+        TimesFM_2p5_200M_torch_module.config = published  # whoever asks next wants it
     model.compile(
         ForecastConfig(
             max_context=1024,

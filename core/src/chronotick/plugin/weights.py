@@ -94,11 +94,9 @@ class Weights:
         Raises:
             ValueError: a file is damaged; with the file and what to do.
         """
-        try:
-            for path in self.files():
+        for path in self.files():
+            with self.blamed(f"{path} is damaged"):
                 check_tensors(path)
-        except (UnusableWeights, OSError) as error:
-            raise self.unusable(str(error)) from error
 
     @contextmanager
     def blamed(self, what: str = "its settings do not make a model") -> Iterator[None]:
@@ -109,12 +107,18 @@ class Weights:
         """
         try:
             yield
+        except UnusableWeights as error:  # our own sentence, which begins with the file
+            raise self.unusable(f"{what}: it {_without_file(str(error))}") from error
         except Exception as error:  # libraries raise whatever comes of what they did not expect
             raise self.unusable(f"{what}: {type(error).__name__}: {error}") from error
 
     def unusable(self, why: str) -> ValueError:
         """Return the error to raise: these weights cannot be used."""
         return ValueError(f"{self.name} cannot be used: {why}. {self.mend}".rstrip())
+
+
+def _without_file(sentence: str) -> str:
+    return re.sub(r"^\S*\.safetensors ", "", sentence)
 
 
 def locate(checkpoint: str, model: str, *, needed: Sequence[str] = (CONFIG,)) -> Weights:
