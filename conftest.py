@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -20,6 +21,15 @@ StartChronyd = Callable[..., AbstractContextManager[int]]
 # A busy machine stalls any example for longer than hypothesis allows by itself.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(autouse=True)
+def same_log_level() -> Iterator[None]:
+    """Commands that run in this process set the level of our log; the next test starts anew."""
+    log = logging.getLogger("chronotick")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")
