@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from statistics import mean
 from typing import ClassVar
 
@@ -101,10 +101,10 @@ class Timed(Timekeeper):
         self.spent["measure"].append(time.perf_counter() - begin)
         return result
 
-    def target(self, raw_ns: int, sources: Collection[str]) -> Target | None:
+    def target(self, raw_ns: int) -> Target | None:
         """Return the target, timed."""
         begin = time.perf_counter()
-        result = super().target(raw_ns, sources)
+        result = super().target(raw_ns)
         self.spent["target"].append(time.perf_counter() - begin)
         return result
 

@@ -39,13 +39,13 @@ def bound() -> HardBound:
 
 
 def test_without_measurements_there_is_no_bound():
-    assert bound().at(0, {"a"}) is None
+    assert bound().at(0) is None
 
 
 def test_bound_is_half_the_delay_plus_what_the_server_states():
     b = bound()
     b.update(dataclasses.replace(MEASUREMENT, root_delay_ns=400, root_dispersion_ns=50), None)
-    interval = b.at(0, {"a"})
+    interval = b.at(0)
     assert interval is not None
     assert (interval.low_ns, interval.high_ns) == (-750, 750)
 
@@ -53,7 +53,7 @@ def test_bound_is_half_the_delay_plus_what_the_server_states():
 def test_bound_grows_with_the_oscillators_limits():
     b = bound()
     b.update(MEASUREMENT, None)
-    interval = b.at(SECOND, {"a"})
+    interval = b.at(SECOND)
     assert interval is not None
     assert (interval.low_ns, interval.high_ns) == (-500 - 100_000, 500 + 100_000)
 
@@ -61,7 +61,7 @@ def test_bound_grows_with_the_oscillators_limits():
 def test_estimated_frequency_moves_and_narrows_the_growth():
     b = bound()
     b.update(MEASUREMENT, STATE)
-    interval = b.at(SECOND, {"a"})
+    interval = b.at(SECOND)
     assert interval is not None
     assert interval.low_ns == pytest.approx(-500 + 9_000, abs=1)
     assert interval.high_ns == pytest.approx(500 + 11_000, abs=1)
@@ -71,28 +71,81 @@ def test_later_measurements_only_narrow_what_was_known():
     b = bound()
     b.update(MEASUREMENT, STATE)
     b.update(dataclasses.replace(MEASUREMENT, offset_ns=400), STATE)
-    interval = b.at(0, {"a"})
+    interval = b.at(0)
     assert interval is not None
     assert (interval.low_ns, interval.high_ns) == (-100, 500)
 
 
-def test_sources_are_intersected_and_contradicting_ones_hulled():
+def limits_of(made: HardBound, **offsets_ns: int) -> tuple[int, int]:
+    """The bound of sources whose offsets err by at most 500 ns if they are honest."""
+    for source, offset_ns in offsets_ns.items():
+        said = dataclasses.replace(MEASUREMENT, source=source, offset_ns=offset_ns)
+        made.update(said, STATE)
+    interval = made.at(0)
+    assert interval is not None
+    return interval.low_ns, interval.high_ns
+
+
+def test_what_two_share_holds_of_two():
+    assert limits_of(bound(), a=0, b=600) == (100, 500)
+
+
+def test_one_of_three_may_lie_whichever_it_is():
+    assert limits_of(bound(), a=0, b=600, c=800) == (100, 1100)
+    assert limits_of(bound(), a=0, b=600, liar=5000) == (100, 500)
+
+
+def test_of_four_three_are_honest():
+    assert limits_of(bound(), a=0, b=100, c=200, d=300) == (-300, 600)
+
+
+def test_where_too_few_agree_it_is_what_most_share():
+    assert limits_of(bound(), a=0, b=600, c=5000, d=9000) == (100, 500)
+    assert limits_of(bound(), a=0, b=600, c=5000, d=5600) == (100, 5500)
+
+
+def test_where_nobody_agrees_it_reaches_over_all():
+    assert limits_of(bound(), a=0, b=5000, c=9000) == (-500, 9500)
+
+
+def test_only_witnesses_count():
+    b = bound()
+    b.witnesses = frozenset({"a", "b"})
+    assert limits_of(b, a=0, b=600, other=800) == (100, 500)
+    b.witnesses = frozenset({"nobody"})
+    assert b.at(0) is None
+
+
+@pytest.mark.parametrize(
+    ("falsetickers", "limits"),
+    [(0, (200, 400)), (1, (100, 500)), (2, (-200, 800)), (9, (-200, 800))],
+)
+def test_fewer_liars_narrow_it(falsetickers: int, limits: tuple[int, int]):
+    b = HardBound(max_drift=1e-6, max_frequency_error=1e-4, max_falsetickers=falsetickers)
+    assert limits_of(b, a=-100, b=0, c=300, d=600, e=700) == limits
+
+
+def test_a_liar_that_seems_near_does_not_cut_the_truth_out():
+    """Its interval is narrow, and inside of all honest ones: it contradicts nobody."""
+    b = bound()
+    liar = dataclasses.replace(MEASUREMENT, source="liar", offset_ns=400, delay_ns=20)
+    b.update(liar, STATE)
+    assert limits_of(b, a=-10, b=0, c=10, d=20) == (-490, 500)
+
+
+def test_sources_not_heard_of_for_long_are_forgotten():
     b = bound()
     b.update(MEASUREMENT, STATE)
-    b.update(dataclasses.replace(MEASUREMENT, source="b", offset_ns=600), STATE)
-    b.update(dataclasses.replace(MEASUREMENT, source="c", offset_ns=5000), STATE)
-    both, all_three = b.at(0, {"a", "b"}), b.at(0, {"a", "b", "c"})
-    assert both is not None
-    assert (both.low_ns, both.high_ns) == (100, 500)
-    assert all_three is not None
-    assert (all_three.low_ns, all_three.high_ns) == (-500, 5500)
+    b.update(dataclasses.replace(MEASUREMENT, source="b", raw_ns=SECOND), STATE)
+    b.drop_before(SECOND)
+    assert b.snapshot()["intervals"].keys() == {"b"}
 
 
 def test_a_server_that_changed_its_mind_is_counted_and_taken_anew():
     b = bound()
     b.update(MEASUREMENT, STATE)
     b.update(dataclasses.replace(MEASUREMENT, offset_ns=10_000), STATE)
-    interval = b.at(0, {"a"})
+    interval = b.at(0)
     assert b.contradictions == 1
     assert interval is not None
     assert interval.low_ns == 9_500
@@ -102,16 +155,19 @@ def test_forgetting_leaves_nothing():
     b = bound()
     b.update(MEASUREMENT, STATE)
     b.forget()
-    assert b.at(0, {"a"}) is None
+    assert b.at(0) is None
 
 
 def test_snapshot_restores_the_same_bound():
     b, twin = bound(), bound()
     b.update(MEASUREMENT, STATE)
     twin.restore(b.snapshot())
-    assert twin.at(12345, {"a"}) == b.at(12345, {"a"})
+    assert twin.at(12345) == b.at(12345)
     with pytest.raises(ValueError, match="damaged"):
-        twin.restore({"a": [1, 2]})
+        twin.restore({"witnesses": None, "intervals": {"a": [1, 2]}})
+    with pytest.raises(ValueError, match="damaged"):
+        twin.restore({"a": [1, 2, 3, 4, 5]})
+    assert twin.at(12345) == b.at(12345)
 
 
 @given(
@@ -128,7 +184,7 @@ def test_truth_stays_inside_whatever_honest_servers_say(wrong_by, exchanges, lat
         raw_ns += gap
         offset = round(true_frequency * raw_ns + asymmetry * (MEASUREMENT.delay_ns - 2))
         b.update(dataclasses.replace(MEASUREMENT, raw_ns=raw_ns, offset_ns=offset), STATE)
-    interval = b.at(raw_ns + later, {"a"})
+    interval = b.at(raw_ns + later)
     assert b.contradictions == 0
     assert interval is not None
     assert interval.low_ns <= true_frequency * (raw_ns + later) <= interval.high_ns

@@ -34,7 +34,8 @@ class Servers:
 
     def selected(self) -> Selection:
         survivors = tuple(s for s, r in self.reasons.items() if r in {Reason.BEST, Reason.USED})
-        return Selection(reasons=self.reasons, survivors=survivors)
+        witnesses = frozenset(self.reasons) if survivors else frozenset()
+        return Selection(reasons=self.reasons, survivors=survivors, witnesses=witnesses)
 
     def sources(self) -> list[SourceReport]:
         return [

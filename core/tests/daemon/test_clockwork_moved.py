@@ -33,6 +33,7 @@ class Servers:
         self.selection = Selection(
             reasons=MappingProxyType(reasons),
             survivors=names,
+            witnesses=frozenset(reasons) if names else frozenset(),
             low_ns=offset_ns - HALF_NS if names else None,
             high_ns=offset_ns + HALF_NS if names else None,
         )

@@ -35,7 +35,7 @@ def keeper(**sections: object) -> Timekeeper:
 
 def test_without_measurements_there_is_no_target_and_no_window():
     k = keeper()
-    assert k.target(0, {"0"}) is None
+    assert k.target(0) is None
     assert k.window(Config().short_term, 0) is None
     assert k.newest_raw_ns is None
 
@@ -45,7 +45,7 @@ def test_truth_stays_within_the_hard_limits_and_near_the_estimate():
     live, found = measurements(3600)
     for m in found:
         k.measure(m)
-        target = k.target(m.raw_ns + SECOND, {"0", "1"})
+        target = k.target(m.raw_ns + SECOND)
         assert target is not None
         truth = live.truth(target.raw_ns) - target.raw_ns
         assert target.low_ns <= truth <= target.high_ns
@@ -64,7 +64,7 @@ def test_models_are_scored_by_later_measurements_and_gain_weight():
         assert window is not None
         forecast, latency = line.forecast(as_batch(window, 512), 16, LEVELS)
         k.forecast(as_path("line", "short_term", window, forecast, latency))
-    target = k.target(found[-1].raw_ns + 10 * SECOND, {"0", "1"})
+    target = k.target(found[-1].raw_ns + 10 * SECOND)
     assert target is not None
     assert {row["model"] for row in k.skill.table()} == {"kalman", "line"}
     weights = {m.model: m.weight for m in target.fused.members}
@@ -81,9 +81,10 @@ def test_a_lying_source_is_taken_out_again():
         lie = 30_000_000 if m.source == "1" else 0
         k.measure(Measurement(**{**_fields(m), "offset_ns": m.offset_ns + lie}))
     k.disbelieve({"1"})
+    k.bound.witnesses = frozenset({"0"})
     assert k.contributors == {"0"}
     raw_ns = found[-1].raw_ns + SECOND
-    cleaned, wanted = k.target(raw_ns, {"0"}), honest.target(raw_ns, {"0"})
+    cleaned, wanted = k.target(raw_ns), honest.target(raw_ns)
     assert cleaned is not None
     assert wanted is not None
     assert cleaned.offset_ns == wanted.offset_ns
@@ -109,10 +110,11 @@ def test_a_source_that_is_honest_again_is_not_held_to_its_lies():
         k.measure(over_40_ms("a", n * 16))
         k.measure(over_40_ms("b", n * 16 + 1, lie_ns))
     k.disbelieve({"b"})
+    k.bound.doubt({"b"})
     for n in range(20, 24):
         k.measure(over_40_ms("a", n * 16))
         k.measure(over_40_ms("b", n * 16 + 1))
-    target = k.target(24 * 16 * SECOND, {"a", "b"})
+    target = k.target(24 * 16 * SECOND)
     assert target is not None
     assert target.low_ns < 0 < target.high_ns
 
@@ -130,7 +132,7 @@ def test_a_clock_that_jumped_is_not_held_to_what_was_true_before():
         after += 1
         assert after < 60
     k.measure(over_40_ms("a", (after + 1) * 16, jump_ns))
-    target = k.target((after + 1) * 16 * SECOND, {"a"})
+    target = k.target((after + 1) * 16 * SECOND)
     assert target is not None
     assert target.low_ns < jump_ns < target.high_ns
     window = k.window(Config().short_term, target.raw_ns + SECOND)
@@ -184,7 +186,7 @@ def test_a_disruption_forgets_the_clock():
         k.measure(m)
     generation = k.generation
     k.disrupt()
-    assert k.target(found[-1].raw_ns, {"0", "1"}) is None
+    assert k.target(found[-1].raw_ns) is None
     assert k.generation > generation
 
 
@@ -195,7 +197,7 @@ def test_restored_it_goes_on_as_if_nothing_had_happened():
         k.measure(m)
     twin.restore(k.snapshot())
     later = found[-1].raw_ns
-    mine, theirs = k.target(later, {"0", "1"}), twin.target(later, {"0", "1"})
+    mine, theirs = k.target(later), twin.target(later)
     assert mine is not None
     assert theirs is not None
     assert (mine.offset_ns, mine.rate, mine.sigma_ns) == (
@@ -212,10 +214,10 @@ def test_a_damaged_snapshot_changes_nothing(damage):
     _, found = measurements(200)
     for m in found:
         k.measure(m)
-    before = k.target(found[-1].raw_ns, {"0"})
+    before = k.target(found[-1].raw_ns)
     with pytest.raises(ValueError, match="saved"):
         k.restore(damage)
-    assert k.target(found[-1].raw_ns, {"0"}) == before
+    assert k.target(found[-1].raw_ns) == before
 
 
 def test_leap_is_announced_when_most_sources_do():
@@ -238,7 +240,7 @@ def test_estimate_beats_the_median_of_the_measurements():
             continue
         raw_ns = m.raw_ns + 32 * SECOND
         truth = live.truth(raw_ns) - raw_ns
-        target = k.target(raw_ns, {"0", "1"})
+        target = k.target(raw_ns)
         assert target is not None
         mine.append(target.offset_ns - truth)
         median.append(
@@ -258,8 +260,10 @@ def test_sources_that_are_gone_for_hours_are_forgotten():
     later = found[-1].raw_ns + 7 * 3600 * SECOND
     k.measure(Measurement(**{**_fields(found[-1]), "source": "new", "raw_ns": later}))
     assert k.contributors == {"new"}
-    assert k.target(later, {"0", "1"}) is None
-    assert k.target(later, {"new"}) is not None
+    k.bound.witnesses = frozenset({"0", "1"})
+    assert k.target(later) is None
+    k.bound.witnesses = frozenset({"new"})
+    assert k.target(later) is not None
 
 
 @pytest.mark.parametrize("ahead_s", [3, 20, 60])
@@ -272,7 +276,7 @@ def test_the_stated_growth_of_sigma_covers_a_line_followed_into_the_future(ahead
         k.measure(m)
         if n < 100:
             continue
-        target = k.target(m.raw_ns + SECOND, {"0", "1"})
+        target = k.target(m.raw_ns + SECOND)
         assert target is not None
         then = target.raw_ns + ahead_s * SECOND
         predicted = target.offset_ns + target.rate * ahead_s * SECOND
@@ -322,7 +326,7 @@ def test_the_stated_sigma_never_shrinks_until_the_next_measurement():
         k.measure(m)
     sigmas = []
     for age_s in (1, 5, 30, 100, 1000, 5000):
-        target = k.target(found[-1].raw_ns + age_s * SECOND, {"0", "1"})
+        target = k.target(found[-1].raw_ns + age_s * SECOND)
         assert target is not None
         sigmas.append(target.sigma_ns)
     assert sigmas == sorted(sigmas)

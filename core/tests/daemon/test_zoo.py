@@ -137,7 +137,7 @@ async def test_a_model_that_fails_costs_only_its_own_forecast(here, fault, caplo
     )
     loop.forecast(models, Predictor())
     loop.forecast(models, Predictor())
-    target = keeper.target(61 * SECOND, {"0"})
+    target = keeper.target(61 * SECOND)
     assert target is not None
     assert {m.model for m in target.fused.members} == {"kalman", "hold", "line"}
     assert (bad.requests, bad.answers) == (2, 0)

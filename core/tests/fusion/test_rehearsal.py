@@ -159,7 +159,7 @@ def test_a_step_of_the_clock_forgets_forecasts_and_keeps_scores():
     keeper = outcome.timekeeper
     before = keeper.skill.table()
     keeper.disrupt()
-    assert keeper.target(10**14, {"a"}) is None
+    assert keeper.target(10**14) is None
     assert keeper.skill.table() == before
     assert BASE_NS > NS
 

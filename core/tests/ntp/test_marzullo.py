@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronotick.ntp.marzullo import Interval, contains, intersect
+from chronotick.ntp.marzullo import Interval, contains, hull, intersect
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,27 @@ def test_each_stretch_is_shared_by_more_than_half(ends: list[list[int]]) -> None
     intervals = [(low, high) for low, high in ends]
     for stretch in intersect(intervals):
         assert 2 * sum(contains(each, stretch) for each in intervals) > len(intervals)
+
+
+@pytest.mark.parametrize(("at_least", "ends"), [(1, (0, 30)), (2, (4, 26)), (3, (5, 8)), (4, None)])
+def test_hull_reaches_over_all_stretches_that_so_many_share(
+    at_least: int, ends: Interval | None
+) -> None:
+    assert hull([(0, 10), (5, 9), (4, 8), (20, 30), (22, 26)], at_least) == ends
+
+
+@given(
+    st.integers(-100, 100),
+    st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=7),
+    st.data(),
+)
+def test_no_minority_moves_the_hull_of_a_majority_off_the_truth(
+    true_ns: int, honest: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    ends = st.tuples(st.integers(-300, 300), st.integers(-300, 300)).map(sorted)
+    lies = data.draw(st.lists(ends, max_size=len(honest) - 1))
+    intervals = [(true_ns - below, true_ns + above) for below, above in honest]
+    intervals += [(low, high) for low, high in lies]
+    found = hull(intervals, len(intervals) // 2 + 1)
+    assert found is not None
+    assert contains(found, (true_ns, true_ns))

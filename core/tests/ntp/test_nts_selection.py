@@ -208,3 +208,15 @@ def test_a_watched_source_is_preferred_over_a_majority() -> None:
             )
     selector.watch(everybody.values())
     assert selector.select(SECOND).survivors == ("nts",)
+
+
+def test_their_word_alone_makes_the_bound_where_they_agree() -> None:
+    plain = [source(name, 0) for name in "abc"]
+    assert choose(*plain, source("nts", 0), limits=PREFER).witnesses == {"nts"}
+    assert choose(*plain, source("nts", 0), limits=IGNORE).witnesses == {"a", "b", "c", "nts"}
+
+
+def test_where_they_contradict_each_other_everybodys_word_counts() -> None:
+    selection = choose(source("nts1", 0), source("nts2", 100), source("a", 0), limits=PREFER)
+    assert letters(selection)["nts2"] == "x"
+    assert selection.witnesses == {"nts1", "nts2", "a"}

@@ -5,17 +5,21 @@ an exchange took no less than no time, so that an offset errs by at most delay/2
 11.2); the oscillator's frequency stays within the configured distance of its estimate.
 
 Each source keeps the running intersection of its intervals, aged by what the frequency can have
-been; the bound is the intersection over the selected sources.
+been. The bound reaches over all that the intervals of a majority of the sources share: while more
+than half are honest it contains the truth, wherever the others put theirs. Their plain intersection
+does not, since a liar may well agree with everybody: whoever claims a short round trip has a narrow
+interval that fits into all others, beside the truth.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chronotick.clock.state import ClockState
+from chronotick.ntp.marzullo import hull
 from chronotick.ntp.measurement import Measurement
 
 SIGMAS = 3.0  # of the frequency estimate, on top of the configured drift
@@ -58,13 +62,23 @@ class HardBound:
     Args:
         max_drift: how far the frequency may be from its estimate (s/s).
         max_frequency_error: how far it may be from nominal before there is an estimate (s/s).
+        max_falsetickers: how many sources may lie at once; ``None``: any minority of them.
+
+    Attributes:
+        witnesses: the sources whose intervals count; ``None``: all that were measured.
+        contradictions: how often a source contradicted itself.
     """
 
-    def __init__(self, max_drift: float, max_frequency_error: float) -> None:
+    def __init__(
+        self, max_drift: float, max_frequency_error: float, max_falsetickers: int | None = None
+    ) -> None:
         self._max_drift = max_drift
         self._max_frequency_error = max_frequency_error
+        self._max_falsetickers = max_falsetickers
+        self.witnesses: frozenset[str] | None = None
         self._rates = (-max_frequency_error, max_frequency_error)
         self._intervals: dict[str, Interval] = {}
+        self._doubted: set[str] = set()
         self.contradictions = 0
 
     def update(self, measurement: Measurement, state: ClockState | None) -> None:
@@ -73,10 +87,12 @@ class HardBound:
         A measurement that contradicts its own source's past replaces it: the server has changed.
 
         Args:
-            measurement: of a believed source.
+            measurement: of any source.
             state: the estimate at the measurement, which it has seen; ``None``: there is none.
         """
-        past, half = self._intervals.get(measurement.source), measurement.root_distance_ns
+        source, half = measurement.source, measurement.root_distance_ns
+        past = None if source in self._doubted else self._intervals.get(source)
+        self._doubted.discard(source)
         low, high = measurement.offset_ns - half, measurement.offset_ns + half
         if past is not None:
             aged = past.at(measurement.raw_ns)
@@ -86,41 +102,57 @@ class HardBound:
             else:
                 self.contradictions += 1
         fresh = self._between(measurement.raw_ns, low, high)
-        self._intervals[measurement.source] = fresh
+        self._intervals[source] = fresh
         slow, fast = self._rates = self._rate_limits(state)
-        self._intervals[measurement.source] = replace(fresh, low_rate=slow, high_rate=fast)
+        self._intervals[source] = replace(fresh, low_rate=slow, high_rate=fast)
 
-    def at(self, raw_ns: int, sources: Collection[str]) -> Interval | None:
-        """Return the bound at ``raw_ns`` from the given sources; ``None`` without a measurement.
+    def at(self, raw_ns: int) -> Interval | None:
+        """Return the bound at ``raw_ns``; ``None`` without a measurement of a witness.
 
-        Where the sources contradict each other it is the hull of all their intervals: wide, but
-        true as long as one of them is honest.
+        Where fewer agree than should, it is what most of them share; where nobody agrees with
+        anybody, the hull of all: wide, but true as long as one of them is honest.
         """
-        aged = [self._intervals[s].at(raw_ns) for s in sources if s in self._intervals]
+        counts, known = self.witnesses, self._intervals.items()
+        aged = [each.at(raw_ns) for s, each in known if counts is None or s in counts]
         if not aged:
             return None
-        low, high = max(i.low_ns for i in aged), min(i.high_ns for i in aged)
-        if low > high:
-            low, high = min(i.low_ns for i in aged), max(i.high_ns for i in aged)
+        intervals = [(each.low_ns, each.high_ns) for each in aged]
+        shared = (hull(intervals, count) for count in range(self._quorum(len(aged)), 0, -1))
+        low, high = next(ends for ends in shared if ends is not None)
         low_rate, high_rate = min(i.low_rate for i in aged), max(i.high_rate for i in aged)
         return Interval(
             raw_ns=raw_ns, low_ns=low, high_ns=high, low_rate=low_rate, high_rate=high_rate
         )
 
-    def drop(self, source: str) -> None:
-        """Forget the interval of a source that is gone."""
-        self._intervals.pop(source, None)
+    def _quorum(self, count: int) -> int:
+        """How many of so many sources are honest at least."""
+        minority = (count - 1) // 2
+        wrong = self._max_falsetickers
+        return count - (minority if wrong is None else min(wrong, minority))
+
+    def doubt(self, sources: Iterable[str]) -> None:
+        """Let what liars say next replace what they said: honest again, they are not held to it."""
+        self._doubted.update(sources)
+
+    def drop_before(self, raw_ns: int) -> None:
+        """Forget sources that were measured last before an instant: pools replace theirs."""
+        self._intervals = {s: each for s, each in self._intervals.items() if each.raw_ns >= raw_ns}
+        self._doubted &= self._intervals.keys()
 
     def forget(self) -> None:
         """Drop everything: the clock was disrupted, past measurements say nothing of it."""
         self._intervals.clear()
+        self._doubted.clear()
         self._rates = (-self._max_frequency_error, self._max_frequency_error)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the intervals as JSON types."""
+        """Return witnesses and intervals as JSON types."""
         return {
-            source: [i.raw_ns, i.low_ns, i.high_ns, i.low_rate, i.high_rate]
-            for source, i in self._intervals.items()
+            "witnesses": None if self.witnesses is None else sorted(self.witnesses),
+            "intervals": {
+                source: [i.raw_ns, i.low_ns, i.high_ns, i.low_rate, i.high_rate]
+                for source, i in self._intervals.items()
+            },
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -130,9 +162,12 @@ class HardBound:
             ValueError: it is damaged.
         """
         try:
-            self._intervals = {source: _restored(values) for source, values in snapshot.items()}
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"the saved bound is damaged: {error}") from error
+            intervals = {s: _restored(values) for s, values in snapshot["intervals"].items()}
+            counts = snapshot["witnesses"]
+            witnesses = None if counts is None else frozenset(map(str, counts))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"the saved bound is damaged: {error!r}") from error
+        self._intervals, self.witnesses = intervals, witnesses
 
     def _rate_limits(self, state: ClockState | None) -> tuple[float, float]:
         """What the frequency can be: near the estimate, unless that is impossible itself.
@@ -147,12 +182,10 @@ class HardBound:
         return max(least, state.frequency - margin), min(most, state.frequency + margin)
 
     def _is_astray(self, state: ClockState) -> bool:
-        """Whether an estimate contradicts the interval of any source."""
-        aged = [interval.at(state.raw_ns) for interval in self._intervals.values()]
-        unsure_ns = SIGMAS * math.sqrt(state.var_offset) * 1e9
-        return any(
-            not each.low_ns - unsure_ns <= state.offset_ns <= each.high_ns + unsure_ns
-            for each in aged
+        """Whether an estimate contradicts the bound."""
+        limits, unsure_ns = self.at(state.raw_ns), SIGMAS * math.sqrt(state.var_offset) * 1e9
+        return limits is not None and not (
+            limits.low_ns - unsure_ns <= state.offset_ns <= limits.high_ns + unsure_ns
         )
 
     def _between(self, raw_ns: int, low_ns: int, high_ns: int) -> Interval:

@@ -115,6 +115,13 @@ class Ntp(Section):
     min_sources: int = Field(
         1, ge=1, description="How many agreeing sources are needed before any is believed."
     )
+    max_falsetickers: int | None = Field(
+        None,
+        ge=0,
+        description="How many sources may lie at once without the hard bound becoming wrong. "
+        "null: any minority of them. 0 trusts every source that is believed, and bounds are as "
+        "narrow as the best one's.",
+    )
     authentication: Literal["require", "prefer", "ignore"] = Field(
         "prefer",
         description="What authenticated sources (`nts://`) are worth. `require`: only they are "

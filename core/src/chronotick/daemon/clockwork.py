@@ -112,10 +112,12 @@ class Clockwork:
         self._disown(selection)
         if selection.survivors:
             self._believed = frozenset(selection.survivors)
+            self.timekeeper.bound.witnesses = selection.witnesses
             self._compare(selection, measurement, sources)
         selected = selection.uses(measurement.source)
         number = self.memory.measured(measurement, selected=selected)
         if not selected:
+            self.timekeeper.take_limits(measurement)
             return False
         innovation, scores = self.timekeeper.measure(measurement)
         self.memory.scored(number, scores)
@@ -127,7 +129,7 @@ class Clockwork:
     def plan(self, raw_ns: int, sources: Sources, *, models_ready: bool) -> Plan:
         """Say where time should be at an instant, and what it is worth."""
         self._mind_leap(raw_ns, sources)
-        self.target = self.timekeeper.target(raw_ns, self._believed)
+        self.target = self.timekeeper.target(raw_ns)
         before = self.state.status
         after = self.state.judge(raw_ns, self._facts(raw_ns, sources))
         self.timekeeper.judging = after in READY
@@ -192,7 +194,7 @@ class Clockwork:
         is outside of what the sources share.
         """
         raw_ns, half_ns = measurement.raw_ns, measurement.root_distance_ns
-        limits = self.timekeeper.bound.at(raw_ns, self._believed)
+        limits = self.timekeeper.bound.at(raw_ns)
         if limits is None or not selection.uses(measurement.source):
             return
         if limits.low_ns - half_ns <= measurement.offset_ns <= limits.high_ns + half_ns:
@@ -207,6 +209,7 @@ class Clockwork:
 
     def _disown(self, selection: Selection) -> None:
         liars = {s for s, why in selection.reasons.items() if why is Reason.FALSETICKER}
+        self.timekeeper.bound.doubt(liars)
         if liars & self.timekeeper.contributors:
             _log.warning("estimate rebuilt without %s", ", ".join(sorted(liars)))
             self.timekeeper.disbelieve(liars)

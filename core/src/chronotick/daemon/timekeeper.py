@@ -92,7 +92,9 @@ class Timekeeper:
         self.calibration = Calibration()
         self.coverage = Coverage()
         self.bound = HardBound(
-            config.clock.max_drift_ppm * 1e-6, config.clock.max_frequency_error_ppm * 1e-6
+            config.clock.max_drift_ppm * 1e-6,
+            config.clock.max_frequency_error_ppm * 1e-6,
+            config.clock_measurement.ntp.max_falsetickers,
         )
         self._fusion = Fusion(method, self.skill)
         self._scorer = Scorer()
@@ -127,7 +129,7 @@ class Timekeeper:
         if innovation.reacquired:  # what was measured before is about another clock
             self.bound.forget()
             self._samples.clear()
-        self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
+        self.take_limits(measurement)
         self._keep(measurement)
         self._drop_gone(measurement.raw_ns)
         self._move_on()
@@ -138,12 +140,14 @@ class Timekeeper:
         current = [judgement for judgement in judgements if not judgement.era.outdated]
         return innovation, [score for judgement in current for score in judgement.scores]
 
+    def take_limits(self, measurement: Measurement) -> None:
+        """Take only what a measurement of a source that is not believed says of the bound."""
+        self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
+
     def disbelieve(self, sources: Collection[str]) -> None:
         """Rebuild the estimate without the measurements of sources that turned out to lie."""
         self._samples.drop(sources)
         self._newest = {s: m for s, m in self._newest.items() if s not in sources}
-        for source in sources:
-            self.bound.drop(source)  # honest again, it must not be held to its lies
         self._estimator = self._new_estimator()
         for measurement in list(self._samples)[-REPLAYED:]:
             self._estimator.update(measurement)
@@ -188,14 +192,9 @@ class Timekeeper:
         noise_s = self._estimator.noise_s(measurement)
         return noise_s, self._estimator.expected_error_s(measurement)
 
-    def target(self, raw_ns: int, sources: Collection[str]) -> Target | None:
-        """Return where time should be; ``None`` before the first measurement.
-
-        Args:
-            raw_ns: the instant.
-            sources: the believed sources, whose intervals make the hard bound.
-        """
-        state, now, limits = self._newest_state, self.fused(raw_ns), self.bound.at(raw_ns, sources)
+    def target(self, raw_ns: int) -> Target | None:
+        """Return where time should be at an instant; ``None`` before the first measurement."""
+        state, now, limits = self._newest_state, self.fused(raw_ns), self.bound.at(raw_ns)
         if state is None or now is None or limits is None:
             return None
         scale, soon_ns = self._scale(state, raw_ns), raw_ns + LOOK_AHEAD_NS
@@ -303,7 +302,7 @@ class Timekeeper:
         for source in gone:
             del self._newest[source]
             self._estimator.drop(source)
-            self.bound.drop(source)
+        self.bound.drop_before(raw_ns - GONE_AFTER_NS)
 
     def _bank(self) -> Estimator:
         return KalmanBank(bank_options(self._config.clock))

@@ -304,7 +304,7 @@ class _Rehearsal:
         )
 
     def _serve(self, at_s: float) -> tuple[float, int, float, dict[str, int], dict[str, float]]:
-        target = self._keeper.target(round(at_s * NS), {"a"})
+        target = self._keeper.target(round(at_s * NS))
         assert target is not None  # noqa: S101 - there was a measurement
         members = target.fused.members
         return (

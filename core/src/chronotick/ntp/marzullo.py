@@ -9,7 +9,7 @@ liar has to be reached for, at the edges of the others' intervals.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 Interval = tuple[int, int]
 """Lower and upper end, ns; of UTC - CLOCK_MONOTONIC_RAW, mostly."""
@@ -34,13 +34,36 @@ def intersect(intervals: Sequence[Interval]) -> list[Interval]:
     return stretches
 
 
+def hull(intervals: Iterable[Interval], at_least: int) -> Interval | None:
+    """Find the outermost ends of what so many of the intervals share.
+
+    As long as so many contain the truth it lies between these ends, whatever the others claim.
+
+    Args:
+        intervals: any, in any order.
+        at_least: how many, 1 or more.
+
+    Returns:
+        Lower and upper end (ns); None where so many share nothing.
+    """
+    depth, low_ns, high_ns = 0, None, None
+    for edge_ns, is_end in _edges(intervals):
+        if not is_end:
+            depth += 1
+            if depth == at_least and low_ns is None:
+                low_ns = edge_ns
+            continue
+        if depth == at_least:
+            high_ns = edge_ns
+        depth -= 1
+    return None if low_ns is None or high_ns is None else (low_ns, high_ns)
+
+
 def _deepest(intervals: Sequence[Interval]) -> tuple[int, list[Interval]]:
     """The stretches that most intervals share, in order, and how many share them."""
-    # At equal edges the beginnings come first: intervals that touch do share that moment.
-    edges = sorted([(low_ns, 0) for low_ns, _ in intervals] + [(end, 1) for _, end in intervals])
     depth = deepest = low_ns = 0
     stretches: list[Interval] = []
-    for edge_ns, is_end in edges:
+    for edge_ns, is_end in _edges(intervals):
         if is_end:
             if depth == deepest:
                 stretches.append((low_ns, edge_ns))
@@ -51,6 +74,11 @@ def _deepest(intervals: Sequence[Interval]) -> tuple[int, list[Interval]]:
         if depth > deepest:
             deepest, stretches = depth, []
     return deepest, stretches
+
+
+def _edges(intervals: Iterable[Interval]) -> list[tuple[int, bool]]:
+    """Where intervals begin and end, in order; those that touch do share that moment."""
+    return sorted(edge for low, high in intervals for edge in ((low, False), (high, True)))
 
 
 def _share(stretch: Interval, intervals: Sequence[Interval]) -> float:

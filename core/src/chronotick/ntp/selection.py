@@ -165,6 +165,9 @@ class Selection:
         raw_ns: the moment, CLOCK_MONOTONIC_RAW.
         reasons: one per source, by identifier.
         survivors: sources used, best first.
+        witnesses: sources of whom a majority is taken to be honest: all that were judged, or of
+            them the authenticated ones, where these are preferred and agree; empty without
+            survivors.
         low_ns: lower end of what the survivors agree on, UTC - RAW; None without survivors.
         high_ns: upper end.
     """
@@ -172,6 +175,7 @@ class Selection:
     raw_ns: int = 0
     reasons: Mapping[str, Reason] = field(default_factory=lambda: MappingProxyType({}))
     survivors: tuple[str, ...] = ()
+    witnesses: frozenset[str] = frozenset()
     low_ns: int | None = None
     high_ns: int | None = None
 
@@ -197,7 +201,8 @@ def select(candidates: Iterable[Candidate], limits: Limits, raw_ns: int) -> Sele
     reasons = {each.source: reason for each in everyone if (reason := _unusable(each, limits))}
     usable = [each for each in everyone if each.source not in reasons]
     prefer = limits.authentication == "prefer"
-    chimers, undecided = agreeing_with_authenticated(usable) if prefer else agreeing(usable)
+    vote = agreeing_with_authenticated(usable) if prefer else agreeing(usable)
+    chimers, undecided = vote.agreed, vote.undecided
     outcast = Reason.FALSETICKER if chimers else Reason.NO_MAJORITY
     reasons |= {each.source: outcast for each in usable}
     reasons |= {each.source: Reason.CLUSTERED_OUT for each in undecided}
@@ -215,6 +220,7 @@ def select(candidates: Iterable[Candidate], limits: Limits, raw_ns: int) -> Sele
         raw_ns=raw_ns,
         reasons=MappingProxyType(reasons),
         survivors=tuple(each.source for each in survivors),
+        witnesses=frozenset(each.source for each in vote.voters),
         low_ns=max(each.possible[0] for each in survivors),
         high_ns=min(each.possible[1] for each in survivors),
     )
@@ -238,10 +244,12 @@ class Vote(NamedTuple):
     Attributes:
         agreed: the majority; empty where there is none.
         undecided: those that agree with a part of it that is a majority too, not with all of it.
+        voters: those of whom it is the majority.
     """
 
     agreed: Sequence[Candidate]
     undecided: Sequence[Candidate]
+    voters: Sequence[Candidate]
 
 
 def agreeing(usable: Sequence[Candidate]) -> Vote:
@@ -256,7 +264,7 @@ def agreeing(usable: Sequence[Candidate]) -> Vote:
             voters = [each for each in voters if not _refuted(each, voters, interval)]
             vote = _plausible_vote(voters)
     agreed = _vote(vote.agreed, _possible).agreed
-    return Vote(agreed, vote.undecided if agreed else [])
+    return Vote(agreed, vote.undecided if agreed else [], usable)
 
 
 def agreeing_with_authenticated(usable: Sequence[Candidate]) -> Vote:
@@ -268,14 +276,16 @@ def agreeing_with_authenticated(usable: Sequence[Candidate]) -> Vote:
     Args:
         usable: those that have a vote.
     """
-    trusted = agreeing([each for each in usable if each.authenticated])
+    authenticated = [each for each in usable if each.authenticated]
+    trusted = agreeing(authenticated)
     if not trusted.agreed:
         return agreeing(usable)
     others = [each for each in usable if not each.authenticated and _meets(each, trusted.agreed)]
     together = agreeing([*trusted.agreed, *others])
     if all(each in together.agreed for each in trusted.agreed):
-        return Vote(together.agreed, [*trusted.undecided, *together.undecided])
-    return Vote(trusted.agreed, [*trusted.undecided, *others])
+        undecided = [*trusted.undecided, *together.undecided]
+        return Vote(together.agreed, undecided, authenticated)
+    return Vote(trusted.agreed, [*trusted.undecided, *others], authenticated)
 
 
 def _meets(candidate: Candidate, group: Sequence[Candidate]) -> bool:
@@ -304,7 +314,8 @@ def _vote(voters: Sequence[Candidate], interval: Callable[[Candidate], Interval]
         (each, [contains(interval(each), stretch) for stretch in stretches]) for each in voters
     ]
     agreed = [each for each, found in inside if found and all(found)]
-    return Vote(agreed, [each for each, found in inside if any(found) and not all(found)])
+    undecided = [each for each, found in inside if any(found) and not all(found)]
+    return Vote(agreed, undecided, voters)
 
 
 def _refuted(

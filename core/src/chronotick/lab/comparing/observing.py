@@ -69,7 +69,6 @@ class Observer:
         self._arrivals = recording.arrivals
         self._taken = 0
         self._bounded: set[str] = set()
-        self._believed: frozenset[str] = frozenset()
         self._planned_ns = first_ns
         warm_up = config.clock_measurement.timing.warm_up
         self._warm_up_ns = round(warm_up.duration_seconds * NS_PER_S)
@@ -98,7 +97,7 @@ class Observer:
         found = []
         for raw_ns in instants_ns:
             fused = self._keeper.fused(raw_ns)
-            limits = self._keeper.bound.at(raw_ns, self._believed) if bounded else None
+            limits = self._keeper.bound.at(raw_ns) if bounded else None
             if fused is None:
                 return None
             low_ns, high_ns = (limits.low_ns, limits.high_ns) if limits else (None, None)
@@ -127,7 +126,6 @@ class Observer:
         self._taken += 1
         if not self._sources.arrive(arrival):
             return
-        self._believed = frozenset(self._sources.selected().survivors) or self._believed
         measurement = arrival.measurement
         if arrival.bounded:
             self._bounded.add(measurement.source)
