@@ -182,6 +182,29 @@ async def test_an_address_that_refused_service_is_left_alone(
     assert len(four[0].requests) == 8
 
 
+async def test_an_address_that_refused_service_long_ago_is_asked_again(
+    four: list[TimeServer],
+    honest: Callable[..., Packet],
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anybody on the way may forge a refusal, and withhold a few replies after it."""
+    deny = int.from_bytes(b"DENY", "big")
+    serves, four[0].answer = (
+        four[0].answer,
+        lambda request: [honest(request, stratum=0, reference_id=deny).pack()],
+    )
+    async with running(Names(four[0]), wanted=1) as server:
+        await until(lambda: any(source.demobilised for source in server.sources.values()))
+        four[0].answer = serves
+        server.configure(SETTINGS, wanted=1)
+        await asyncio.sleep(0.05)
+        assert len(four[0].requests) == 8
+        monkeypatch.setattr("chronotick.ntp.server._REFUSED_S", 0.0)
+        server.configure(SETTINGS, wanted=1)
+        await until(lambda: server.answered)
+
+
 async def test_every_family_is_asked(start_server: StartServer, until: Until) -> None:
     if not socket.has_ipv6:
         pytest.skip("this Python has no IPv6")

@@ -5,7 +5,6 @@ The checks are those of RFC 5905, section 8 and appendix A.5.1, and of chrony's 
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from typing import final
 
@@ -19,6 +18,7 @@ from chronotick.ntp.packet import (
     precision_to_ns,
     short_to_ns,
 )
+from chronotick.ntp.worded import Worded
 
 MAX_STRATUM = 16
 """Stratum of a server that is not synchronised (RFC 5905, MAXSTRAT)."""
@@ -31,17 +31,8 @@ _ACCEPTED_VERSIONS = (VERSION - 1, VERSION)  # version 3 servers answer version 
 
 
 @final
-class Drop(str, enum.Enum):
+class Drop(Worded):
     """Why a reply, or a whole exchange, gave no measurement."""
-
-    words: str
-
-    def __new__(cls, value: str, words: str) -> Drop:
-        """Keep the explanation beside the name."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.words = words
-        return member
 
     TRUNCATED = "truncated", "not an NTP packet: too short, or not whole words"
     MODE = "mode", "not a server's reply"

@@ -8,12 +8,12 @@ here opens a socket or reads a clock.
 
 from __future__ import annotations
 
-import enum
 import struct
 from dataclasses import dataclass
 from typing import final
 
 from chronotick.ntp.packet import NS_PER_S
+from chronotick.ntp.worded import Worded
 
 VERSION = 6
 _TYPE_REQUEST, _TYPE_REPLY = 1, 2
@@ -42,17 +42,8 @@ REFERENCE_LOCAL = 0x7F7F_0101  # 127.127.1.1: chronyd vouches for its own clock 
 
 
 @final
-class CmdmonDrop(str, enum.Enum):
+class CmdmonDrop(Worded):
     """Why a reply of chronyd's, or a whole question, gave no measurement."""
-
-    words: str
-
-    def __new__(cls, value: str, words: str) -> CmdmonDrop:
-        """Keep the explanation beside the name."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.words = words
-        return member
 
     FORM = "form", "not a reply of chronyd's monitoring protocol"
     VERSION = "version", f"not version {VERSION} of chronyd's monitoring protocol"

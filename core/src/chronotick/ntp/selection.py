@@ -49,29 +49,20 @@ seen.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple, final
 
 from chronotick.ntp.marzullo import Interval, contains, intersect
+from chronotick.ntp.worded import Worded
 
 _STRATUM_WEIGHT_NS = 1_500_000_000  # RFC 5905, MAXDIST: stratum decides before root distance
 
 
 @final
-class Reason(str, enum.Enum):
+class Reason(Worded):
     """Why a source is used, or not: one letter."""
-
-    words: str
-
-    def __new__(cls, letter: str, words: str) -> Reason:
-        """Keep the explanation beside the letter."""
-        member = str.__new__(cls, letter)
-        member._value_ = letter
-        member.words = words
-        return member
 
     BEST = "*", "used, and the best"
     USED = "+", "used"

@@ -19,6 +19,7 @@ logger = logging.getLogger("chronotick.ntp")
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 64.0
 _REFRESH_S = 3600.0  # DNS of a pool rotates; nobody is in a hurry to fill up
+_REFUSED_S = 6 * 3600.0  # a refusal holds so long: in plain NTP it may have been forged
 
 
 class Server:
@@ -55,7 +56,7 @@ class Server:
         self._lookup = lookup
         self._polling: dict[str, asyncio.Task[None]] = {}
         self._exhausted: set[str] = set()
-        self._refused: set[str] = set()
+        self._refused: dict[str, float] = {}  # and when that was found, by the loop's clock
         self._given_up: set[str] = set()
         self._error = ""
         self._retry_s = _FIRST_RETRY_S
@@ -76,12 +77,13 @@ class Server:
             return self._retry_s / 2
         self._retry_s = _FIRST_RETRY_S
         complete = len(self.sources) >= self._wanted
-        return None if complete and not self._refused & set(self.sources) else _REFRESH_S
+        return None if complete and self._refused.keys().isdisjoint(self.sources) else _REFRESH_S
 
     async def _fill(self, tasks: Tasks) -> None:
         for surplus in list(self.sources)[self._wanted :]:
             self._drop(surplus)
-        needing = (self._exhausted | self._refused) & set(self.sources)
+        self._try_again()
+        needing = self._exhausted.union(self._refused).intersection(self.sources)
         if len(self.sources) >= self._wanted and not needing:
             return
         fresh = await self._fresh_endpoints()
@@ -92,6 +94,15 @@ class Server:
             self._drop(dead)
         for endpoint in fresh[: max(self._wanted - len(self.sources), 0)]:
             self._add(endpoint, tasks)
+
+    def _try_again(self) -> None:
+        """Forget refusals of long ago; a source that ended with one makes room for a new one."""
+        now_s = asyncio.get_running_loop().time()
+        for source_id, refused_s in list(self._refused.items()):
+            if now_s - refused_s >= _REFUSED_S:
+                del self._refused[source_id]
+                if source_id in self.sources:
+                    self._drop(source_id)
 
     async def _fresh_endpoints(self) -> list[Endpoint]:
         try:
@@ -130,7 +141,7 @@ class Server:
             self._exhausted.add(source.id)
             self._alarm.ring()
         if source.demobilised:
-            self._refused.add(source.id)
+            self._refused[source.id] = asyncio.get_running_loop().time()
         self._report_exchange(source, measurement)
 
     @property

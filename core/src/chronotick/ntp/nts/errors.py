@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from typing import final
+
+from chronotick.ntp.worded import Worded
 
 
 @final
-class NtsDrop(str, enum.Enum):
+class NtsDrop(Worded):
     """Why a key exchange failed, or why there was none."""
-
-    words: str
-
-    def __new__(cls, value: str, words: str) -> NtsDrop:
-        """Keep the explanation beside the name."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.words = words
-        return member
 
     PACKAGES = "nts-packages", "this needs more packages. Run: pip install 'chronotick[nts]'"
     CONNECTION = "nts-connection", "the server for NTS keys cannot be reached"
