@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import stat
@@ -39,6 +40,21 @@ def test_a_second_server_is_told_of_the_first(tmp_path: Path):
         port = tcp.sockets[0].getsockname()[1]
         with pytest.raises(ListenError, match="another server"), listening(f"127.0.0.1:{port}"):
             pass
+
+
+def test_a_server_whose_queue_is_full_is_no_dead_one(tmp_path: Path):
+    path = tmp_path / "http.sock"
+    with contextlib.ExitStack() as stack:
+        busy = stack.enter_context(socket.socket(socket.AF_UNIX))
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(4)]
+        for each in waiting:
+            each.settimeout(0)
+            each.connect_ex(str(path))
+        with pytest.raises(ListenError, match="another server"), listening(f"unix:{path}"):
+            pass
+    assert path.exists()
 
 
 def test_a_socket_left_by_a_dead_server_is_replaced(tmp_path: Path):

@@ -274,6 +274,13 @@ def test_odd_answers_are_named_not_believed(
         pull()
 
 
+def test_an_endless_answer_is_not_read_to_its_end(hub: FakeHub, files: dict[str, bytes]):
+    hub.publish("org/name", files)
+    hub.said = {"tags": ["x" * 2**24]}
+    with pytest.raises(HubProblem, match="lists endlessly"):
+        pull()
+
+
 def test_no_answer_makes_anything_outside_the_cache(
     hub: FakeHub, files: dict[str, bytes], tmp_path: Path
 ):

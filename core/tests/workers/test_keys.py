@@ -16,6 +16,7 @@ from chronotick.config.tcp import Address, parse_address
 from chronotick.workers.addresses import resolve
 from chronotick.workers.allowance import Allowance
 from chronotick.workers.allowlist import AllowList
+from chronotick.workers.child import Bootstrap
 from chronotick.workers.keys import (
     KeyProblem,
     generate,
@@ -23,6 +24,7 @@ from chronotick.workers.keys import (
     read_pair,
     read_public,
 )
+from chronotick.workers.messages import Attach, Hello
 
 ONE = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 OTHER = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
@@ -58,6 +60,22 @@ def test_secret_others_may_read_is_refused(tmp_path: Path, mode: int):
     (tmp_path / "worker.key").chmod(mode)
     with pytest.raises(KeyProblem, match=r"others may read .* chmod go-rwx"):
         read_pair(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_another_user_is_refused(tmp_path: Path):
+    generate(tmp_path)
+    os.chown(tmp_path / "worker.key", 12345, -1)
+    with pytest.raises(KeyProblem, match="belongs to user 12345"):
+        read_pair(tmp_path)
+
+
+def test_no_message_shows_its_token():
+    """They are logged, and are in tracebacks."""
+    hello = Hello(protocol=(1, 1), token=ONE, pid=1)
+    attach = Attach(protocol=(1, 1), model="m", token=ONE)
+    start = Bootstrap(address="a", identity="i", token=ONE, parent_pid=1)
+    assert not [each for each in (hello, attach, start) if ONE in repr(each)]
 
 
 def test_list_others_may_change_is_refused(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -151,7 +152,8 @@ def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise ListenError(f"{path} is in the way and is no socket. Move it elsewhere")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        if probe.connect_ex(os.fspath(path)) == 0:
+        probe.settimeout(0)  # a server with a full queue would keep us waiting
+        if probe.connect_ex(os.fspath(path)) in {0, errno.EAGAIN}:
             raise ListenError(
                 f"another server answers on {path}. Stop it, or choose another place with --listen"
             )

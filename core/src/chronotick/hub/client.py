@@ -26,6 +26,7 @@ from chronotick.hub.errors import HubProblem, HubUnreachable, UnusableWeights
 
 ENDPOINT: Final = "https://huggingface.co"
 _TIMEOUT_S: Final = 10.0
+_LONGEST_LISTING: Final = 2**24  # bytes of JSON; those of the largest repositories have a tenth
 HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PERMANENT_REDIRECT: Final = 308
 _TEMPORARY_REDIRECT: Final = 307
@@ -102,7 +103,10 @@ class Hub:
         name = f"{repository}@{revision or MAIN}"
         try:
             with self._open(where, {}) as answer:
-                about = json.load(answer)
+                text = answer.read(_LONGEST_LISTING + 1)
+            if len(text) > _LONGEST_LISTING:
+                raise HubProblem(f"{self.endpoint} lists endlessly what {name} has")
+            about = json.loads(text)
             return _release(repository, revision, about)
         except HTTPError as error:
             raise self._explain(error, repository, revision) from error

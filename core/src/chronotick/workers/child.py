@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 EXIT_REFUSED: Final = 3
@@ -41,7 +41,7 @@ class Bootstrap:
 
     address: str
     identity: str
-    token: str
+    token: str = field(repr=False)
     parent_pid: int
 
 

@@ -127,13 +127,17 @@ _AGAIN: Final = "Remove it and run: chronotick worker keygen"
 def _read(path: Path, forbidden: int, advice: str) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            about = os.fstat(file.fileno())
             text = file.read(_LONGEST_FILE)
     except FileNotFoundError:
         raise KeyProblem(f"there is no {path}: {advice}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeyProblem(f"{path} cannot be read: {error}") from error
-    if mode & forbidden:
+    if about.st_uid not in {os.geteuid(), 0}:
+        raise KeyProblem(
+            f"{path} belongs to user {about.st_uid}, who can change it. Instead, {advice}"
+        )
+    if about.st_mode & forbidden:
         verb, command = ("read", "go-rwx") if forbidden & 0o044 else ("change", "go-w")
         raise _open_to_others(path, verb, command)
     return text

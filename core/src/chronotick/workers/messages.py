@@ -37,7 +37,7 @@ class Attach:
     TAG: ClassVar[str] = "ATTACH"
     protocol: tuple[int, int]
     model: str
-    token: str
+    token: str = field(repr=False)
     clock: str = ""
 
 
@@ -47,7 +47,7 @@ class Hello:
 
     TAG: ClassVar[str] = "HELLO"
     protocol: tuple[int, int]
-    token: str
+    token: str = field(repr=False)
     pid: int
     runtime: str = ""
     platform: str = ""
