@@ -56,8 +56,9 @@ class BoundWhy(BaseModel):
     )
     half_delay_ns: int | None = Field(description="Half the round trip to it (ns).")
     rest_ns: int | None = Field(
-        description="The bound less that root distance (ns): what the oscillator may have done "
-        "since, and what is still to be slewed; negative where several sources narrow it."
+        description="The bound less that root distance (ns): what the others admit beyond it, as "
+        "any minority may lie, what the oscillator may have done since, and what is still to be "
+        "slewed; negative where several sources narrow it."
     )
     growth_ns_per_s: float = Field(
         ge=0, description="How fast the bound grows without measurements (ns/s)."
