@@ -1,6 +1,6 @@
 """The hard bound: where true time must be if the assumptions hold, whatever the models say.
 
-Assumptions: a selected server's own time is within its root delay/2 + root dispersion; each way of
+Assumptions: an honest server's own time is within its root delay/2 + root dispersion; each way of
 an exchange took no less than no time, so that an offset errs by at most delay/2 (RFC 5905, section
 11.2); the oscillator's frequency stays within the configured distance of its estimate.
 
