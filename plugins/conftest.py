@@ -92,7 +92,8 @@ def _answering(line: list[str], directory: Path) -> Iterator[Ask]:
         return json.loads(answer)
 
     yield ask
-    process.communicate()  # the end of its input ends it
+    process.kill()  # it has nothing to lose, and takes long to end where all processors are busy
+    process.communicate()
 
 
 @pytest.fixture(scope="session")
