@@ -44,7 +44,8 @@ def test_a_refusal_is_an_error(answering: Callable[..., Path]):
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"HTTP/1.1 400\n", b"[]\n", b'{"ok": false}\n', b"\xff\n"]
+    "garbage",
+    [b"", b"HTTP/1.1 400\n", b"[]\n", b'{"ok": false}\n', b"\xff\n", b"[" * 10_000 + b"\n"],
 )
 def test_who_does_not_talk_the_protocol_is_no_daemon(
     answering: Callable[..., Path], garbage: bytes

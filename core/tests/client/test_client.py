@@ -16,6 +16,7 @@ from chronotick.client.errors import (
     SystemTimeWarning,
     TargetPassed,
 )
+from chronotick.client.instants import floor_ns
 from chronotick.shm import clocks
 from chronotick.shm.layout import Flags, Status
 from chronotick.shm.record import Record, sigma_at, time_at
@@ -53,6 +54,8 @@ def test_without_a_daemon_everything_is_the_systems_with_one_warning(client: Chr
         assert answer.corrected_timestamp == answer.system_timestamp
         assert (answer.uncertainty_seconds, answer.source) == (math.inf, "system")
     assert answers[2].corrected_timestamp == 123.25
+    assert answers[1].corrected_timestamp - answers[0].corrected_timestamp >= 5
+    assert all(answer[3:] == (0.0, "system", 0.0, 0.0) for answer in answers)
 
 
 def test_the_future_is_the_same_line_with_more_uncertainty(
@@ -64,6 +67,60 @@ def test_the_future_is_the_same_line_with_more_uncertainty(
     expected = sigma_at(record, clocks.raw_ns() + 3600 * 10**9) / 1e9
     assert later.uncertainty_seconds == pytest.approx(expected, rel=1e-3)
     assert later.uncertainty_seconds > now.uncertainty_seconds
+
+
+AGE_NS, AHEAD_OF_RAW_NS = 3 * 10**9 + 1, 10**18 + 7
+
+
+@pytest.fixture
+def at_rest(record: Record, monkeypatch: pytest.MonkeyPatch) -> int:
+    """RAW (ns), which stands still; so does the system clock, that much ahead of it."""
+    raw_ns = record.anchor_raw_ns + AGE_NS
+    monkeypatch.setattr(clocks, "raw_ns", lambda: raw_ns)
+    monkeypatch.setattr(clocks, "system_minus_raw_ns", lambda: AHEAD_OF_RAW_NS)
+    return raw_ns
+
+
+@pytest.mark.parametrize("seconds", [0, 0.25, 3600])
+def test_each_figure_of_the_future_follows_from_the_record(
+    client: ChronoTickClient, record: Record, at_rest: int, seconds: float
+):
+    then_raw_ns = at_rest + int(seconds * 1e9)
+    time_ns = time_at(record, then_raw_ns)
+    correction_ns = time_at(record, at_rest) - at_rest - AHEAD_OF_RAW_NS
+    assert client.get_future_time(seconds) == CorrectedTime(
+        corrected_timestamp=time_ns / 1e9,
+        system_timestamp=(time_ns - correction_ns) / 1e9,
+        uncertainty_seconds=sigma_at(record, then_raw_ns) / 1e9,
+        confidence=record.confidence,
+        source="ntp",
+        offset_correction=correction_ns / 1e9,
+        drift_rate=record.rate,
+    )
+
+
+@pytest.mark.parametrize("later_s", [-1000, 1000])
+def test_each_figure_of_a_translated_stamp_follows_from_the_record(
+    client: ChronoTickClient, record: Record, at_rest: int, later_s: int
+):
+    system_ns = record.anchor_utc_ns + record.system_minus_utc_ns + later_s * 10**9
+    stamp = system_ns // 2**20 * 2**20 / 1e9
+    exact_ns = floor_ns(stamp)
+    moved_ns = at_rest + AHEAD_OF_RAW_NS - time_at(record, at_rest) - record.system_minus_utc_ns
+    age_ns = exact_ns - record.anchor_utc_ns - record.system_minus_utc_ns
+    sigma_ns = sigma_at(record, at_rest) + abs(moved_ns) + math.ceil(abs(age_ns) * 500e-6)
+    translated = client.translate(stamp)
+    assert translated.corrected_timestamp == (exact_ns - record.system_minus_utc_ns) / 1e9
+    assert translated.uncertainty_seconds == sigma_ns / 1e9
+    assert translated.offset_correction == 1.5
+
+
+def test_the_last_measurement_is_told_in_both_ways(
+    client: ChronoTickClient, record: Record, at_rest: int
+):
+    info = client.get_daemon_info()
+    assert info["last_ntp_sync"] == time_at(record, record.last_sync_raw_ns) / 1e9
+    assert info["seconds_since_ntp"] == (at_rest - record.last_sync_raw_ns) / 1e9
 
 
 def test_after_a_suspend_nothing_is_promised_until_the_next_publication(

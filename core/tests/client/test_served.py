@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from chronotick.client.errors import ClockUnsynchronised, DaemonUnavailable, SystemTimeWarning
-from chronotick.client.served import ServedClock
+from chronotick.client.served import ServedClock, _is_running
 from chronotick.shm import clocks
 from chronotick.shm.layout import Status
 from chronotick.shm.now import Now
@@ -132,6 +132,14 @@ def test_another_users_process_counts_as_running():
         [sys.executable, "-c", code, str(os.getpid())], capture_output=True, text=True, check=True
     )
     assert run.stdout == "True\n"
+
+
+def test_a_process_that_may_not_be_asked_is_running(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert _is_running(17)
 
 
 @pytest.mark.parametrize(

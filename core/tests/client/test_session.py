@@ -16,8 +16,13 @@ import pytest
 
 from chronotick import ChronoTick, DetailedTime, Order
 from chronotick.client import process
+from chronotick.client.detailed import detailed_at
 from chronotick.client.errors import DaemonStartError, DaemonUnavailable, SystemTimeWarning
+from chronotick.client.order import is_after, is_before
+from chronotick.shm import clocks
 from chronotick.shm.layout import Source, Status
+from chronotick.shm.now import Now
+from chronotick.shm.record import bound_at, sigma_at, time_at
 from chronotick.shm.testing import good_record
 from chronotick.shm.writer import RecordWriter
 
@@ -100,6 +105,27 @@ def test_details_after_a_suspend_promise_nothing(clock: ChronoTick, writer: Reco
     detailed = clock.time_detailed()
     assert detailed.status is Status.DISRUPTED
     assert (detailed.uncertainty, detailed.lower_bound) == (math.inf, -math.inf)
+    assert (detailed.confidence, detailed.upper_bound) == (0.0, math.inf)
+
+
+def test_each_figure_of_the_details_follows_from_the_record(
+    writer: RecordWriter, monkeypatch: pytest.MonkeyPatch
+):
+    record = writer.write(good_record())
+    raw_ns, ahead_ns = record.anchor_raw_ns + 3 * 10**9, 10**18 + 7
+    monkeypatch.setattr(clocks, "system_minus_raw_ns", lambda: ahead_ns)
+    time_ns, bound_ns = time_at(record, raw_ns), bound_at(record, raw_ns)
+    assert detailed_at(record, raw_ns) == DetailedTime(
+        timestamp=time_ns / 1e9,
+        raw_timestamp=(raw_ns + ahead_ns) / 1e9,
+        offset_correction=(time_ns - raw_ns - ahead_ns) / 1e9,
+        uncertainty=sigma_at(record, raw_ns) / 1e9,
+        confidence=record.confidence,
+        lower_bound=(time_ns - bound_ns) / 1e9,
+        upper_bound=(time_ns + bound_ns) / 1e9,
+        source="ntp",
+        status=Status.SYNCHRONISED,
+    )
 
 
 def test_before_and_after_have_three_answers(clock: ChronoTick, writer: RecordWriter):
@@ -108,6 +134,9 @@ def test_before_and_after_have_three_answers(clock: ChronoTick, writer: RecordWr
     assert clock.before(true_s + 60) is clock.before_ns(2**62) is Order.YES
     assert clock.before(true_s - 60) is clock.before_ns(0) is Order.NO
     assert clock.before(true_s) is clock.after(true_s) is Order.UNKNOWN
+    ends = Now(10, 20, 15, 1, Status.SYNCHRONISED)
+    assert [is_before(ends, t).value for t in (10, 11, 20, 21)] == ["no", *["unknown"] * 2, "yes"]
+    assert [is_after(ends, t).value for t in (9, 10, 19, 20)] == ["yes", *["unknown"] * 2, "no"]
     assert clock.after(true_s - 60) is clock.after_ns(0) is Order.YES
     assert clock.after(true_s + 60) is clock.after_ns(2**62) is Order.NO
     assert clock.after_ns(record.anchor_utc_ns) is Order.UNKNOWN

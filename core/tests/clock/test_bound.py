@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given
@@ -168,6 +169,25 @@ def test_snapshot_restores_the_same_bound():
     with pytest.raises(ValueError, match="damaged"):
         twin.restore({"a": [1, 2, 3, 4, 5]})
     assert twin.at(12345) == b.at(12345)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2, 3, math.nan, 1e-5],
+        [1, 2, 3, 0.0, math.inf],
+        [math.inf, 2, 3, 0.0, 0.0],
+        [1, 3, 2, 0.0, 0.0],
+        [1, 2, 3, 1e-5, -1e-5],
+        [2**80, 2, 3, 0.0, 0.0],
+    ],
+)
+def test_limits_that_no_clock_has_are_not_taken_up(values):
+    """They once were, and the daemon ended at its first plan (found by fuzzing)."""
+    twin = bound()
+    with pytest.raises(ValueError, match="the saved bound is damaged"):
+        twin.restore({"witnesses": None, "intervals": {"a": values}})
+    assert twin.at(12345) is None
 
 
 @given(

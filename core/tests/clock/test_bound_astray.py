@@ -65,6 +65,25 @@ def test_an_offset_outside_the_bound_limits_nothing():
     assert rates(astray, wide) == (-DRIFT, DRIFT)
 
 
+def test_an_offset_at_the_very_end_of_the_bound_is_inside():
+    for offset_ns in (-1_000_000, 1_000_000):
+        sure = replace(STATE, offset_ns=offset_ns, var_offset=0.0)
+        assert rates(sure, MEASUREMENT) == (-DRIFT, DRIFT)
+        beyond = replace(sure, offset_ns=offset_ns * 1_000_001 // 1_000_000)
+        assert rates(beyond, MEASUREMENT) == (-LIMIT, LIMIT)
+
+
+@pytest.mark.parametrize("frequency", [-LIMIT, LIMIT])
+def test_a_frequency_at_the_limit_is_believed(frequency: float):
+    low, high = rates(replace(STATE, frequency=frequency), MEASUREMENT)
+    assert high - low == pytest.approx(DRIFT)
+
+
+def test_what_the_estimate_does_not_know_of_the_frequency_counts_three_times():
+    unsure = replace(STATE, frequency=1e-6, var_frequency=(10e-6) ** 2)
+    assert rates(unsure, MEASUREMENT) == pytest.approx((-44e-6, 46e-6))
+
+
 def test_an_offset_that_may_be_inside_by_its_own_uncertainty_does():
     near = replace(STATE, offset_ns=1_025_000)
     assert rates(near, MEASUREMENT) == (-DRIFT, DRIFT)

@@ -58,6 +58,31 @@ def test_at_first_an_error_is_anywhere_within_half_the_excess():
     assert components.variance[0] == pytest.approx(1e-6 / 12, rel=0.02)  # uniform
 
 
+def test_a_bin_is_a_normal_component_as_wide_as_itself_and_its_soft_ends():
+    components = known().components(np.array([2.0]), np.array([0.25]))
+    np.testing.assert_allclose(components.means[0], 2.0 * PLACES)
+    np.testing.assert_allclose(components.variances[0], 4.0 * (1 / 32**2 + 0.02**2) + 0.25)
+
+
+def test_a_sample_weighs_a_hundredth_of_what_was_assumed_and_is_forgotten_after_5000():
+    density = known()
+    density.learn(np.eye(1, BINS), np.array([True]))
+    samples = unpacked(density.snapshot()["samples"], (1, BINS))[0]
+    assert samples.tolist() == pytest.approx(
+        [100 / 16 * (1 - 1 / 5000) + 1, *[100 / 16 * (1 - 1 / 5000)] * 15]
+    )
+
+
+def test_without_delays_bins_are_widths_of_which_the_usual_are_within_half_as_much_again():
+    """From an eighth of the scatter to 32 times, normal in the logarithm; no narrower than 1 us."""
+    components = NoiseDensity(1, delay_known=False).components(EXCESS_S, np.array([4e-8]))
+    widths = np.exp(np.linspace(np.log(1 / 8), np.log(32), BINS))
+    np.testing.assert_allclose(WIDTHS, widths)
+    np.testing.assert_allclose(components.variances[0], np.maximum((widths * 1e-3) ** 2, 4e-8))
+    assumed = np.exp(-0.5 * (np.log(widths) / np.log(1.5)) ** 2)
+    np.testing.assert_allclose(components.shares[0], assumed / assumed.sum(), atol=1e-4)
+
+
 def test_no_measurement_is_better_than_the_floor():
     variance = known().components(np.zeros(1), np.array([4e-12])).variance
     assert variance[0] == pytest.approx(4e-12)

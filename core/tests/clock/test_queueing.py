@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronotick.clock.queueing import CHANGED_AFTER, NEAREST, SETTLED, WINDOW, Queueing
+from chronotick.clock.queueing import CHANGED_AFTER, KEPT, NEAREST, SETTLED, WINDOW, Queueing
 
 MINIMUM_S = 10e-3
 delays = st.floats(min_value=1e-7, max_value=3.0)
@@ -94,6 +94,54 @@ def test_a_longer_route_is_found_once_nothing_comes_near_the_old_minimum(seed):
     assert changes(queueing, longer[CHANGED_AFTER // 2 :]) == [pytest.approx(3e-3, rel=0.05)]
     assert queueing.minimum_s > MINIMUM_S + 3e-3
     assert queueing.minimum_s - old_s == pytest.approx(3e-3, rel=0.05)
+
+
+@pytest.mark.parametrize(("before", "needed"), [(300, CHANGED_AFTER), (140, CHANGED_AFTER)])
+def test_a_longer_route_is_found_after_so_many_in_a_row_and_no_sooner(before: int, needed: int):
+    queueing = fed([MINIMUM_S] * before)
+    queueing.add(2 * MINIMUM_S)
+    queueing.add(MINIMUM_S)  # the count begins anew
+    assert changes(queueing, [1.5 * MINIMUM_S] * (needed - 1)) == []
+    assert changes(queueing, [1.5 * MINIMUM_S]) == [pytest.approx(0.5 * MINIMUM_S)]
+    assert len(queueing.snapshot()) == KEPT
+
+
+def test_few_delays_know_no_old_route():
+    """Of 256 at least half must be of the old one."""
+    queueing = fed([MINIMUM_S] * (CHANGED_AFTER - 1))
+    assert changes(queueing, [1.5 * MINIMUM_S] * CHANGED_AFTER) == []
+    assert changes(queueing, [1.5 * MINIMUM_S]) == [pytest.approx(0.5 * MINIMUM_S)]
+
+
+@pytest.mark.parametrize(("factor", "found"), [(1.021, True), (1.019, False)])
+def test_a_change_of_route_is_a_fiftieth_of_the_delay_at_least(factor: float, found: bool):
+    queueing = fed([MINIMUM_S] * 300)
+    longer = changes(queueing, [factor * MINIMUM_S] * CHANGED_AFTER)
+    shorter = changes(fed([factor * MINIMUM_S] * 300), [MINIMUM_S * (0.9995 if found else 1)])
+    assert [bool(longer), bool(shorter)] == [found, found]
+
+
+def test_a_change_of_route_is_three_margins_at_least():
+    spread_s = np.linspace(0, 1e-3, NEAREST)  # the margin is 1 ms
+    for beyond_s, found in ((2.99e-3, False), (3.01e-3, True)):
+        queueing = fed([MINIMUM_S, *(MINIMUM_S + spread_s), *[MINIMUM_S + 2e-3] * 300])
+        margin_s = queueing.margin_s
+        assert changes(queueing, [MINIMUM_S + beyond_s * margin_s / 1e-3] * CHANGED_AFTER) == (
+            [pytest.approx(beyond_s * margin_s / 1e-3)] if found else []
+        )
+
+
+@pytest.mark.parametrize(("before", "found"), [(SETTLED - 1, False), (SETTLED, True)])
+def test_a_shorter_route_is_told_from_luck_once_delays_have_settled(before: int, found: bool):
+    assert bool(changes(fed([MINIMUM_S] * before), [0.5 * MINIMUM_S])) is found
+
+
+def test_the_margin_of_few_delays_is_what_they_differ_by_or_what_was_not_seen():
+    assert fed([MINIMUM_S]).margin_s == pytest.approx(0.25 * MINIMUM_S * 15 / 16)
+    assert fed([MINIMUM_S] * 15).margin_s == pytest.approx(0.25 * MINIMUM_S / 16)
+    assert fed([MINIMUM_S, 2 * MINIMUM_S]).margin_s == pytest.approx(MINIMUM_S)
+    sixteen = fed([*[MINIMUM_S] * 15, 1.5 * MINIMUM_S])
+    assert sixteen.margin_s == pytest.approx(0.5 * MINIMUM_S)
 
 
 def test_a_shorter_route_is_found_at_once():

@@ -108,6 +108,16 @@ def test_more_servers_that_agree_tell_more():
     assert unseen == sorted(unseen, reverse=True)
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 20])
+def test_what_cannot_be_told_is_no_more_than_all_that_is_not_known(count: int):
+    """An offset that is known better than the routes (as after a restart) stays so."""
+    covariance = np.diag([4e-14, *[1e-14] * count])
+    effect = judge_routes(np.zeros(count + 1), covariance, equal(count))
+    wider = TOLERANCE[count] if count < 8 else 1.25
+    assert effect.unseen == pytest.approx(wider**2 * 4e-14)
+    assert effect.variance == pytest.approx(wider**2 * 4e-14)
+
+
 def test_without_servers_nothing_changes():
     effect = judge_routes(np.array([1e-3]), np.array([[4e-6]]), np.zeros(0))
     assert (effect.shift_s, effect.variance, effect.unseen) == (0.0, 4e-6, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -301,9 +302,10 @@ def test_an_interrupted_reading_of_the_clocks_is_no_sleep(clockwork):
     assert servers.bursts == []
 
 
-def test_a_damaged_saved_state_is_told_and_not_used(started, path):
+@pytest.mark.parametrize("standing", [{}, {"standing": {"servers": [], "suspended_ns": math.inf}}])
+def test_a_damaged_saved_state_is_told_and_not_used(started, path, standing):
     first = start(started, path)
-    first.memory._history.save_state(boot_id(), 1, {"newest_raw_ns": 1})
+    first.memory._history.save_state(boot_id(), 1, {"newest_raw_ns": 1, **standing})
     first.memory._history.save_scores({"kalman@99": [1, 1, 1, 1]})
     assert not first.resume(2)
     assert len(first.memory.messages) == 2

@@ -100,3 +100,26 @@ async def test_the_ticker_ends_with_its_functions_exception():
 
     with pytest.raises(ValueError, match="enough"):
         await asyncio.wait_for(Ticker(0.001, tick).run(), 10)
+
+
+def test_the_thread_ticks_at_once_when_its_sleep_is_ended_and_then_goes_on_as_before():
+    ticks: list[int] = []
+    slept: list[float] = []
+    second = threading.Event()
+
+    def tick() -> None:
+        ticks.append(len(slept))
+        if len(ticks) == 2:
+            second.set()
+
+    def sleep(seconds: float) -> bool:
+        slept.append(seconds)
+        return True
+
+    thread = SteadyThread(0.5, tick, pytest.fail, sleep)
+    thread.start()
+    assert second.wait(10)
+    thread.stop()
+    assert ticks == [0, 1], "a second early tick has to wait for the next period"
+    assert len(slept) == 1
+    assert sum(thread.lateness.report()["counts"]) == 1

@@ -174,3 +174,20 @@ def test_nothing_is_published_on_a_plan_that_nobody_renews(publisher, caplog):
         assert publisher.keeps_silent(7 * SECOND, old)
     assert caplog.text.count("publication stops") == 1
     assert not publisher.keeps_silent(7 * SECOND, Plan(6 * SECOND, target(), ABOUT, 0))
+
+
+def test_a_machine_that_moved_is_told_at_once_before_anything_is_planned_anew(kept, publisher):
+    publisher.tick(clocks(0), plan(target()))
+    publisher.tick(clocks(1), plan(target()), moved=True)
+    assert kept.records[1].status is Status.DISRUPTED
+    assert kept.records[1].bound_ns > 10**18
+
+
+def test_when_the_clock_was_set_the_next_publication_is_a_whole_one(kept, publisher):
+    standing = plan(target())
+    publisher.tick(clocks(SECOND), standing)
+    assert publisher.renew(SECOND + 1, 0, standing)
+    publisher.hurry()
+    assert not publisher.renew(SECOND + 2, 0, standing)
+    publisher.tick(clocks(SECOND + 2), standing)
+    assert publisher.renew(SECOND + 3, 0, standing)

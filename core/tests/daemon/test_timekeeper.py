@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from chronotick.clock.filters import Filters
 from chronotick.config.schema import Config
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.lab import World
@@ -70,6 +71,32 @@ def test_models_are_scored_by_later_measurements_and_gain_weight():
     weights = {m.model: m.weight for m in target.fused.members}
     assert 0.0 <= weights["line"] < 1.0
     assert "us against kalman's" in {m.model: m.reason for m in target.fused.members}["line"]
+
+
+@pytest.mark.parametrize("part", ["advance", "correct", "add_source"])
+def test_a_measurement_that_was_broken_off_leaves_no_half_step_in_the_estimate(part, monkeypatch):
+    """Without memory an update ended between x and P, and the estimate went on from there."""
+    _, found = measurements(600)
+    first = [m for m in found if m.source == found[0].source]
+    broken = next(m for m in found if m.source != first[0].source)
+    k, undisturbed = keeper(), keeper()
+    for m in first[:10]:
+        k.measure(m)
+        undisturbed.measure(m)
+    with monkeypatch.context() as patched:
+        patched.setattr(Filters, part, halfway)
+        with pytest.raises(MemoryError):
+            k.measure(replace(broken, raw_ns=first[10].raw_ns - SECOND))
+    for m in first[10:]:
+        k.measure(m)
+        undisturbed.measure(m)
+    at_ns = found[-1].raw_ns
+    assert k.state(at_ns) == undisturbed.state(at_ns)
+
+
+def halfway(filters: Filters, *_: object) -> None:
+    filters.x = np.concatenate([filters.x + 1e-3, filters.x], axis=1)
+    raise MemoryError
 
 
 def test_a_lying_source_is_taken_out_again():

@@ -215,6 +215,8 @@ def test_no_snapshot_is_that_of_a_new_host():
     [
         {"own": []},
         {"own": None},
+        {"own": [[1.0, 1.0, 0.0, 1e300]] * len(HORIZONS_S)},
+        {"own": [[1.0, 1e-300, 0.0, 1e300]] * len(HORIZONS_S)},
         {"evidence": {"m": {"99": [0.0]}}},
         {"evidence": {"m": {"3": ["x"]}}},
         {"evidence": {"m": {"3": [math.nan] * 21}}},

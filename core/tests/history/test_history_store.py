@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from chronotick.history import (
     reading,
 )
 from chronotick.history.queries import measurements_since
+from chronotick.history.store import _storage
+from chronotick.history.writer import Statement, Writer
 from chronotick.ntp.measurement import Measurement
 
 Make = Callable[..., Measurement]
@@ -214,6 +217,42 @@ async def test_storing_does_not_wait_for_a_blocked_disk(
     blocker.execute("ROLLBACK")
     blocker.close()
     assert len(await asyncio.to_thread(history.measurements_since, 0)) == 20
+
+
+def test_a_database_that_is_removed_while_it_is_used_is_begun_anew(
+    path: Path, measurement: Make, caplog: pytest.LogCaptureFixture
+):
+    """SQLite goes on writing into the removed file: all later rows were lost with the process."""
+    with open_history(path, 30).history as history:
+        history.add_measurement(measurement(1), selected=True)
+        history.measurements_since(0)
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{path}{ending}").unlink()
+        history.add_measurement(measurement(2), selected=True)
+        assert [each.measurement for each in history.measurements_since(0)] == [measurement(2)]
+    with open_history(path, 30).history as again:
+        assert [each.measurement for each in again.measurements_since(0)] == [measurement(2)]
+    assert [record.message for record in caplog.records if "removed by someone" in record.message]
+
+
+def test_want_of_memory_does_not_end_the_writing(path: Path, measurement: Make):
+    """The thread that writes ended by it, and nothing was remembered from then on."""
+    storage, refusals = _storage(path, 30), [True]
+
+    def connect() -> sqlite3.Connection:
+        if refusals:
+            refusals.pop()
+            raise MemoryError
+        return storage.connect()
+
+    writer = Writer(replace(storage, connect=connect), interval_s=0.01, capacity=10)
+    writer.put(Statement("DELETE FROM measurements WHERE id = ?", (1,)))
+    deadline = time.monotonic() + 10
+    while refusals or writer.health().pending:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    writer.close()
+    assert writer.health().problem == ""
 
 
 def test_a_closed_history_says_so(path: Path):

@@ -122,12 +122,19 @@ def test_pickles_alone_are_refused_with_the_reason(weights: Path):
     assert not entry("org/name").path.exists()
 
 
+def headed(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
+
+
 BROKEN = {
     "empty": b"",
     "too short": b"\x01\x00",
     "a pickle": pickle.dumps({"weights": list(range(50))}),
     "no object": (2).to_bytes(8, "little") + b"[]",
     "header is no JSON": (4).to_bytes(8, "little") + b"{ad}",
+    "nested": headed(b"[" * 100_000),
+    "offsets of text": headed(b'{"a":{"shape":[],"data_offsets":["start","end"]}}'),
+    "negative shape": headed(b'{"a":{"shape":[-1],"data_offsets":[0,0]}}'),
     "no offsets": (8).to_bytes(8, "little") + b'{"a":{}}',
     "endless header": (2**62).to_bytes(8, "little") + b"{}",
     "cut short": tensors_file({"a": 100})[:-1],

@@ -32,9 +32,21 @@ def test_a_lucky_sample_does_not_outlive_its_use(sample: MakeSample) -> None:
     assert filtered.best is recent
 
 
+def test_half_the_delay_and_the_precision_are_what_a_sample_may_be_wrong_by(
+    sample: MakeSample,
+) -> None:
+    """Each pair is 0.1 ms apart by this measure, and the other way round by any simpler one."""
+    pairs = [((2000, 100), (1400, 500)), ((1000, 500), (2200, 0))]
+    for pair in pairs:
+        better, worse = (sample(delay_ns=d * 1000, precision_ns=p * 1000) for d, p in pair)
+        filtered = filter_samples([worse, better], KNOWN, 0)
+        assert filtered is not None
+        assert filtered.best is better
+
+
 def test_the_root_distance_grows_by_15_ppm(sample: MakeSample) -> None:
-    only = sample(at_s=0, root_delay_ns=2_000_000, root_dispersion_ns=500_000)
-    filtered = filter_samples([only], KNOWN, 100 * SECOND)
+    only = sample(at_s=50, root_delay_ns=2_000_000, root_dispersion_ns=500_000)
+    filtered = filter_samples([only], KNOWN, 150 * SECOND)
     assert filtered is not None
     assert filtered.root_distance_ns == only.root_distance_ns + round(PHI * 100 * SECOND)
 
@@ -65,3 +77,9 @@ def test_jitter_is_the_scatter_about_the_best(sample: MakeSample) -> None:
     filtered = filter_samples([best, *others], KNOWN, 0)
     assert filtered is not None
     assert filtered.jitter_ns == 3000
+
+
+def test_one_sample_scatters_by_its_precision(sample: MakeSample) -> None:
+    filtered = filter_samples([sample(precision_ns=70)], KNOWN, 0)
+    assert filtered is not None
+    assert (filtered.jitter_ns, filtered.raw_ns) == (70, 0)

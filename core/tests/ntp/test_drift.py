@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from chronotick.ntp.drift import UNKNOWN, Drift, common_drift, slope
@@ -38,6 +40,79 @@ def drifting(sample: MakeSample) -> Callable[..., list[Measurement]]:
 def test_nothing_known_is_said_to_be_unknown(sample: MakeSample) -> None:
     assert estimate_drift([]) == Drift(0.0, UNKNOWN)
     assert estimate_drift([[sample(at_s=0), sample(at_s=16, offset_ns=10**6)]]) == Drift()
+
+
+def test_three_samples_have_a_slope_two_have_none(sample: MakeSample) -> None:
+    line = [sample(at_s=second, offset_ns=30_000 * second) for second in range(3)]
+    assert slope(line[:2]) is None
+    found = slope(line)
+    assert found is not None
+    assert found.rate == pytest.approx(30e-6)
+
+
+def test_the_slope_is_that_of_weighted_least_squares(
+    drifting: Callable[..., list[Measurement]],
+) -> None:
+    """Against numpy; what a sample may be wrong by is in the docstring of the module."""
+    for seed in range(5):
+        samples = drifting(50e-6, seed=seed, queue_ns=3_000_000)
+        delays = np.array([each.delay_ns for each in samples])
+        hidden = (np.sort(delays)[len(delays) // 2] - delays.min()) / 2
+        noise = (delays - delays.min()) / 2 + 100 + hidden + 2000
+        times = np.array([each.raw_ns for each in samples], dtype=float)
+        offsets = np.array([each.offset_ns for each in samples], dtype=float)
+        line, covariance = np.polyfit(times, offsets, 1, w=1 / noise, cov="unscaled")
+        misfit = np.sum(((offsets - np.polyval(line, times)) / noise) ** 2) / (len(samples) - 2)
+        found = slope(samples)
+        assert found is not None
+        assert found.rate == pytest.approx(line[0])
+        expected = 3 * np.sqrt(max(misfit, 1.0) * covariance[0, 0])
+        assert found.uncertainty == pytest.approx(expected)
+
+
+def test_numbers_of_today_lose_no_digits(drifting: Callable[..., list[Measurement]]) -> None:
+    """UTC - RAW is 10**18 ns and more, where floats are 256 ns apart."""
+    samples = drifting(50e-6, queue_ns=3_000_000)
+    late = [
+        dataclasses.replace(
+            each, raw_ns=each.raw_ns + 10**16 + 1, offset_ns=each.offset_ns + 1_800 * 10**15 + 1
+        )
+        for each in samples
+    ]
+    assert slope(late) == slope(samples)
+
+
+def test_scatter_beyond_what_delays_explain_widens_the_uncertainty(sample: MakeSample) -> None:
+    offsets = (0, 21_000, 0)
+    samples = [sample(at_s=second, offset_ns=ns) for second, ns in enumerate(offsets)]
+    found = slope(samples)
+    assert found is not None
+    standard_ns = (21_000**2 * 2 / 3) ** 0.5  # from the fit, with one degree of freedom
+    assert found.uncertainty == pytest.approx(3 * standard_ns / (2 * 1e18) ** 0.5)
+
+
+def test_of_two_rates_as_good_the_lower_is_taken_in_any_order() -> None:
+    pair = [Drift(2e-6, 1e-6), Drift(1e-6, 1e-6)]
+    assert common_drift(pair) == common_drift(pair[::-1]) == pair[1]
+
+
+def test_an_excellent_server_does_not_outvote_two_good_ones() -> None:
+    """Nobody is taken for better than 15 ppm, whatever he says."""
+    good = [Drift(1e-6, 15e-6), Drift(2e-6, 15e-6)]
+    assert common_drift([*good, Drift(300e-6, 1e-12)]) == good[1]
+
+
+def test_a_worse_server_counts_less() -> None:
+    vague = [Drift(-1e-6, 100e-6), Drift(-2e-6, 100e-6)]
+    sure = Drift(5e-6, 20e-6)
+    assert common_drift([*vague, sure]) == sure
+    assert common_drift([*vague, Drift(5e-6, 60e-6)]) == vague[0]
+
+
+def test_a_rate_that_may_be_off_by_anything_is_none() -> None:
+    assert common_drift([Drift(5e-6, UNKNOWN)]) == Drift()
+    almost = Drift(5e-6, UNKNOWN * 0.99)
+    assert common_drift([None, almost]) == almost
 
 
 def test_samples_of_one_moment_have_no_slope(sample: MakeSample) -> None:

@@ -34,6 +34,34 @@ def test_a_stretch_at_the_edges_gives_way_to_one_in_the_middle() -> None:
     assert intersect([*wide, (-2, 2), (9, 15)]) == [(-2, 2)]
 
 
+def test_a_stretch_a_quarter_larger_is_not_clearly_so() -> None:
+    narrow = [(0, 80), (200, 280)]
+    assert intersect([*narrow, (30, 240)]) == [(30, 80), (200, 240)]
+    assert intersect([*narrow, (29, 240)]) == [(29, 80)]
+    assert intersect([*narrow, (40, 251)]) == [(200, 251)]
+
+
+def test_the_largest_of_several_is_compared_with_the_next() -> None:
+    narrow, wide = [(0, 80), (200, 280), (400, 480)], [(10, 440)] * 2
+    assert intersect([*narrow, *wide]) == [(10, 80), (200, 280), (400, 440)]
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "within"),
+    [
+        ((0, 9), (0, 9), True),
+        ((0, 9), (3, 4), True),
+        ((5, 9), (3, 7), False),
+        ((5, 9), (6, 10), False),
+        ((5, 9), (0, 20), False),
+    ],
+)
+def test_an_interval_lies_within_another_with_both_ends(
+    outer: Interval, inner: Interval, within: bool
+) -> None:
+    assert contains(outer, inner) is within
+
+
 @given(st.integers(-1000, 1000), st.lists(st.integers(-1000, 1000), min_size=1, max_size=7))
 def test_true_time_is_never_lost_while_every_source_is_honest(
     true_ns: int, errors: list[int]

@@ -97,6 +97,13 @@ def test_a_grant_may_name_another_server_and_port() -> None:
     assert read_grant(GOOD) == Grant(cookies=(COOKIE.body, COOKIE.body))
 
 
+@pytest.mark.parametrize("kind", [Kind.ERROR, Kind.WARNING])
+def test_a_refusal_of_any_length_is_a_refusal(kind: Kind) -> None:
+    """A code of thousands of digits could not be written into the message (found by fuzzing)."""
+    with pytest.raises(KeyExchangeError, match=r"refuses: .*257$"):
+        read_grant([Record(kind, b"\1" * 4000)])
+
+
 def test_no_more_than_eight_cookies_are_kept() -> None:
     assert len(read_grant([NTPV4, AES_SIV, *[COOKIE] * 20]).cookies) == 8
 

@@ -60,7 +60,9 @@ def test_version_3_servers_are_accepted(honest: Honest) -> None:
 def test_a_bad_field_has_its_own_reason(
     honest: Honest, changes: dict[str, int], drop: Drop
 ) -> None:
-    assert rejection(honest(REQUEST, **changes).pack()).drop is drop
+    found = rejection(honest(REQUEST, **changes).pack())
+    assert found.drop is drop
+    assert found.genuine is (drop not in {Drop.MODE, Drop.VERSION, Drop.ORIGIN})
 
 
 @pytest.mark.parametrize("length", [0, 1, 47, 49])
@@ -71,7 +73,8 @@ def test_a_truncated_reply_is_dropped(honest: Honest, length: int) -> None:
 
 def test_a_repeated_reply_is_told_from_a_wrong_origin(honest: Honest) -> None:
     earlier = honest(Packet(transmit_timestamp=99))
-    assert rejection(earlier.pack(), earlier.transmit_timestamp).drop is Drop.DUPLICATE
+    repeated = rejection(earlier.pack(), earlier.transmit_timestamp)
+    assert (repeated.drop, repeated.genuine) == (Drop.DUPLICATE, False)
     assert rejection(earlier.pack(), None).drop is Drop.ORIGIN
 
 
@@ -84,6 +87,25 @@ def test_a_kiss_needs_our_origin_and_nothing_else(honest: Honest, code: str) -> 
     assert code in str(found)
     forged = rejection(honest(REQUEST, **kiss, origin_timestamp=1).pack())
     assert (forged.drop, forged.kiss, forged.genuine) == (Drop.ORIGIN, None, False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stratum": 15, "reference_id": 7},
+        {"root_dispersion": ns_to_short(16 * SECOND) - 1},
+        {"root_delay": ns_to_short(16 * SECOND), "root_dispersion": ns_to_short(7 * SECOND)},
+        {"precision": 3},
+    ],
+)
+def test_the_worst_that_is_accepted(honest: Honest, changes: dict[str, int]) -> None:
+    check_reply(honest(REQUEST, **changes).pack(), origin=ORIGIN, previous_transmit=None)
+
+
+def test_the_precision_counts_as_an_error_of_the_server(honest: Honest) -> None:
+    """15.5 s and half a second."""
+    worst = honest(REQUEST, root_dispersion=ns_to_short(15 * SECOND + SECOND // 2), precision=-1)
+    assert rejection(worst.pack()).drop is Drop.ROOT_DISTANCE
 
 
 @given(st.binary(max_size=100))
@@ -133,6 +155,17 @@ def test_an_implausible_hold_time_is_dropped(round_trip_ns: int, hold_ns: int) -
     with pytest.raises(ReplyDroppedError) as caught:
         delay(round_trip_ns, hold_ns)
     assert caught.value.drop is Drop.HOLD_TIME
+
+
+def test_the_longest_times_that_are_accepted() -> None:
+    assert delay(SECOND, 0) == SECOND
+    assert delay(10_000, -100) == 10_100
+    assert delay(1_000_000, 1_000_000 + 1_000 + 100) == 100
+    assert delay(4 * SECOND + 200, 4 * SECOND) == 200
+    with pytest.raises(ReplyDroppedError):
+        delay(1_000_000, 1_000_000 + 1_000 + 101)
+    with pytest.raises(ReplyDroppedError):
+        delay(4 * SECOND + 200, 4 * SECOND + 1)
 
 
 def test_a_long_delay_is_dropped() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronotick.config.schema import Ntp
 from chronotick.ntp.selection import (
     Candidate,
     Limits,
@@ -61,6 +62,13 @@ def test_nobody_is_believed_when_there_is_nobody() -> None:
     assert (selection.survivors, selection.best, selection.low_ns) == ((), None, None)
 
 
+def test_before_anything_was_asked_nobody_is_believed() -> None:
+    nothing = Selection()
+    assert (nothing.raw_ns, nothing.best, nothing.high_ns) == (0, None, None)
+    assert not nothing.reasons
+    assert not nothing.witnesses
+
+
 def test_one_lonely_source_is_believed() -> None:
     selection = choose(source("a", 5))
     assert letters(selection) == {"a": "*"}
@@ -78,6 +86,7 @@ def test_two_sources_that_agree_are_both_used() -> None:
     selection = choose(source("a", 0), source("b", 5, distance_ms=8))
     assert letters(selection) == {"a": "+", "b": "*"}
     assert selection.survivors == ("b", "a")
+    assert selection.best == "b"
     assert (selection.low_ns, selection.high_ns) == (-3 * MS, 10 * MS)
 
 
@@ -141,6 +150,28 @@ def test_unusable_sources_say_why_and_have_no_vote(bad: Candidate, letter: str) 
     assert letters(selection) == {"good": "*", "bad": letter}
 
 
+def test_the_worst_that_can_be_used() -> None:
+    limits = Limits(min_stratum=2, max_stratum=4)
+    for stratum in (2, 4):
+        assert choose(source("a", 0, 1500, stratum=stratum), limits=limits).best == "a"
+    assert choose(source("a", 0, stratum=1), source("b", 0, stratum=15)).survivors == ("a", "b")
+
+
+def test_the_least_number_of_sources_may_be_none_and_is_one_all_the_same() -> None:
+    assert choose(limits=Limits(min_sources=0)).survivors == ()
+
+
+def test_limits_are_those_of_the_configuration_unless_told_otherwise() -> None:
+    configured = Ntp()
+    assert dataclasses.asdict(LIMITS) == {
+        "max_distance_ns": configured.max_acceptable_uncertainty * 1e9,
+        "min_stratum": configured.min_stratum,
+        "max_stratum": configured.max_stratum,
+        "min_sources": configured.min_sources,
+        "authentication": configured.authentication,
+    }
+
+
 def test_too_few_agreeing_sources_wait() -> None:
     candidates = [source("a", 0), source("b", 1), source("liar", 100)]
     selection = choose(*candidates, limits=Limits(min_sources=3))
@@ -164,6 +195,8 @@ def test_nobody_is_left_out_where_no_majority_agrees_closely() -> None:
     apart = [source(name, 3 * number, usually_ms=1) for number, name in enumerate("abcd")]
     assert len(choose(*apart).survivors) == 4
     assert len(choose(*apart[:2]).survivors) == 2
+    half = [source(name, 0, usually_ms=1) for name in "ab"]
+    assert len(choose(*half, *apart[2:]).survivors) == 4, "half is no majority"
 
 
 def test_nobody_is_left_out_for_one_that_stands_between_two_camps() -> None:
@@ -175,6 +208,7 @@ def test_nobody_is_left_out_who_is_needed_for_the_minimum() -> None:
     sources = [source(name, 0, usually_ms=1) for name in "ab"]
     far = source("far", 5, usually_ms=1)
     assert letters(choose(*sources, far))["far"] == "~"
+    assert letters(choose(*sources, far, limits=Limits(min_sources=2)))["far"] == "~"
     assert letters(choose(*sources, far, limits=Limits(min_sources=3)))["far"] == "+"
 
 
@@ -244,6 +278,18 @@ def test_who_was_wrong_before_may_agree_again() -> None:
     back = dataclasses.replace(source("back", 1), doubted=True)
     assert letters(choose(source("a", 0), source("b", 0), back))["back"] == "+"
     assert letters(choose(source("a", 0), back)) == {"a": "*", "back": "+"}
+
+
+def test_two_of_five_are_no_majority_though_the_rest_were_wrong_before() -> None:
+    back = [dataclasses.replace(source(n, at), doubted=True) for n, at in (("d", 200), ("e", 300))]
+    trusted = [source("a", 0), source("b", 1), source("c", 100)]
+    assert set(letters(choose(*trusted, *back)).values()) == {"m"}
+
+
+def test_sources_that_touch_do_not_contradict_each_other() -> None:
+    far = [source("late", 100), source("early", -100)]
+    assert choose(source("a", 0), source("b", 20), *far).survivors == ("a", "b")
+    assert choose(source("a", 20), source("b", 0), *far).survivors == ("a", "b")
 
 
 def test_no_side_is_taken_between_camps_of_the_same_right() -> None:

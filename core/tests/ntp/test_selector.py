@@ -104,6 +104,14 @@ def test_the_drift_is_common_to_all_that_answer(selector: Selector, tell: Tell) 
     assert selector.drift == Drift()
 
 
+def test_samples_are_compared_at_the_middle_of_the_newest(selector: Selector, tell: Tell) -> None:
+    for name, second in (("a", 40), ("b", 10), ("c", 30), ("d", 20)):
+        selector.take(tell(name, second))
+    selector.add("silent")
+    assert selector._meeting(50 * SECOND).middle_ns == 30 * SECOND
+    assert Selector(Limits())._meeting(50 * SECOND).middle_ns == 50 * SECOND
+
+
 def test_sources_that_others_keep_are_watched(selector: Selector, tell: Tell) -> None:
     selector.add("gone")
     kept = Answers("kept")

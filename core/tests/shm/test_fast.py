@@ -20,7 +20,15 @@ from chronotick.shm import clocks, fast
 from chronotick.shm.fast import FastReader, PythonReader, fast_reader
 from chronotick.shm.layout import Status
 from chronotick.shm.now import Now
-from chronotick.shm.record import bound_at, sigma_at, time_at
+from chronotick.shm.record import (
+    MAX_AGE_NS,
+    SUSPEND_TOLERANCE_NS,
+    bound_at,
+    interval_at,
+    sigma_at,
+    time_at,
+)
+from chronotick.shm.served import was_suspended
 from chronotick.shm.testing import good_record, packed_body, raw_bytes
 from chronotick.shm.writer import RecordWriter
 
@@ -60,6 +68,80 @@ def test_now_is_the_interval_of_the_record(path: Path, writer: RecordWriter, ope
     assert now == tuple(now)
     assert hash(now) == hash(tuple(now))
     assert now._replace(sigma_ns=1).sigma_ns == 1
+
+
+SetClocks = Callable[..., None]
+
+
+@pytest.fixture
+def set_clocks(monkeypatch: pytest.MonkeyPatch) -> SetClocks:
+    """Sets RAW, and how long the host has slept, for what the reader in Python keeps of a record.
+
+    Whatever makes it look at the record again sees the real clocks, and answers otherwise.
+    """
+
+    def to(raw_ns: int, slept_ns: int) -> None:
+        shown = {time.CLOCK_MONOTONIC_RAW: raw_ns, time.CLOCK_MONOTONIC: 7}
+        shown[clocks.BOOTTIME] = slept_ns + 7
+        monkeypatch.setattr(fast, "_clock_gettime_ns", shown.__getitem__)
+
+    return to
+
+
+EXACT = 2**-20  # s/s: 1 ns in 2**20
+
+
+@pytest.mark.parametrize("age_ns", [0, 1, 2**20, 2**20 + 1, 10**9 + 7, 6 * 10**10])
+def test_the_reader_in_python_answers_to_the_nanosecond_what_the_record_says(
+    path: Path, writer: RecordWriter, set_clocks: SetClocks, age_ns: int
+):
+    good = replace(good_record(), bound_rate=EXACT, sigma_rate=EXACT / 2)
+    record = writer.write(replace(good, void_after_raw_ns=good.anchor_raw_ns + 6 * 10**10))
+    reader = _reader_of(path, pure=True)
+    assert reader.time_ns() <= reader.now().estimate_ns
+    raw_ns = record.anchor_raw_ns + age_ns
+    set_clocks(raw_ns, record.suspended_ns)
+    assert reader.time_ns() == time_at(record, raw_ns)
+    assert reader.time() == time_at(record, raw_ns) / 1e9
+    assert reader.now() == interval_at(record, raw_ns)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_reader_in_python_keeps_no_record_beyond_its_end(
+    path: Path, writer: RecordWriter, set_clocks: SetClocks, ends: bool
+):
+    good = good_record()
+    last_ns = good.anchor_raw_ns + (10**13 if ends else MAX_AGE_NS)
+    record = writer.write(replace(good, void_after_raw_ns=last_ns if ends else 2**62))
+    reader = _reader_of(path, pure=True)
+    reader.time_ns()
+    reader.now()
+    set_clocks(last_ns, record.suspended_ns)
+    assert reader.time_ns() == reader.now().estimate_ns == time_at(record, last_ns)
+    set_clocks(last_ns + 1, record.suspended_ns)
+    after_ns = time_at(record, last_ns + 1)
+    assert max(reader.time_ns(), reader.time() * 1e9, reader.now().estimate_ns) < after_ns - 10**12
+
+
+def test_the_reader_in_python_keeps_no_interval_over_a_sleep(
+    path: Path, writer: RecordWriter, set_clocks: SetClocks
+):
+    record = writer.write(good_record())
+    reader = _reader_of(path, pure=True)
+    reader.now()
+    raw_ns = record.anchor_raw_ns + 10**10
+    set_clocks(raw_ns, record.suspended_ns + SUSPEND_TOLERANCE_NS)
+    assert reader.now() == interval_at(record, raw_ns)
+    set_clocks(raw_ns, record.suspended_ns + SUSPEND_TOLERANCE_NS + 1)
+    assert reader.now() != interval_at(record, raw_ns)
+
+
+def test_the_tolerance_is_the_longest_that_is_no_sleep(monkeypatch: pytest.MonkeyPatch):
+    record = replace(good_record(), suspended_ns=5)
+    monkeypatch.setattr(clocks, "suspended_ns", lambda: 5 + SUSPEND_TOLERANCE_NS)
+    assert not was_suspended(record)
+    monkeypatch.setattr(clocks, "suspended_ns", lambda: 6 + SUSPEND_TOLERANCE_NS)
+    assert was_suspended(record)
 
 
 def test_a_new_publication_is_followed(path: Path, writer: RecordWriter, open_fast: Open):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -100,6 +101,43 @@ def test_a_record_no_reader_would_accept_is_not_packed(change: dict[str, float],
 
 
 @pytest.mark.parametrize(
+    "extreme",
+    [
+        {"rate": -0.5, "bound_rate": 1.0, "sigma_rate": 0.0, "confidence": 1.0},
+        {"rate": 0.5, "bound_rate": 0.0, "sigma_rate": 1.0, "confidence": 0.0},
+        {"bound_ns": MAX_WIDTH_NS, "sigma_ns": 0, "anchor_utc_ns": MAX_UTC_NS},
+        {"bound_ns": 0, "sigma_ns": MAX_WIDTH_NS, "anchor_utc_ns": -MAX_UTC_NS},
+    ],
+)
+def test_the_most_extreme_record_that_readers_accept(extreme: dict[str, float]):
+    record = replace(good_record(), **{"confidence": 0.0} | extreme)
+    assert implausible(record) == ""
+    assert unpack(pack(record)) == record
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        {"rate": 0.501},
+        {"bound_rate": 1.001},
+        {"sigma_rate": 1.001},
+        {"bound_ns": 2**61 + 1},
+        {"anchor_utc_ns": -(2**62) - 1},
+        {"confidence": -0.01},
+    ],
+)
+def test_the_least_that_is_too_much(beyond: dict[str, float]):
+    assert next(iter(beyond)) in implausible(replace(good_record(), **beyond))
+
+
+def test_a_record_that_was_not_given_anything_says_nothing():
+    """About no instant, of no kind: every number is 0, but for the end, which is before any."""
+    nothing = dataclasses.asdict(Record())
+    assert nothing.pop("void_after_raw_ns") == -1
+    assert set(nothing.values()) == {0}
+
+
+@pytest.mark.parametrize(
     "change", [{"measurements": 2**32}, {"epoch": -1}, {"suspended_ns": 2**63}]
 )
 def test_a_value_too_large_for_its_field_is_said(change: dict[str, int]):
@@ -174,12 +212,20 @@ def test_a_continuation_never_steps_back_and_pays_for_it_in_the_bound(
     )
 
 
+def test_a_continuation_is_no_wider_than_readers_accept():
+    wide = replace(good_record(), bound_ns=MAX_WIDTH_NS, sigma_ns=MAX_WIDTH_NS, sigma_rate=0.5)
+    ahead = replace(wide, anchor_utc_ns=wide.anchor_utc_ns + 1000)
+    moved = continued(wide, ahead, wide.anchor_raw_ns + 1000)
+    assert (moved.bound_ns, moved.sigma_ns) == (MAX_WIDTH_NS, MAX_WIDTH_NS)
+
+
 @given(st.integers(-(2**62), 2**62), st.integers(0, 2**61))
 def test_seconds_of_an_interval_contain_its_nanoseconds(estimate: int, width: int):
     now = Now(estimate - width, estimate + width, estimate, 5, Status.SYNCHRONISED)
     assert Fraction(now.earliest) * 10**9 <= now.earliest_ns
     assert Fraction(now.latest) * 10**9 >= now.latest_ns
     assert Fraction(math.nextafter(now.earliest, math.inf)) * 10**9 > now.earliest_ns
+    assert Fraction(math.nextafter(now.latest, -math.inf)) * 10**9 < now.latest_ns
     assert now.estimate == estimate / 1e9
     assert now.sigma == 5e-9
 

@@ -20,7 +20,7 @@ from chronotick.shm.layout import BODY, Status
 from chronotick.shm.reader import RecordReader
 from chronotick.shm.record import MAX_UTC_NS, Record, bound_at, is_void, time_at
 from chronotick.shm.testing import good_record, packed_body, raw_bytes
-from chronotick.shm.writer import ATTEMPTS, RecordWriter
+from chronotick.shm.writer import ATTEMPTS, LATE_NS, RecordWriter
 
 HOLD = """
 import sys, time
@@ -137,6 +137,20 @@ def test_a_host_too_slow_for_the_deadline_publishes_all_the_same(path: Path, wri
     published = writer.write(good_record())
     assert sequence_of(path) % 2 == 0
     assert RecordReader(path).snapshot() == published == writer.last()
+
+
+@pytest.mark.parametrize(("late_ns", "looks"), [(LATE_NS, 2), (LATE_NS + 1, 3)])
+def test_a_record_is_computed_again_only_when_it_is_late(
+    writer: RecordWriter, monkeypatch: pytest.MonkeyPatch, late_ns: int, looks: int
+):
+    first = writer.write(good_record())
+    began_ns = first.anchor_raw_ns + 10**9
+    shown = itertools.chain([began_ns], itertools.repeat(began_ns + late_ns))
+    looked: list[int] = []
+    monkeypatch.setattr(clocks, "raw_ns", lambda: looked.append(next(shown)) or looked[-1])
+    second = writer.write(replace(first, measurements=9))
+    assert second.anchor_raw_ns == looked[-1 if looks > 2 else 0]
+    assert len(looked) == looks + (looks > 2)
 
 
 def test_a_slow_host_continues_from_the_last_attempt(writer: RecordWriter, slow_clock: int):
@@ -360,6 +374,22 @@ def test_a_removed_file_is_made_anew_and_old_readers_are_told(path: Path, writer
     assert sequence_of(path) > sequence
     assert RecordReader(path).snapshot() == published
     assert not writer.ensure_in_place()
+
+
+@pytest.mark.parametrize("size", [64, 127, 4096])
+def test_a_file_that_was_cut_off_or_grew_is_made_whole(path: Path, size: int):
+    """Readers that had it mapped went on; a new one, and the next writer, refused it for ever."""
+    writer = RecordWriter(path)
+    published = writer.write(good_record())
+    os.truncate(path, size)
+    assert not writer.ensure_in_place()
+    assert path.stat().st_size == 128
+    writer.renew(5 * 10**9)
+    renewed = RecordReader(path).snapshot()
+    assert replace(renewed, void_after_raw_ns=published.void_after_raw_ns) == published
+    os.truncate(path, size)
+    writer.close()
+    RecordWriter(path).close()
 
 
 def test_a_file_put_in_place_of_ours_by_a_stranger_is_reported(path: Path):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
-from chronotick.workers.launch import WorkerProcess, worker_variables
+from chronotick.workers.child import Bootstrap
+from chronotick.workers.launch import Launcher, WorkerProcess, worker_variables
+from chronotick.workers.leases import Lease
 from chronotick.workers.output import OutputTail
 
 LOGGER = logging.getLogger("chronotick.workers.test")
@@ -28,6 +32,26 @@ def spawn(program: str) -> WorkerProcess:
         bufsize=0,
     )
     return WorkerProcess(popen, LOGGER)
+
+
+async def test_a_worker_that_no_descriptor_is_left_to_watch_does_not_stay_behind(monkeypatch):
+    """It ran on unknown to anybody, for as long as the daemon did."""
+    started: list[int] = []
+
+    def pidfd_open(pid: int) -> int:
+        started.append(pid)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    bootstrap = Bootstrap(address="", identity="", token="", parent_pid=os.getpid())
+    launcher, lease = Launcher(), Lease(Path(sys.executable))
+    with pytest.raises(OSError, match="Too many open files"):
+        await launcher.launch(
+            lease, bootstrap, worker_variables({}, threads=1, offline=True), LOGGER
+        )
+    launcher.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
 
 
 def test_variables_are_an_allow_list():

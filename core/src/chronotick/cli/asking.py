@@ -70,8 +70,23 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
         f"daemon      {answer['version']}, pid {answer['pid']}, {answer['daemon_memory_mb']} MiB",
         f"up          {answer['daemon_uptime']:.0f} s",
     ]
+    lines += [f"watchdog    {_watched(told)}"] if (told := answer.get("watchdog")) else []
     lines += [f"weightless  {name}: {why}" for name, why in answer.get("demoted", {}).items()]
     return lines + [f"problem     {problem}" for problem in answer["problems"]]
+
+
+def _watched(told: dict[str, Any]) -> str:
+    """What the watchdog found last."""
+    pool = f"pool of {told['pool']}"
+    if told["verdict"] is None:
+        return f"has asked nobody yet, {pool}"
+    answered = (
+        f"{told['answered']} of {told['asked']} answered {seconds(told['age_s'])} ago, {pool}"
+    )
+    if told["offset_s"] is None:
+        return f"{told['verdict']}: {answered}"
+    apart = f"{seconds(told['offset_s'], signed=True)} from served time"
+    return f"{told['verdict']}: {apart}, {seconds(told['allowed_s'])} allowed, {answered}"
 
 
 def _by_horizon(clock: dict[str, Any]) -> str:

@@ -169,6 +169,22 @@ def _server(name: str) -> Finding:
     return Finding("ok", f"server {name}", ", ".join(str(each) for each in endpoints[:4]))
 
 
+def _watchdog(loaded: Loaded) -> Iterable[Finding]:
+    from chronotick.client import ChronoTickError
+    from chronotick.client.control import ask
+
+    try:
+        told = ask("status", socket_path=loaded.config.control.socket).get("watchdog")
+    except ChronoTickError:
+        return
+    if told and told["alarm"]:
+        fix = "see whom the clock is measured by: chronotick sources; prefer nts:// servers"
+        yield Finding("bad", "watchdog", told["problem"], fix)
+    elif told:
+        found = told["verdict"] or "nobody was asked yet"
+        yield Finding("ok", "watchdog", f"{found}, pool of {told['pool']} servers")
+
+
 def _plugins(loaded: Loaded) -> Iterable[Finding]:
     from chronotick.cli.fitting import misfits
     from chronotick.plugin.registry import load_plugins
@@ -207,6 +223,7 @@ CHECKS: tuple[Callable[[Loaded], Iterable[Finding]], ...] = (
     _record,
     _control,
     _servers,
+    _watchdog,
     _plugins,
     _uv,
 )

@@ -44,7 +44,7 @@ def ask(
         if answer["ok"]:
             return answer["result"]
         problem = str(answer["error"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         problem = f"{path}: no ChronoTick daemon: it answered {line[:100]!r}"
     raise ControlError(problem, method)
 

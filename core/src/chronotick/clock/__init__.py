@@ -8,6 +8,8 @@ from chronotick.clock.estimator import Estimator, Innovation
 from chronotick.clock.host import HostClocks, read_clocks, suspended_baseline_ns
 from chronotick.clock.options import BankOptions, bank_options
 from chronotick.clock.state import ClockState
+from chronotick.clock.steps import StepWatch
+from chronotick.clock.vmclock import VMClock
 
 __all__ = [
     "BankOptions",
@@ -21,6 +23,8 @@ __all__ = [
     "Interval",
     "KalmanBank",
     "Samples",
+    "StepWatch",
+    "VMClock",
     "bank_options",
     "read_clocks",
     "suspended_baseline_ns",

@@ -23,6 +23,7 @@ from chronotick.ntp.marzullo import hull
 from chronotick.ntp.measurement import Measurement
 
 SIGMAS = 3.0  # of the frequency estimate, on top of the configured drift
+_LARGEST_NS = 1 << 63  # of a saved state: what is larger was damaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +111,17 @@ class HardBound:
         """Return the bound at ``raw_ns``; ``None`` without a measurement of a witness.
 
         Where fewer agree than should, it is what most of them share; where nobody agrees with
-        anybody, the hull of all: wide, but true as long as one of them is honest.
+        anybody, the hull of all: wide, but true as long as one of them is honest. That is judged
+        when the newest of them was measured: with age, any two come to overlap.
         """
         counts, known = self.witnesses, self._intervals.items()
-        aged = [each.at(raw_ns) for s, each in known if counts is None or s in counts]
-        if not aged:
+        told = [each for source, each in known if counts is None or source in counts]
+        if not told:
             return None
-        intervals = [(each.low_ns, each.high_ns) for each in aged]
-        shared = (hull(intervals, count) for count in range(self._quorum(len(aged)), 0, -1))
-        low, high = next(ends for ends in shared if ends is not None)
+        newest_ns = max(each.raw_ns for each in told)
+        agreeing, _ = _shared(told, newest_ns, self._quorum(len(told)))
+        _, (low, high) = _shared(told, raw_ns, agreeing)
+        aged = [each.at(raw_ns) for each in told]
         low_rate, high_rate = min(i.low_rate for i in aged), max(i.high_rate for i in aged)
         return Interval(
             raw_ns=raw_ns, low_ns=low, high_ns=high, low_rate=low_rate, high_rate=high_rate
@@ -165,7 +168,7 @@ class HardBound:
             intervals = {s: _restored(values) for s, values in snapshot["intervals"].items()}
             counts = snapshot["witnesses"]
             witnesses = None if counts is None else frozenset(map(str, counts))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise ValueError(f"the saved bound is damaged: {error!r}") from error
         self._intervals, self.witnesses = intervals, witnesses
 
@@ -195,12 +198,21 @@ class HardBound:
         )
 
 
+def _shared(told: Sequence[Interval], raw_ns: int, most: int) -> tuple[int, tuple[int, int]]:
+    """How many intervals, ``most`` at most, share something at an instant, and the hull of that."""
+    aged = [each.at(raw_ns) for each in told]
+    intervals = [(each.low_ns, each.high_ns) for each in aged]
+    found = ((count, hull(intervals, count)) for count in range(most, 0, -1))
+    return next((count, ends) for count, ends in found if ends is not None)
+
+
 def _restored(values: Sequence[float]) -> Interval:
-    raw_ns, low_ns, high_ns, low_rate, high_rate = values
+    raw_ns, low_ns, high_ns = map(int, values[:3])
+    low_rate, high_rate = map(float, values[3:])
+    if not (-_LARGEST_NS < low_ns <= high_ns < _LARGEST_NS and abs(raw_ns) < _LARGEST_NS):
+        raise ValueError("limits are none")
+    if not -1.0 < low_rate <= high_rate < 1.0:  # written so that NaN fails
+        raise ValueError("rates are none")
     return Interval(
-        raw_ns=int(raw_ns),
-        low_ns=int(low_ns),
-        high_ns=int(high_ns),
-        low_rate=float(low_rate),
-        high_rate=float(high_rate),
+        raw_ns=raw_ns, low_ns=low_ns, high_ns=high_ns, low_rate=low_rate, high_rate=high_rate
     )

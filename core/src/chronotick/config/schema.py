@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from chronotick.config.paths import data_dir, expand
-from chronotick.config.servers import FORMS, AddressError, parse_server
+from chronotick.config.servers import FORMS, AddressError, Protocol, parse_server
 from chronotick.config.tcp import parse_address, parse_host_port
 from chronotick.shm.paths import default_control_socket, default_record_path
 
@@ -171,11 +171,67 @@ class Timing(Section):
     normal_operation: NormalOperation = Field(default_factory=NormalOperation)
 
 
+def _asked_over_ntp(text: str) -> str:
+    if parse_server(text).protocol is Protocol.CHRONYD:
+        raise ValueError("a chronyd has no opinion of its own: give NTP servers")
+    return text
+
+
+class PoolWatchdog(Section):
+    """Asking a large pool of other servers now and then whether served time is right (RFC 9523)."""
+
+    enabled: bool = Field(default=False, description="Whether anybody is asked.")
+    servers: list[Annotated[ServerText, AfterValidator(_asked_over_ntp)]] = Field(
+        default=["0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"],
+        min_length=1,
+        max_length=1000,
+        description="Names that the pool is gathered from, looked up hourly until it is full; "
+        "four addresses at most are taken from each answer for a `pool` name, one from others.",
+    )
+    pool_size: int = Field(
+        500, ge=3, le=1000, description="Servers in the pool (n of RFC 9523). Who is silent leaves."
+    )
+    sample_size: int = Field(15, ge=3, le=100, description="Servers asked at a time (m).")
+    interval_seconds: Seconds = Field(
+        640.0,
+        description="Time between two samples, on average: anything from half to one and a half "
+        "of it.",
+    )
+    w: Annotated[float, Field(gt=0, le=10)] = Field(
+        0.025,
+        json_schema_extra=_unit("s"),
+        description="How far an honest server's time, as seen from here, may be from UTC. Served "
+        "time is contradicted when it is wrong by more than its bound and twice that.",
+    )
+    panic_trigger: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="Samples in a row that contradict served time, or each other, before the "
+        "whole pool is asked (K).",
+    )
+    action: Literal["report", "disrupt"] = Field(
+        "report",
+        description="What follows when the whole pool contradicts served time. `report`: a line "
+        "in the log, a problem in the status, a metric. `disrupt`: also, readers find the time "
+        "disrupted until the pool agrees again, unless an authenticated source is believed.",
+    )
+
+    @model_validator(mode="after")
+    def _sampled_from_the_pool(self) -> PoolWatchdog:
+        if self.sample_size > self.pool_size:
+            raise ValueError(
+                f"sample_size ({self.sample_size}) must not be above pool_size ({self.pool_size})"
+            )
+        return self
+
+
 class ClockMeasurement(Section):
     """Measuring time servers."""
 
     ntp: Ntp = Field(default_factory=Ntp)
     timing: Timing = Field(default_factory=Timing)
+    watchdog: PoolWatchdog = Field(default_factory=PoolWatchdog)
 
 
 class Clock(Section):

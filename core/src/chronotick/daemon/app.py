@@ -17,7 +17,14 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
-from chronotick.clock import Covariates, HostClocks, read_clocks, suspended_baseline_ns
+from chronotick.clock import (
+    Covariates,
+    HostClocks,
+    StepWatch,
+    VMClock,
+    read_clocks,
+    suspended_baseline_ns,
+)
 from chronotick.config import ConfigError
 from chronotick.config.schema import Config
 from chronotick.daemon import trace_lines as lines
@@ -27,6 +34,7 @@ from chronotick.daemon.control import ControlServer
 from chronotick.daemon.loops import SteadyThread, Ticker
 from chronotick.daemon.memory import READING_PERIOD_S, Memory
 from chronotick.daemon.notify import sd_notify, watchdog_interval_s
+from chronotick.daemon.pool_watchdog import PoolWatchdog
 from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.publisher import Publisher
 from chronotick.daemon.reload import effective, needing_restart
@@ -42,6 +50,7 @@ from chronotick.ntp import Measurement, NtpMonitor
 from chronotick.plugin.registry import Discovery, PluginProblem, Plugins, UnknownModel
 from chronotick.shm.clocks import raw_ns as raw_now_ns
 from chronotick.shm.clocks import suspended_ns
+from chronotick.shm.record import MAX_WIDTH_NS, bound_at, is_void, time_at
 from chronotick.shm.writer import RecordWriter
 
 PLAN_PERIOD_S = 1.0  # how often there is a new plan without an event
@@ -100,6 +109,9 @@ class Daemon:
         writer = RecordWriter(config.shm.path)
         stack.callback(writer.close)
         self.publisher = _publisher(writer, config)
+        self._steps, self._vmclock = StepWatch(), VMClock()
+        stack.callback(self._steps.close)
+        stack.callback(self._vmclock.close)
         timekeeper = Timekeeper(config)
         self.memory = Memory.open(config.history, timekeeper)
         stack.callback(self.memory.close)
@@ -110,13 +122,19 @@ class Daemon:
             config.clock_measurement,
             raw_ns=raw_ns,
             suspended_ns=suspended_baseline_ns(),
+            marker=self._vmclock.marker(),
         )
         resumed = self.clockwork.resume(raw_ns)
         self.trace = self._open_trace(stack, raw_ns, resumed=resumed)
         self.monitor = self._new_monitor()
+        self.pool_watchdog = PoolWatchdog(self._served, self.monitor, self._make_plan)
+        stack.push_async_callback(self.pool_watchdog.close)
         self._publisher_failed: asyncio.Future[None] = self._event_loop.create_future()
         self.publishing = SteadyThread(
-            1.0 / config.shm.frequency, self._publish, self._on_publisher_failure
+            1.0 / config.shm.frequency,
+            self._publish,
+            self._on_publisher_failure,
+            self._sleep_between,
         )
         self.control = ControlServer(config.control.socket, Reporter(self).methods)
         await self.control.start()
@@ -165,6 +183,7 @@ class Daemon:
         self._start_loops()
         self._discovery.watch(self._on_plugins)
         await self.companions.use(self.config)
+        await self.pool_watchdog.use(self.config.clock_measurement)
         sd_notify(f"READY=1\nMAINPID={os.getpid()}")
         stopping = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -226,37 +245,67 @@ class Daemon:
             _log.exception("a prediction loop ended by a mistake; the clock goes on without it")
 
     def _on_measurement(self, measurement: Measurement) -> None:
+        if self._was_interrupted():
+            return  # its exchange may have begun before, and all servers are asked anew
         if self.clockwork.measure(measurement, self.monitor):
             for loop in self._loops:
                 loop.measured()
             self._make_plan()
+
+    def _was_interrupted(self) -> bool:
+        """Whether the host has slept or moved, and no publication has noticed it yet."""
+        plan, clocks, marker = self._plan, read_clocks(), self._vmclock.marker()
+        has_moved, has_slept = marker != plan.marker, clocks.slept_since(plan.suspended_ns)
+        if has_moved:
+            self._on_move(clocks.raw_ns, marker)
+        if has_slept:
+            self._on_suspend(clocks)
+        return has_moved or has_slept
 
     def _look_around(self) -> None:
         self._covariates.record(raw_now_ns(), self._surroundings.read())
 
     def _make_plan(self) -> None:
         self.zoo.look()
-        self._plan = self.clockwork.plan(raw_now_ns(), self.monitor, models_ready=self.zoo.ready)
+        plan = self.clockwork.plan(raw_now_ns(), self.monitor, models_ready=self.zoo.ready)
+        self._plan = self.pool_watchdog.considered(plan)
         if self.trace is not None:
-            self.trace.note(lines.plan, self._plan)
-            self.trace.note(lines.weights, self._plan)
+            self.trace.note(lines.plan, plan)
+            self.trace.note(lines.weights, plan)
 
     def _remember(self) -> None:
         record, target = self.publisher.record, self.clockwork.target
         if record is not None and target is not None:
             self.memory.served(record, target)
 
+    def _served(self, raw_ns: int) -> tuple[int, int] | None:
+        """Served time and its bound at a moment that has just passed; None while there is none."""
+        record = self.publisher.record
+        if record is None or record.bound_ns >= MAX_WIDTH_NS or is_void(record, raw_now_ns()):
+            return None
+        return time_at(record, raw_ns), bound_at(record, raw_ns)
+
     def _publish(self) -> None:
         """One tick of the publisher; in its thread."""
-        plan = self._plan
-        if self.publisher.renew(raw_now_ns(), suspended_ns(), plan):
+        plan, marker = self._plan, self._vmclock.marker()
+        moved = marker != plan.marker
+        if not moved and self.publisher.renew(raw_now_ns(), suspended_ns(), plan):
             return
         clocks = read_clocks()
         if self.publisher.keeps_silent(clocks.raw_ns, plan):
             return
-        self.publisher.tick(clocks, plan)
+        self.publisher.tick(clocks, plan, moved=moved)
+        if moved:
+            self._event_loop.call_soon_threadsafe(self._on_move, clocks.raw_ns, marker)
         if clocks.slept_since(plan.suspended_ns):
             self._event_loop.call_soon_threadsafe(self._on_suspend, clocks)
+
+    def _sleep_between(self, seconds: float) -> bool:
+        """Sleep until the next publication is due, or the system clock is set; in its thread."""
+        was_set = self._steps.sleep(seconds)
+        if was_set:
+            self.publisher.hurry()
+        return was_set
 
     def _on_publisher_failure(self, error: BaseException) -> None:
         self._event_loop.call_soon_threadsafe(self._publisher_failed.set_exception, error)
@@ -268,6 +317,10 @@ class Daemon:
         if self.trace is not None:
             self.trace.note(lines.slept, clocks)
         self.clockwork.slept(clocks, self.monitor)
+        self._make_plan()
+
+    def _on_move(self, raw_ns: int, marker: int | None) -> None:
+        self.clockwork.moved(raw_ns, marker, self.monitor)
         self._make_plan()
 
     def _on_transition(self, transition: Transition) -> None:
@@ -334,6 +387,7 @@ class Daemon:
         await _cancel(self._loop_tasks)
         await self.zoo.use(config)
         await self.companions.use(config)
+        await self.pool_watchdog.use(config.clock_measurement)
         self._start_loops()
 
 
@@ -345,7 +399,9 @@ def log_problem(problem: PluginProblem) -> None:
 def _publisher(writer: RecordWriter, config: Config) -> Publisher:
     last, shm = writer.last(), config.shm
     steering = Steering(shm.max_slew_ppm * 1e-6, round(shm.step_threshold_seconds * 1e9))
-    epoch = last.epoch if last else 0
+    # Readers may remember the epoch of a record that has been removed or damaged since. The seconds
+    # of this boot are beyond it: served time is stepped less than once a second.
+    epoch = last.epoch if last else raw_now_ns() // 1_000_000_000
     return Publisher(writer, steering, round(shm.validity_seconds * 1e9), epoch)
 
 

@@ -56,6 +56,7 @@ class Clockwork:
         measurement: servers and timing; replaced when the configuration is reloaded.
         raw_ns: RAW time at the start.
         suspended_ns: how long the host had slept by then.
+        marker: VMClock's by then.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Clockwork:
         *,
         raw_ns: int,
         suspended_ns: int,
+        marker: int | None = None,
     ) -> None:
         self.timekeeper = timekeeper
         self.memory = memory
@@ -77,6 +79,7 @@ class Clockwork:
         self._warm_since_ns = raw_ns
         self._counted_from = 0
         self._suspended_ns = suspended_ns
+        self._marker = marker
         self._generation = 0
         self._unconfirmed = False  # resumed, and no measurement has agreed yet
         self._leap_over_ns: int | None = None  # a leap second is under way until then
@@ -138,7 +141,8 @@ class Clockwork:
         else:
             self.save(raw_ns)  # what the time is worth decides whether a restart may go on
         about = self._describe(bool(sources.selected().survivors), models_ready)
-        return Plan(raw_ns, self.target, about, self._suspended_ns, self._generation)
+        generation, marker = self._generation, self._marker
+        return Plan(raw_ns, self.target, about, self._suspended_ns, generation, marker)
 
     def slept(self, clocks: HostClocks, sources: Sources) -> None:
         """Forget the clock after a suspend of the host; a sleep already known changes nothing."""
@@ -147,6 +151,14 @@ class Clockwork:
         slept_s = (clocks.suspended_ns - self._suspended_ns) * 1e-9
         self._suspended_ns = clocks.suspended_ns
         self._forget(clocks.raw_ns, f"the host slept for {slept_s:.1f} s")
+        sources.burst(forget=True)
+
+    def moved(self, raw_ns: int, marker: int | None, sources: Sources) -> None:
+        """Forget the clock when VMClock has another marker; one already known changes nothing."""
+        if marker == self._marker:
+            return
+        self._marker = marker
+        self._forget(raw_ns, "the virtual machine was migrated or restored (VMClock)")
         sources.burst(forget=True)
 
     def save(self, raw_ns: int) -> None:
@@ -220,6 +232,7 @@ class Clockwork:
             suspended_ns=self._suspended_ns,
             status=self.state.status,
             believed=self._believed,
+            marker=self._marker,
         )
 
     def _watch(self, innovation: Innovation, raw_ns: int) -> None:

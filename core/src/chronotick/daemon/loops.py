@@ -76,6 +76,8 @@ class SteadyThread:
         period_s: time between calls; may be changed while it runs.
         tick: the function.
         failed: told, in the thread, of the exception that ended it.
+        sleep: sleeps for a time in s; True: it was woken before, and the function is called at
+            once, besides its regular calls. At most once between two of these.
     """
 
     def __init__(
@@ -83,12 +85,14 @@ class SteadyThread:
         period_s: float,
         tick: Callable[[], None],
         failed: Callable[[BaseException], None],
+        sleep: Callable[[float], bool | None] = time.sleep,
     ) -> None:
         self.period_s = period_s
         self.missed = 0
         self.lateness = Lateness()
         self._tick = tick
         self._failed = failed
+        self._sleep = sleep
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -115,6 +119,8 @@ class SteadyThread:
                     self.missed += skipped
                     due += skipped * self.period_s
                     ahead += skipped * self.period_s
-                time.sleep(ahead)
+                if self._sleep(ahead):
+                    self._tick()
+                    time.sleep(max(0.0, due - time.monotonic()))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the daemon must know
             self._failed(error)

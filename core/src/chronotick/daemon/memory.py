@@ -35,12 +35,14 @@ class Standing:
         suspended_ns: how long the host had slept since boot.
         status: what the time was worth.
         believed: sources whose measurements made it.
+        marker: VMClock's; another one after the machine was migrated or restored.
     """
 
     servers: tuple[str, ...]
     suspended_ns: int
     status: Status
     believed: frozenset[str] = frozenset()
+    marker: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types."""
@@ -49,6 +51,7 @@ class Standing:
             "suspended_ns": self.suspended_ns,
             "status": self.status.value,
             "believed": sorted(self.believed),
+            "marker": self.marker,
         }
 
     @classmethod
@@ -56,13 +59,14 @@ class Standing:
         """From JSON types.
 
         Raises:
-            KeyError, TypeError, ValueError: they are not of a standing.
+            KeyError, TypeError, ValueError, OverflowError: they are not of a standing.
         """
         return cls(
             servers=tuple(map(str, saved["servers"])),
             suspended_ns=int(saved["suspended_ns"]),
             status=Status(saved["status"]),
             believed=frozenset(map(str, saved["believed"])),
+            marker=saved.get("marker"),  # states saved by earlier versions have none
         )
 
 
@@ -138,7 +142,7 @@ class Memory:
         except HistoryUnavailableError as error:
             self._note(f"nothing is resumed: {error}")
             return None
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             self._note(f"the clock's saved state is not used: {error!r}")
             return None
         self._timekeeper.remember(
@@ -238,6 +242,8 @@ class Memory:
             return f"the last measurement is {age_ns * 1e-9:.0f} s old"
         if abs(now.suspended_ns - before.suspended_ns) > SUSPEND_TOLERANCE_NS:
             return "the host slept since the state was saved"
+        if now.marker != before.marker:
+            return "the virtual machine was migrated or restored since the state was saved"
         if set(now.servers) != set(before.servers):
             return "it was measured on other servers"
         if before.status not in READY:

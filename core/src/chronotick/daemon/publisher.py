@@ -14,16 +14,15 @@ from typing import Protocol
 
 from chronotick.clock import HostClocks
 from chronotick.daemon.steering import Served, Steering
+from chronotick.daemon.system_clock import SystemClock
 from chronotick.daemon.timekeeper import Target
 from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import MAX_WIDTH_NS, SUSPEND_TOLERANCE_NS, Record
 
-STEP_NS = 1_000_000  # a jump of CLOCK_REALTIME against RAW that no slewing explains
 STALE_PLAN_NS = 5_000_000_000  # five times the period of plans without an event
 STEER_PERIOD_NS = 95_000_000  # a little less than ten times a second
 LOOK_PERIOD_NS = 1_000_000_000  # how often the file is looked after
 ROUNDING_NS = 2  # of served time and its growth
-MAX_SLEW = 2e-3  # fastest slew of the system clock by anyone (adjtime: 500 ppm; some daemons more)
 
 _log = logging.getLogger("chronotick.daemon")
 
@@ -64,6 +63,7 @@ class Plan:
         suspended_ns: as it was when this was planned. If the host has slept since, the target
             says nothing any more.
         generation: served time may jump when this changes.
+        marker: VMClock's, as it was when this was planned. If it has changed since, the same holds.
     """
 
     made_raw_ns: int
@@ -71,6 +71,7 @@ class Plan:
     about: Description
     suspended_ns: int
     generation: int = 0
+    marker: int | None = None
 
 
 class Publisher:
@@ -88,7 +89,6 @@ class Publisher:
         self._steering = steering
         self._validity_ns = validity_ns
         self._epoch = epoch
-        self._before: HostClocks | None = None
         self._generation = 0
         self._plan: Plan | None = None
         self._steered_raw_ns = 0
@@ -96,8 +96,13 @@ class Publisher:
         self._silent = False
         self.published = 0
         self.renewed = 0
-        self.system_steps = 0
+        self.system = SystemClock()
         self.record: Record | None = None
+
+    @property
+    def system_steps(self) -> int:
+        """How often somebody has set the system clock."""
+        return self.system.steps
 
     def keeps_silent(self, raw_ns: int, plan: Plan) -> bool:
         """Whether the plan is too old to be vouched for: whoever makes plans hangs.
@@ -130,15 +135,19 @@ class Publisher:
         self.renewed += 1
         return True
 
-    def tick(self, clocks: HostClocks, plan: Plan) -> None:
-        """Publish the time at ``clocks`` as planned."""
+    def hurry(self) -> None:
+        """Let nothing be renewed before the next tick: the system clock was set."""
+        self._plan = None
+
+    def tick(self, clocks: HostClocks, plan: Plan, *, moved: bool = False) -> None:
+        """Publish the time at ``clocks`` as planned; none if the machine has moved since."""
         self._plan, self._steered_raw_ns = plan, clocks.raw_ns
-        self._watch_system_clock(clocks)
+        self.system.look(clocks)
         self._watch_file(clocks.raw_ns)
         if plan.generation != self._generation:
             self._generation = plan.generation
             self._steering.forget()
-        if clocks.slept_since(plan.suspended_ns):
+        if moved or clocks.slept_since(plan.suspended_ns):
             about = replace(plan.about, status=Status.DISRUPTED)
             record = self._without_time(clocks, about, clocks.suspended_ns)
         elif plan.target is None:
@@ -225,18 +234,6 @@ class Publisher:
         self._looked_raw_ns = raw_ns
         if self._writer.ensure_in_place():
             _log.warning("the record had been removed by someone; it was made anew")
-
-    def _watch_system_clock(self, clocks: HostClocks) -> None:
-        before, self._before = self._before, clocks
-        if before is None:
-            return
-        passed = clocks.raw_ns - before.raw_ns
-        jump = clocks.system_ns - before.system_ns - passed
-        if abs(jump) > STEP_NS + MAX_SLEW * passed:
-            self.system_steps += 1
-            _log.warning(
-                "system clock stepped by %+.6f s by someone; served time does not move", jump * 1e-9
-            )
 
 
 def _half_width(served: Served, target: Target) -> int:

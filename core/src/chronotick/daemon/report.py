@@ -10,9 +10,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from chronotick.clock import read_clocks
+from chronotick.daemon.pool_watchdog import DISTRUSTED
 from chronotick.daemon.punctuality import punctuality, troubles
 from chronotick.ntp import SourceReport
 from chronotick.shm.clocks import raw_ns as raw_now_ns
+from chronotick.shm.layout import Status
 from chronotick.shm.record import Record, bound_at, sigma_at, time_at
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Reporter:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._started_s = time.monotonic()
+        self._version = version("chronotick")  # from a file: none may be left to open later
 
     @property
     def methods(self) -> Mapping[str, Callable[[], Any]]:
@@ -44,11 +47,10 @@ class Reporter:
         """The daemon at a glance."""
         daemon = self._daemon
         return {
-            "version": version("chronotick"),
+            "version": self._version,
             "pid": os.getpid(),
             "daemon_uptime": round(time.monotonic() - self._started_s, 3),
-            "status": daemon.clockwork.state.status.words,
-            "reason": daemon.clockwork.state.reason,
+            **self._state(),
             "status_since_s": (raw_now_ns() - daemon.clockwork.state.since_raw_ns) * 1e-9,
             "transitions": dict(daemon.clockwork.state.counts),
             "clock": self._clock(),
@@ -68,8 +70,10 @@ class Reporter:
                 "lateness": daemon.publishing.lateness.report(),
             },
             "companions": daemon.companions.report(),
+            "watchdog": daemon.pool_watchdog.report(),
             "control": {"refused": daemon.control.refused},
             "system_clock_steps": daemon.publisher.system_steps,
+            "system_clock_rate_ppm": _ppm(daemon.publisher.system.rate),
             "bound_contradictions": daemon.clockwork.timekeeper.bound.contradictions,
             "history": daemon.memory.report(),
             "daemon_memory_mb": _memory_mb(),
@@ -103,6 +107,12 @@ class Reporter:
             entry["sigma_from"] = member.sigma_from if member else None
             entry["skill"] = skill.get(name, [])
         return report
+
+    def _state(self) -> dict[str, str]:
+        if self._daemon.pool_watchdog.distrusts:
+            return {"status": Status.DISRUPTED.words, "reason": DISTRUSTED}
+        state = self._daemon.clockwork.state
+        return {"status": state.status.words, "reason": state.reason}
 
     def _clock(self) -> dict[str, Any] | None:
         record, target = self._daemon.publisher.record, self._daemon.clockwork.target
@@ -158,11 +168,17 @@ class Reporter:
             for name, told in daemon.companions.report().items()
             if told["problem"]
         ]
+        watchdog = daemon.pool_watchdog.report()
+        late += [watchdog["problem"]] if watchdog and watchdog["problem"] else []
         history = daemon.memory.report()["problem"]
         return [*daemon.memory.messages, *([history] if history else []), *plugins, *models, *late]
 
 
 _AWAITED = "no forecast yet: models are asked from the first measurement on, once they are ready"
+
+
+def _ppm(rate: float | None) -> float | None:
+    return None if rate is None else rate * 1e6
 
 
 def _finite(value: float) -> float | None:

@@ -104,6 +104,7 @@ class Timekeeper:
         self._samples = Samples(REMEMBERED)
         self._newest: dict[str, Measurement] = {}  # of each source in the estimate
         self._paths: dict[str, dict[str, PathForecast]] = {}
+        self._halfway = False  # a measurement was begun and not ended
         self.accepted = 0
         self.judging = True  # off while warming up: those forecasts say nothing of a model's worth
         self.generation = 0  # forecasts from an earlier one are about another clock
@@ -119,7 +120,14 @@ class Timekeeper:
         return frozenset(self._newest)
 
     def measure(self, measurement: Measurement) -> tuple[Innovation, list[Score]]:
-        """Take a measurement of a believed source: score forecasts by it, then learn from it."""
+        """Take a measurement of a believed source: score forecasts by it, then learn from it.
+
+        An exception on the way (no memory) leaves half of a step in the estimate. The next call
+        makes it anew first, from the measurements before.
+        """
+        if self._halfway:
+            self.disbelieve(())
+        self._halfway = True
         judgements, known = self._judge(measurement), self._newest_state is not None
         innovation = self._estimator.update(measurement)
         if not innovation.outlier:  # what is not believed judges nobody
@@ -137,6 +145,7 @@ class Timekeeper:
         if innovation.reacquired:
             self._scorer.outdate()
             self._drop_forecasts()
+        self._halfway = False
         current = [judgement for judgement in judgements if not judgement.era.outdated]
         return innovation, [score for judgement in current for score in judgement.scores]
 
@@ -253,7 +262,7 @@ class Timekeeper:
             calibration.restore(snapshot["calibration"])
             coverage.restore(snapshot["coverage"])
             self.bound.restore(snapshot["bound"])
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"the saved state is damaged: {error!r}") from error
         self._estimator, self.calibration, self.coverage = estimator, calibration, coverage
         self._move_on()

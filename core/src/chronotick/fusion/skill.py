@@ -288,13 +288,14 @@ class Skill:
             demoted = {str(model): known_index(at) for model, at in snapshot["demoted"].items()}
             inherited = frozenset(map(known_index, snapshot.get("judged", ())))
             experts = _restored_experts(self.experts, snapshot["experts"])
-            if len(own) != len(HORIZONS_S):
-                raise ValueError(f"{len(own)} horizons")  # noqa: TRY301 - one kind of damage of many
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            own_squares = [each.mean_square for each in own]
+            if len(own) != len(HORIZONS_S) or not all(map(math.isfinite, own_squares)):
+                raise ValueError("no errors")  # noqa: TRY301 - one kind of damage of many
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise ValueError(f"the saved scores are damaged: {error!r}") from error
         self._own, self._evidence, self._shapes = own, evidence, shapes
         self._likeness, self._demotions, self.experts = likeness, Demotions(demoted), experts
-        self._own_squares = [each.mean_square for each in own]
+        self._own_squares = own_squares
         self._inherited = inherited
         self._last_ns.clear()
         self._since_ns = None

@@ -301,7 +301,18 @@ def _storage(path: Path | None, retention_days: float) -> Storage:
 
     if path is None:
         return Storage("the history in memory", connect_memory, lasting=False, maintain=maintain)
-    return Storage(str(path), partial(connect, path), lasting=True, maintain=maintain)
+    return Storage(
+        str(path), partial(connect, path), lasting=True, maintain=maintain, place=partial(_at, path)
+    )
+
+
+def _at(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; ``None``: to none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _load_scores(connection: sqlite3.Connection) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 _MAINTENANCE_INTERVAL_S = 3600.0
 _ANSWER_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 10.0
-_CANNOT_CONNECT = (sqlite3.Error, OSError, ForeignDatabaseError, NewerVersionError)
+_CANNOT_CONNECT = (sqlite3.Error, OSError, MemoryError, ForeignDatabaseError, NewerVersionError)
 _ROW_AT_FAULT = (
     sqlite3.IntegrityError,
     sqlite3.ProgrammingError,
@@ -67,12 +67,14 @@ class Storage:
         connect: opens it.
         lasting: opening it again after a failure finds what was written before.
         maintain: does a little housekeeping; returns whether more is left to do.
+        place: what stands where the database should be; something else: it was removed.
     """
 
     name: str
     connect: Callable[[], sqlite3.Connection]
     lasting: bool
     maintain: Callable[[sqlite3.Connection], bool]
+    place: Callable[[], object] = lambda: None
 
 
 class Writer:
@@ -100,6 +102,7 @@ class Writer:
         self._dropped = 0
         self._problem = ""
         self._connection: sqlite3.Connection | None = None
+        self._place: object = None
         self._maintain_at = time.monotonic() + interval_s
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
@@ -174,8 +177,12 @@ class Writer:
             question()
 
     def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and self._storage.place() != self._place:
+            log.warning("history: %s was removed by someone; it is begun anew", self._storage.name)
+            self._disconnect()
         if self._connection is None:
             self._connection = self._storage.connect()
+            self._place = self._storage.place()
         return self._connection
 
     def _disconnect(self) -> None:

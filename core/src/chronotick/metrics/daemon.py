@@ -47,6 +47,21 @@ def _of_companions(key: str) -> Callable[[Answer], Told]:
     return lambda answer: {(name,): told[key] for name, told in answer["companions"].items()}
 
 
+def _of_watchdog(key: str) -> Callable[[Answer], Told]:
+    """Read a number of the watchdog, which most daemons do not run."""
+
+    def read(answer: Answer) -> Told:
+        found: Told = (answer.get("watchdog") or {}).get(key)
+        return found
+
+    return read
+
+
+def _watchdog_samples(answer: Answer) -> Told:
+    watchdog = answer.get("watchdog")
+    return {(verdict,): n for verdict, n in watchdog["samples"].items()} if watchdog else None
+
+
 def _holdover_s(answer: Answer) -> float:
     in_holdover = answer["status"] == Status.HOLDOVER.words
     return float(answer["status_since_s"]) if in_holdover else 0.0
@@ -182,5 +197,41 @@ METRICS: tuple[Metric, ...] = (
         "How often a program beside the daemon was started again.",
         _of_companions("restarts"),
         "companion",
+    ),
+    gauge(
+        "chronotick_watchdog_alarm",
+        "1: the watchdog's whole pool contradicts served time; 0: it does not.",
+        _of_watchdog("alarm"),
+    ),
+    counter(
+        "chronotick_watchdog_alarms_total",
+        "How often the watchdog's pool began to contradict served time.",
+        _of_watchdog("alarms"),
+    ),
+    gauge(
+        "chronotick_watchdog_offset_seconds",
+        "The watchdog's newest sample, mean of its middle third, minus served time.",
+        _of_watchdog("offset_s"),
+    ),
+    gauge(
+        "chronotick_watchdog_age_seconds",
+        "Age of that sample.",
+        _of_watchdog("age_s"),
+    ),
+    gauge(
+        "chronotick_watchdog_pool_servers",
+        "Servers in the watchdog's pool.",
+        _of_watchdog("pool"),
+    ),
+    counter(
+        "chronotick_watchdog_samples_total",
+        "Samples that the watchdog took, by what came of them.",
+        _watchdog_samples,
+        "verdict",
+    ),
+    counter(
+        "chronotick_watchdog_panics_total",
+        "How often the watchdog asked its whole pool.",
+        _of_watchdog("panics"),
     ),
 )

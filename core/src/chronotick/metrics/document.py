@@ -18,6 +18,7 @@ from chronotick.metrics.metric import Metric
 from chronotick.metrics.sources import SLUGS
 from chronotick.ntp.checks import Drop
 from chronotick.ntp.nts import NtsDrop
+from chronotick.ntp.watchdog import Verdict
 from chronotick.shm.layout import Status
 
 PAGE: Final = "docs/metrics.md"
@@ -62,6 +63,7 @@ def _values() -> Iterator[str]:
     yield _row("reason", "a server", SLUGS.values())
     yield _row("reason", "a drop", (drop.value for drop in (*Drop, *NtsDrop)))
     yield _row("horizon_seconds", "a forecast", (f"{horizon_s:g}" for horizon_s in HORIZONS_S))
+    yield _row("verdict", "a sample", (verdict.value for verdict in Verdict))
     yield _row("part", "a scrape", (part.name for part in PARTS))
     yield ""
 

@@ -9,6 +9,7 @@ This is not the oscillator estimate that time is served from: that is :mod:`chro
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -108,9 +109,6 @@ def _weighted_median(slopes: list[Drift]) -> Drift:
     ordered = sorted(slopes, key=lambda slope: slope.rate)
     # A floor on the uncertainty keeps one excellent (or lying) server from outvoting all others.
     weights = [1 / max(slope.uncertainty, PHI) for slope in ordered]
-    half, passed = sum(weights) / 2, 0.0
-    for slope, weight in zip(ordered, weights, strict=True):
-        passed += weight
-        if passed >= half:
-            return slope
-    return ordered[-1]
+    half = sum(weights) / 2
+    passed = itertools.accumulate(weights)
+    return next(slope for slope, so_far in zip(ordered, passed, strict=True) if so_far >= half)

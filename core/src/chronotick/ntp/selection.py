@@ -292,7 +292,7 @@ def _meets(candidate: Candidate, group: Sequence[Candidate]) -> bool:
 def _plausible_vote(voters: Sequence[Candidate]) -> Vote:
     vote = _vote(voters, _plausible)
     trusted = [each for each in voters if not each.doubted]
-    if not len(voters) < 2 * len(trusted) < 2 * len(voters):
+    if len(trusted) == len(voters):
         return vote
     before = _vote(trusted, _plausible)
     split = any(each not in vote.agreed for each in before.agreed)

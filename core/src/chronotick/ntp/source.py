@@ -37,6 +37,11 @@ _ASKERS: Mapping[Protocol, Callable[[Endpoint], Asker]] = MappingProxyType(
 )
 
 
+def asker_of(endpoint: Endpoint) -> Asker:
+    """Return who asks an endpoint, in its protocol."""
+    return _ASKERS[endpoint.protocol](endpoint)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings(Terms):
     """What the configuration says about asking a server, and about when.
@@ -80,7 +85,7 @@ class Source:
         self._settings = settings
         self._finished = finished
         self._poll = Poll(settings.poll, burst=burst)
-        self._asker = _ASKERS[endpoint.protocol](endpoint)
+        self._asker = asker_of(endpoint)
         self._last: Measurement | None = None
         self._alarm = Alarm()
 

@@ -6,6 +6,7 @@ programming language memory models?", MSPC 2012). ``docs/record.md`` says what r
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import struct
@@ -125,13 +126,17 @@ class RecordWriter:
         """Make a new file if somebody removed ours; return whether that was so.
 
         (logind does it when the daemon's user logs out, RemoveIPC=yes.) Readers of the removed
-        file are told at once that it says nothing any more, and find the new one.
+        file are told at once that it says nothing any more, and find the new one. A file that was
+        cut off is made whole: its mapping still works, but nobody could open it, nor a next writer.
 
         Raises:
             RecordHeld: another process has made a record there in the meantime.
             RecordError: something else stands there now.
         """
-        if same_file(os.fstat(self._file), self.path):
+        found = os.fstat(self._file)
+        if found.st_size != SIZE:
+            self._make_whole()
+        if same_file(found, self.path):
             return False
         last = self._last
         self._retire()
@@ -145,8 +150,14 @@ class RecordWriter:
         """Tell readers that nobody publishes any more and release the lock. The file stays."""
         if self._file < 0:
             return
+        self._make_whole()
         self._retire()
         self._release()
+
+    def _make_whole(self) -> None:
+        """Give the file its length again, if it was cut off or grew."""
+        with contextlib.suppress(OSError):  # a full disk: the mapping is none the worse
+            os.ftruncate(self._file, SIZE)
 
     def _take(self, first_sequence: int) -> None:
         self._file = open_for_writing(self.path)

@@ -141,7 +141,8 @@ class Launcher:
         """Start a worker.
 
         Raises:
-            OSError: the interpreter cannot be executed, or not with this standing.
+            OSError: the interpreter cannot be executed, or not with this standing, or no
+                descriptors are left; no process stays behind.
         """
         line = command(lease, "chronotick.workers.child")
         loop = asyncio.get_running_loop()
@@ -151,7 +152,11 @@ class Launcher:
         except asyncio.CancelledError:
             _discard(await starting)
             raise
-        return WorkerProcess(popen, logger)
+        try:
+            return WorkerProcess(popen, logger)
+        except OSError:  # no descriptor is left: nobody would know when it ends, nor could end it
+            _discard(popen)
+            raise
 
     def close(self) -> None:
         """End the thread, and with it every worker still running."""

@@ -144,7 +144,7 @@ def read_grant(records: Sequence[Record]) -> Grant:
 
 def _check_refusals(records: Sequence[Record]) -> None:
     for record in records:
-        code = int.from_bytes(record.body, "big")
+        code = int.from_bytes(record.body[: _WORD.size], "big")  # longer ones break the rules
         if record.kind == Kind.ERROR:
             raise KeyExchangeError(NtsDrop.REFUSED, _ERRORS.get(code, f"error {code}"))
         if record.kind == Kind.WARNING:  # there are none yet: whatever it means, it is not for us

@@ -1,0 +1,244 @@
+"""Asks a large pool of servers, a few at a time, whether served time is right (RFC 9523).
+
+Nobody is to know when it asks whom, and nobody is to be bothered by it: moments and servers are
+drawn by the system's random numbers; questions are a second apart; between two questions to a
+server lies a minute at least, an hour as a rule; who refuses service is left alone for a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from chronotick.ntp.asking import Terms
+from chronotick.ntp.measurement import Measurement
+from chronotick.ntp.server_pool import Member, ServerPool
+from chronotick.ntp.tasks import Tasks
+from chronotick.ntp.timestamps import raw_now_ns, stamping_kept_on
+from chronotick.ntp.watchdog import Compared, Finding, Verdict, Watchdog, judge
+
+logger = logging.getLogger("chronotick.ntp.watchdog")
+
+SPACING_S = 1.0  # between two questions, on average, if the interval is not too short for that
+RESAMPLE_S = 64.0  # before the next sample while served time is in doubt
+GATHERED_EVERY_S = 3600.0
+HURRIED_S = 128.0  # between look-ups while there are not enough servers for one sample
+PANIC_PERIOD_S = 3600.0
+"""The whole pool is asked at most so often, whoever wants it to be."""
+_BUSY = 0.25  # at most so much of the interval is spent on a sample
+_NOTHING = Finding(verdict=Verdict.SILENT, asked=0, answered=0)
+_random = random.SystemRandom()  # no seed: nobody should guess whom we ask, and when
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """How the watchdog asks and judges, in the terms of RFC 9523.
+
+    Attributes:
+        sample_size: servers asked at once (m).
+        interval_s: time between samples, on average.
+        w_ns: how far an honest server's time, as seen from here, may be from UTC (w).
+        panic_trigger: samples that fail in a row before the whole pool is asked (K).
+        terms: of each question.
+    """
+
+    sample_size: int
+    interval_s: float
+    w_ns: int
+    panic_trigger: int
+    terms: Terms
+
+
+Served = Callable[[int], "tuple[int, int] | None"]
+"""Served time (UTC, ns) at a reading of CLOCK_MONOTONIC_RAW of a moment ago, and its bound (ns)."""
+
+
+class PoolWatch:
+    """Watches served time until cancelled.
+
+    Args:
+        pool: whom it asks.
+        settings: how.
+        served: what is watched; None while there is no time.
+        changed: called whenever an alarm begins or ends.
+        read_raw_ns: CLOCK_MONOTONIC_RAW.
+    """
+
+    def __init__(
+        self,
+        pool: ServerPool,
+        settings: WatchSettings,
+        served: Served,
+        changed: Callable[[], None],
+        *,
+        read_raw_ns: Callable[[], int] = raw_now_ns,
+    ) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._served = served
+        self._changed = changed
+        self._read_raw_ns = read_raw_ns
+        self._watchdog = Watchdog(settings.panic_trigger)
+        self._panicked_s = float("-inf")
+        self._found_raw_ns: int | None = None
+
+    async def run(self) -> None:
+        """Gather servers and ask them until cancelled."""
+        async with Tasks() as tasks:
+            tasks.spawn(self._gather, "watchdog: gathering servers")
+            tasks.spawn(self._watch, "watchdog: asking servers")
+            await asyncio.get_running_loop().create_future()
+
+    @property
+    def alarm(self) -> Finding | None:
+        """What the whole pool said when it contradicted served time; None without alarm."""
+        return self._watchdog.alarm
+
+    async def _gather(self) -> None:
+        while True:
+            await self._pool.gather()
+            await asyncio.sleep(GATHERED_EVERY_S if self._enough else HURRIED_S)
+
+    async def _watch(self) -> None:
+        with stamping_kept_on():
+            while True:
+                await asyncio.sleep(self._pause_s())
+                if self._enough and self._served(self._read_raw_ns()) is not None:
+                    await self._look()
+
+    @property
+    def _enough(self) -> bool:
+        return len(self._pool) >= self._settings.sample_size
+
+    def _pause_s(self) -> float:
+        """Anything from half to one and a half intervals; less while served time is in doubt."""
+        watchdog, interval_s = self._watchdog, self._settings.interval_s
+        doubtful = watchdog.last is None or watchdog.failures > 0
+        if doubtful and (self._may_panic or not watchdog.panics_next):
+            return min(RESAMPLE_S, interval_s) * _random.uniform(1.0, 2.0)
+        return interval_s * _random.uniform(0.5, 1.5)
+
+    @property
+    def _may_panic(self) -> bool:
+        since_s = asyncio.get_running_loop().time() - self._panicked_s
+        return since_s >= PANIC_PERIOD_S
+
+    async def _look(self) -> None:
+        """Ask a sample, or, where samples have failed, the whole pool."""
+        before, members = self.alarm, self._pool.members
+        if self._watchdog.panics_next and self._may_panic:
+            self._panicked_s = asyncio.get_running_loop().time()
+            _random.shuffle(members)
+            finding = await self._ask(members)
+            self._watchdog.panicked(finding)
+            _tell_divided(finding)
+        else:
+            finding = await self._ask(_random.sample(members, self._settings.sample_size))
+            self._watchdog.sampled(finding)
+        self._found_raw_ns = self._read_raw_ns()
+        logger.debug("%s", finding)
+        if (before is None) is not (self.alarm is None):
+            _tell(self.alarm)
+            self._changed()
+
+    async def _ask(self, members: Collection[Member]) -> Finding:
+        answers = [each async for each in self._answers(members)]
+        return judge(answers, asked=len(members), w_ns=self._settings.w_ns)
+
+    async def _answers(self, members: Iterable[Member]) -> AsyncIterator[Compared]:
+        settings = self._settings
+        spacing_s = min(SPACING_S, _BUSY * settings.interval_s / settings.sample_size)
+        for member in members:
+            await asyncio.sleep(spacing_s * _random.uniform(0.5, 1.5))
+            answer = await member.asker.ask(settings.terms)
+            if answer.measurement is None:
+                self._pool.missed(member, answer.kiss)
+                continue
+            self._pool.answered(member)
+            compared = self._compared(answer.measurement)
+            if compared is not None:
+                yield compared
+
+    def _compared(self, measurement: Measurement) -> Compared | None:
+        served = self._served(measurement.raw_ns)
+        if served is None:
+            return None
+        utc_ns, bound_ns = served
+        return Compared(measurement.raw_ns + measurement.offset_ns - utc_ns, bound_ns)
+
+    def report(self) -> dict[str, Any]:
+        """What it has found, for status."""
+        watchdog, found = self._watchdog, self._found_raw_ns
+        last = watchdog.last or _NOTHING
+        return {
+            "alarm": watchdog.alarm is not None,
+            "verdict": last.verdict.value if watchdog.last else None,
+            "asked": last.asked,
+            "answered": last.answered,
+            "offset_s": _seconds(last.mean_ns),
+            "spread_s": _seconds(last.spread_ns),
+            "allowed_s": _seconds(last.allowed_ns),
+            "age_s": None if found is None else (self._read_raw_ns() - found) * 1e-9,
+            "pool": len(self._pool),
+            "samples": {verdict.value: n for verdict, n in watchdog.samples.items()},
+            "panics": watchdog.panics,
+            "alarms": watchdog.alarms,
+            "problem": self._problem(),
+        }
+
+    def _problem(self) -> str:
+        if self.alarm is not None:
+            return in_words(self.alarm)
+        if self._enough:
+            return ""
+        needed = self._settings.sample_size
+        few = f"the watchdog asks nobody: it has {len(self._pool)} of {needed} servers for a sample"
+        return f"{few}. {self._pool.error}" if self._pool.error else few
+
+
+def in_words(alarm: Finding) -> str:
+    """Say what an alarm is about, with its figures."""
+    return (
+        f"{alarm.answered} servers of the watchdog's pool put true time {_ms(alarm.mean_ns):+.1f} "
+        f"ms from served time, where {_ms(alarm.allowed_ns):.1f} ms can be explained: the servers "
+        "it is measured by may lie. See: chronotick sources"
+    )
+
+
+def _tell(alarm: Finding | None) -> None:
+    if alarm is None:
+        logger.info(
+            "the watchdog's pool agrees with served time again",
+            extra={"event": "watchdog_content", "is_change": True},
+        )
+        return
+    figures = {
+        "answered": alarm.answered,
+        "offset_s": _seconds(alarm.mean_ns),
+        "allowed_s": _seconds(alarm.allowed_ns),
+    }
+    logger.warning(
+        "served time is contradicted: %s",
+        in_words(alarm),
+        extra={"event": "watchdog_alarm", "fields": figures, "is_change": True},
+    )
+
+
+def _tell_divided(finding: Finding) -> None:
+    if finding.verdict is Verdict.DIVIDED:
+        logger.warning(
+            "the watchdog's pool contradicts itself by %.1f ms: it says nothing of served time",
+            _ms(finding.spread_ns),
+        )
+
+
+def _ms(ns: int | None) -> float:
+    return (ns or 0) * 1e-6
+
+
+def _seconds(ns: int | None) -> float | None:
+    return None if ns is None else ns * 1e-9
