@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -94,6 +95,7 @@ class Daemon:
         if self.config.process.cpu_affinity:
             os.sched_setaffinity(0, self.config.process.cpu_affinity)
         self._event_loop = asyncio.get_running_loop()
+        self._event_loop.set_exception_handler(on_loop_trouble)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._errands: set[asyncio.Task[None]] = set()
@@ -389,6 +391,15 @@ class Daemon:
         await self.companions.use(config)
         await self.pool_watchdog.use(config.clock_measurement)
         self._start_loops()
+
+
+def on_loop_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say in a line, not in a traceback for each client, that no descriptor is left for them."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        _log.error("nobody can be answered on the control socket: %s", error.strerror)
+    else:
+        loop.default_exception_handler(context)
 
 
 def log_problem(problem: PluginProblem) -> None:

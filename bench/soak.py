@@ -1,0 +1,292 @@
+"""Whether anything grows: memory, descriptors, rows, over 100 000 polls or over an hour.
+
+    python bench/soak.py [--polls N]
+
+lets the daemon's own code measure four servers on a virtual host (``chronotick lab scenarios``),
+with a real history whose rows are kept for a few hours only. At forty points it prints memory,
+descriptors, how many objects there are and how much all containers hold, and rows; at the end, how
+each changed from then on when all that is bounded is full.
+
+    python bench/soak.py --live SECONDS
+
+runs a real daemon as ``bench/faults.py`` does, but leaves it alone, and prints the same of its
+process, once a minute. The exit code is 1 if anything grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import json
+import math
+import os
+import random
+import signal
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from chronotick.config.schema import Config
+from chronotick.daemon.memory import Memory
+from chronotick.history import writer
+from chronotick.lab.faults.audience import Audience
+from chronotick.lab.faults.course import Course, Rhythm
+from chronotick.lab.faults.procfs import used
+from chronotick.lab.faults.scene import Scene
+from chronotick.lab.faults.staging import ECHOES, Props, staged
+from chronotick.lab.scenarios.daemon import VirtualDaemon
+from chronotick.lab.scenarios.host import Host
+from chronotick.lab.scenarios.inhabiting import inhabited
+from chronotick.lab.scenarios.loop import HostLoop
+from chronotick.lab.scenarios.network import Network, address_of
+from chronotick.lab.scenarios.scenario import Expected, Scenario
+from chronotick.lab.scenarios.worlds import world
+from chronotick.testing.installed import lay_out
+
+START_RAW_NS = 5_000_000_000_000
+POLL_S = 8.0
+PUBLISH_S = 4.0
+FORECAST_S = 16.0
+RETENTION_DAYS = 0.25
+SWEEP_S = 2.0
+POINTS = 40
+FULL = 0.4
+"""After so much of a run all that is bounded is full: measurements that are remembered, delays."""
+TABLES = ("measurements", "forecasts", "transitions", "readings")
+MIB = 2**20
+LEAK_SHARE = 0.02
+"""Growth, from full to the end, that is called growth."""
+T_95 = 2.1
+"""Student's t for about twenty points."""
+
+MINUTE_S = 60.0
+GROWING = ("minutes", "polls", "disk MiB")
+"""What grows by its nature: an hour is less than what the history keeps."""
+
+BRISK = {
+    "CHRONOTICK_CLOCK_MEASUREMENT__TIMING__NORMAL_OPERATION__MEASUREMENT_INTERVAL": "0.5",
+    "CHRONOTICK_CLOCK_MEASUREMENT__TIMING__NORMAL_OPERATION__MAX_INTERVAL": "0.5",
+    "CHRONOTICK_LONG_TERM__PREDICTION_HORIZON": "600",
+    "CHRONOTICK_LONG_TERM__STEP": "16",
+}
+"""All that is bounded is full within twenty minutes: what is measured, and forecasts not judged."""
+
+Row = dict[str, float]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--polls", type=int, default=100_000)
+    parser.add_argument("--traced", action="store_true", help="trace memory: twice as slow")
+    parser.add_argument("--live", type=float, metavar="SECONDS", help="a real daemon instead")
+    parser.add_argument("--models", default="", help="in its workers besides echo, by commas")
+    parser.add_argument("--environments", type=Path, help="where their environments are")
+    parser.add_argument("--json", type=Path, help="file for all rows")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started is ended
+    if given.traced:
+        tracemalloc.start()
+    rows = live(given) if given.live else soaked(given.polls)
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1))
+    return verdict(rows)
+
+
+def soaked(polls: int) -> list[Row]:
+    """Let the daemon's code live on a virtual host until it has made so many polls."""
+    rows: list[Row] = []
+    began, at_s = time.monotonic(), 0.0
+    with tempfile.TemporaryDirectory(prefix="ct-") as name, living(Path(name)) as parts:
+        daemon, memory, loop = parts
+        while not rows or rows[-1]["polls"] < polls:
+            at_s += PUBLISH_S
+            loop.run_until(at_s)
+            daemon.publish()
+            remember(daemon, memory)
+            if (error := daemon.failure()) is not None:
+                raise error
+            if measured(daemon) >= polls * (len(rows) + 1) / POINTS:
+                row = looked_at(daemon, memory, Path(name) / "history.sqlite3")
+                show(row, heading=not rows)
+                rows.append(row)
+    print(f"{at_s / 86400:.2f} days of the virtual host in {time.monotonic() - began:.0f} s")
+    return rows
+
+
+def remember(daemon: VirtualDaemon, memory: Memory) -> None:
+    """Write down what is served, as the daemon does a little less often."""
+    record, target = daemon.publisher.record, daemon.clockwork.target
+    if record is not None and target is not None:
+        memory.served(record, target)
+
+
+def measured(daemon: VirtualDaemon) -> int:
+    record = daemon.publisher.record
+    return record.measurements if record is not None else 0
+
+
+def looked_at(daemon: VirtualDaemon, memory: Memory, history: Path) -> Row:
+    """Sizes of everything, when the history's thread has written what waits."""
+    while memory.report()["pending"] > 100:
+        time.sleep(0.1)
+    gc.collect()
+    uses = used(os.getpid())
+    tracked = gc.get_objects()
+    with contextlib.closing(sqlite3.connect(f"file:{history}?mode=ro", uri=True)) as connection:
+        rows = {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in TABLES
+        }
+    return {
+        "polls": measured(daemon),
+        "resident MiB": uses.resident_mib if uses else math.nan,
+        **({"traced MiB": traced / MIB} if (traced := tracemalloc.get_traced_memory()[0]) else {}),
+        "descriptors": uses.descriptors if uses else math.nan,
+        "threads": uses.threads if uses else math.nan,
+        "objects": len(tracked),
+        "items": sum(len(each) for each in tracked if isinstance(each, (list, dict, set, deque))),
+        **rows,
+        "history MiB": history.stat().st_size / MIB,
+    }
+
+
+@contextlib.contextmanager
+def living(folder: Path) -> Iterator[tuple[VirtualDaemon, Memory, HostLoop]]:
+    here = world(servers=4)
+    scenario = Scenario(
+        name="soak",
+        happens="Nothing.",
+        asserts="Nothing grows.",
+        world=here,
+        expected=Expected(error_s=1.0, within_s=60.0),
+    )
+    state = here.model_copy(update={"seed": 1, "start_raw_ns": START_RAW_NS}).live()
+    host = Host(state, (), scenario.system_offset_s)
+    network = Network(state, host, (), scenario.mischief, ())
+    config = configuration(folder)
+    writer._MAINTENANCE_INTERVAL_S = SWEEP_S  # noqa: SLF001 - its hours fly
+    loop = HostLoop(START_RAW_NS)
+    with contextlib.ExitStack() as stack:
+        stack.callback(loop.close)
+        stack.enter_context(inhabited(host, loop, network, seed=1))
+        daemon = VirtualDaemon(config, loop, folder / "record")
+        memory = Memory.open(config.history, daemon.clockwork.timekeeper)
+        daemon.clockwork.memory = memory
+        stack.callback(memory.close)
+        stack.callback(daemon.close)
+        yield daemon, memory, loop
+
+
+def configuration(folder: Path) -> Config:
+    asked = {"trigger": "interval", "inference_interval": FORECAST_S}
+    timing = {"normal_operation": {"measurement_interval": POLL_S, "max_interval": POLL_S}}
+    return Config.model_validate(
+        {
+            "clock_measurement": {
+                "ntp": {"servers": [address_of(number) for number in range(4)]},
+                "timing": timing,
+            },
+            "short_term": asked,
+            "long_term": asked,
+            "shm": {"path": folder / "record", "validity_seconds": 10},
+            "history": {"path": folder / "history.sqlite3", "retention_days": RETENTION_DAYS},
+        }
+    )
+
+
+def live(given: argparse.Namespace) -> list[Row]:
+    """Run a real daemon, leave it alone, and look at it once a minute."""
+    with tempfile.TemporaryDirectory(prefix="ct-") as name:
+        models = [each for each in given.models.split(",") if each]
+        site = Path(name) / "site"
+        lay_out(site, "echoes", {"echoes.py": ECHOES}, entry_points={"echoes": "echoes"})
+        props = Props(
+            directory=Path(name),
+            site=site,
+            models=models,
+            environments=given.environments,
+            disk=False,
+            glutton=False,
+            settings=BRISK,
+        )
+        with staged(props, print) as scene:
+            course = Course(scene, Audience([], print), random.Random(0), Rhythm(), print)
+            if not course.settle(300.0):
+                raise SystemExit("the daemon did not become ready")
+            rows: list[Row] = []
+            began = time.monotonic()
+            while time.monotonic() - began < given.live and scene.service.starts == 1:
+                course.watch(MINUTE_S)
+                rows.append(of_process(scene, course, time.monotonic() - began))
+                show(rows[-1], heading=len(rows) == 1)
+            if scene.service.starts != 1:
+                raise SystemExit("the daemon ended by itself")
+    return rows
+
+
+def of_process(scene: Scene, course: Course, elapsed_s: float) -> Row:
+    """Means of the last minute, and what the daemon says of itself."""
+    readings = course.readings[-int(MINUTE_S) :]
+    said = scene.inquirer.said
+    sizes = {path.name: path.stat().st_size / MIB for path in history_files(scene.history)}
+    workers = [use for pid in scene.workers.values() if (use := used(pid)) is not None]
+    return {
+        "minutes": elapsed_s / 60,
+        "polls": (said.status.get("clock") or {}).get("measurements", math.nan),
+        "resident MiB": statistics.fmean(each.used.resident_mib for each in readings),
+        "descriptors": statistics.fmean(each.used.descriptors for each in readings),
+        "threads": statistics.fmean(each.used.threads for each in readings),
+        "workers MiB": sum(use.resident_mib for use in workers),
+        "worker descriptors": sum(use.descriptors for use in workers),
+        "rows waiting": said.status.get("history", {}).get("pending", math.nan),
+        "disk MiB": sum(sizes.values()),
+    }
+
+
+def history_files(history: Path) -> list[Path]:
+    return [path for ending in ("", "-wal") if (path := Path(f"{history}{ending}")).exists()]
+
+
+def show(row: Row, *, heading: bool) -> None:
+    if heading:
+        print(" ".join(f"{name:>14}" for name in row))
+    print(" ".join(f"{value:>14,.2f}" for value in row.values()), flush=True)
+
+
+def verdict(rows: Sequence[Row]) -> int:
+    """Print the growth of each figure over the later part of a run; 1 if any of it is growth."""
+    first = next(iter(rows[0]))
+    full = rows[int(len(rows) * FULL) :]
+    print(f"from {full[0][first]:,.0f} to {full[-1][first]:,.0f} {first}:")
+    grown = 0
+    for name in rows[0]:
+        if name in GROWING:
+            continue
+        growth, error = trend([row[first] for row in full], [row[name] for row in full])
+        mean = statistics.fmean(row[name] for row in full)
+        grows = growth - error > LEAK_SHARE * abs(mean)
+        grown += grows
+        word = "GROWS" if grows else "flat"
+        print(f"{name:<20} mean {mean:12,.2f}, change {growth:+11,.3f} ± {error:.3f}  {word}")
+    return 1 if grown else 0
+
+
+def trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Change of y over all of x by least squares, with half the width of its 95 % interval."""
+    x_mean, y_mean = statistics.fmean(x), statistics.fmean(y)
+    spread = sum((each - x_mean) ** 2 for each in x)
+    slope = sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True)) / spread
+    rest = sum((b - y_mean - slope * (a - x_mean)) ** 2 for a, b in zip(x, y, strict=True))
+    error = math.sqrt(rest / max(1, len(x) - 2) / spread)
+    return slope * (x[-1] - x[0]), T_95 * error * (x[-1] - x[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

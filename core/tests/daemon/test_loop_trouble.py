@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+
+import pytest
+
+from chronotick.daemon.app import on_loop_trouble
+
+
+def trouble(error: Exception) -> None:
+    async def told() -> None:
+        loop = asyncio.get_running_loop()
+        on_loop_trouble(loop, {"message": "socket.accept() failed", "exception": error})
+
+    asyncio.run(told())
+
+
+def test_want_of_descriptors_is_a_line_without_a_traceback(caplog: pytest.LogCaptureFixture):
+    trouble(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+    (record,) = caplog.records
+    assert record.name == "chronotick.daemon"
+    assert record.exc_info is None
+    assert "Too many open files" in record.getMessage()
+
+
+def test_any_other_trouble_keeps_its_traceback(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.ERROR)
+    trouble(ValueError("a mistake"))
+    (record,) = caplog.records
+    assert record.exc_info is not None
