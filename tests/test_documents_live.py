@@ -18,8 +18,6 @@ from terminal import Terminal, elsewhere, free_ports, terminal
 
 pytestmark = pytest.mark.timeout(300)
 
-# What these pages name takes minutes to hours; each has tests of its own.
-ELSEWHERE = {f"docs/{name}.md" for name in ("scenarios", "faults", "fuzzing", "quality")}
 # What changes the machine, asks networks or takes long: a page has to say that it is not run.
 NEVER = re.compile(r"(sudo|make|git|pip|docker|kubectl|systemctl|python (-m fuzz|bench/))\b")
 ANSWERS = {"yes", "unknown"}
@@ -48,7 +46,7 @@ def typed(block: Block, folder: Path) -> Iterator[tuple[str, str]]:
         yield elsewhere(line, folder), command.output
 
 
-PAGES_TO_RUN = [page for page in WRITTEN if page not in ELSEWHERE and to_run(page)]
+PAGES_TO_RUN = [page for page in WRITTEN if to_run(page)]
 
 
 @pytest.fixture(scope="module")
