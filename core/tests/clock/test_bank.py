@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronotick.clock import BankOptions, KalmanBank
+from chronotick.clock import BankOptions, Innovation, KalmanBank
 from chronotick.clock.options import NOISE_HYPOTHESES, bank_options
 from chronotick.clock.packing import packed
+from chronotick.clock.posterior import Posterior
 from chronotick.config.schema import Clock
 from chronotick.ntp.measurement import Measurement
 
@@ -131,6 +132,32 @@ def test_an_outlier_says_little_against_a_filter():
     assert np.abs(np.log(bank.weights) - before).max() < 12
 
 
+def test_a_filter_loses_five_nats_at_most_and_forgets_them():
+    """By one measurement, against one that expected it; of what was said before, 0.2 % each."""
+    bank = KalmanBank(SMALL)
+    usual = np.full(len(bank.weights), 1e-10)
+    expected = -0.5 * np.log(2 * np.pi * usual)
+    said = expected.copy()
+    said[0] -= 1e6
+    found = Posterior(usual, usual, usual, said)
+    bank._reweigh(found, usual)
+    logs = np.log(bank.weights / bank.weights[1])
+    assert logs[:2].tolist() == pytest.approx([-5.0, 0.0])
+    bank._reweigh(found, usual)
+    assert np.log(bank.weights[0] / bank.weights[1]) == pytest.approx(-5.0 * 0.998 - 5.0)
+
+
+def test_a_route_that_changed_has_a_bias_of_which_less_is_known():
+    """Uniform over the change, half of it to either side."""
+    bank = steady(SMALL)
+    shorter = measurement(640, BASE, delay_ns=40_000)
+    before = bank._filters.p.copy()
+    bank._follow_route(shorter, bank._sources["a"])
+    more = bank._filters.p - before
+    assert more[:, 6, 6] == pytest.approx(60e-6**2 / 12)
+    assert np.count_nonzero(more) == len(more)
+
+
 def test_uncertainty_grows_away_from_the_measurements():
     found = state(steady(), 640)
     sigmas = [found.sigma_at((640 + age) * SECOND) for age in (0, 10, 100, 1000, 10_000)]
@@ -224,6 +251,48 @@ def test_whatever_is_measured_every_number_stays_finite(sequence):
     twin = KalmanBank(SMALL)
     twin.restore(json.loads(json.dumps(bank.snapshot())))
     assert twin.state(10**14) == bank.state(10**14)
+
+
+def test_a_measurement_may_be_a_minute_older_to_the_nanosecond():
+    bank = steady(SMALL, until=640)
+    newest_ns = bank.newest_raw_ns
+    assert newest_ns is not None
+    old = replace(measurement(0, BASE), raw_ns=newest_ns - 60 * SECOND)
+    bank.update(old)
+    with pytest.raises(ValueError, match="more than a minute"):
+        bank.update(replace(old, raw_ns=old.raw_ns - 1))
+
+
+@pytest.mark.parametrize(("delay_known", "sigma"), [(True, 0.3), (False, 0.0)])
+def test_errors_follow_the_delay_at_first_by_as_much_as_the_options_say(
+    delay_known: bool, sigma: float
+):
+    bank = KalmanBank(replace(SMALL, delay_slope=0.3))
+    bank.update(measurement(0, BASE, delay_known=delay_known))
+    assert bank._filters.p[:, 7, 7] == pytest.approx(sigma**2)
+
+
+@pytest.mark.parametrize("gone", ["a", "b", "c"])
+def test_the_states_of_a_source_that_is_gone_are_taken_out(gone: str):
+    bank = steady(SMALL, sources="abc")
+    before = bank._filters.x
+    columns = [*range(6), *(6 + 2 * n + m for n in range(3) for m in (0, 1) if "abc"[n] != gone)]
+    own = bank._filters.p[:, columns][:, :, columns]
+    bank.drop(gone)
+    np.testing.assert_array_equal(bank._filters.x, before[:, columns])
+    np.testing.assert_array_equal(bank._filters.p, own)
+
+
+def test_a_first_measurement_is_never_exact():
+    bank = KalmanBank(SMALL)
+    bank.update(replace(measurement(0, BASE, 0), precision_ns=0, root_dispersion_ns=0))
+    now = state(bank, 0)
+    assert 1e-13 < now.var_offset < 2e-12, "1 us, and 1 us of the measurement"
+
+
+def test_an_innovation_counts_in_what_was_expected_of_it():
+    usual = Innovation(residual_s=-3.0, variance=4.0, noise_variance=1.0)
+    assert (usual.normalised, usual.outlier, usual.reacquired) == (-1.5, False, False)
 
 
 def test_noise_of_a_first_sample_is_not_zero():

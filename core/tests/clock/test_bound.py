@@ -109,11 +109,11 @@ def test_where_nobody_agrees_it_reaches_over_all():
     assert limits_of(bound(), a=0, b=5000, c=9000) == (-500, 9500)
 
 
-def test_only_witnesses_count():
+def test_only_voters_count():
     b = bound()
-    b.witnesses = frozenset({"a", "b"})
+    b.voters = frozenset({"a", "b"})
     assert limits_of(b, a=0, b=600, other=800) == (100, 500)
-    b.witnesses = frozenset({"nobody"})
+    b.voters = frozenset({"nobody"})
     assert b.at(0) is None
 
 
@@ -142,6 +142,23 @@ def test_sources_not_heard_of_for_long_are_forgotten():
     assert b.snapshot()["intervals"].keys() == {"b"}
 
 
+def test_the_widest_and_the_narrowest_limits_that_are_taken_up():
+    end = 2**63 - 1
+    for low, high, slow, fast in ((-end, end, -0.999, 0.999), (7, 7, -0.5, -0.5)):
+        twin = bound()
+        twin.restore(
+            {"voters": ["a"], "doubted": [], "intervals": {"a": [0, low, high, slow, fast]}}
+        )
+        assert twin.at(0) == Interval(
+            raw_ns=0, low_ns=low, high_ns=high, low_rate=slow, high_rate=fast
+        )
+    for low, high in ((-(2**63), 0), (0, 2**63)):
+        with pytest.raises(ValueError, match="damaged"):
+            bound().restore(
+                {"voters": None, "doubted": [], "intervals": {"a": [0, low, high, 0.0, 0.0]}}
+            )
+
+
 def test_a_server_that_changed_its_mind_is_counted_and_taken_anew():
     b = bound()
     b.update(MEASUREMENT, STATE)
@@ -150,6 +167,29 @@ def test_a_server_that_changed_its_mind_is_counted_and_taken_anew():
     assert b.contradictions == 1
     assert interval is not None
     assert interval.low_ns == 9_500
+
+
+def test_what_only_touches_its_own_past_does_not_contradict_it():
+    b = bound()
+    b.update(MEASUREMENT, STATE)
+    b.update(dataclasses.replace(MEASUREMENT, offset_ns=1000), STATE)
+    interval = b.at(0)
+    assert interval is not None
+    assert (interval.low_ns, interval.high_ns, b.contradictions) == (500, 500, 0)
+
+
+@pytest.mark.parametrize("offset_ns", [-90_000, 90_000])
+@pytest.mark.parametrize("forgets", [False, True])
+def test_before_there_is_an_estimate_any_frequency_is_possible(forgets: bool, offset_ns: int):
+    """So an estimate a second later, 90 us off, is not astray: it limits the frequency."""
+    b = bound()
+    if forgets:
+        b.update(MEASUREMENT, STATE)
+        b.forget()
+    b.update(MEASUREMENT, dataclasses.replace(STATE, raw_ns=SECOND, offset_ns=offset_ns))
+    interval = b.at(0)
+    assert interval is not None
+    assert (interval.low_rate, interval.high_rate) == pytest.approx((9e-6, 11e-6))
 
 
 def test_forgetting_leaves_nothing():
@@ -165,7 +205,7 @@ def test_snapshot_restores_the_same_bound():
     twin.restore(b.snapshot())
     assert twin.at(12345) == b.at(12345)
     with pytest.raises(ValueError, match="damaged"):
-        twin.restore({"witnesses": None, "intervals": {"a": [1, 2]}})
+        twin.restore({"voters": None, "doubted": [], "intervals": {"a": [1, 2]}})
     with pytest.raises(ValueError, match="damaged"):
         twin.restore({"a": [1, 2, 3, 4, 5]})
     assert twin.at(12345) == b.at(12345)
@@ -186,7 +226,7 @@ def test_limits_that_no_clock_has_are_not_taken_up(values):
     """They once were, and the daemon ended at its first plan (found by fuzzing)."""
     twin = bound()
     with pytest.raises(ValueError, match="the saved bound is damaged"):
-        twin.restore({"witnesses": None, "intervals": {"a": values}})
+        twin.restore({"voters": None, "doubted": [], "intervals": {"a": values}})
     assert twin.at(12345) is None
 
 
@@ -214,3 +254,23 @@ def test_carrying_an_interval_back_widens_it_too():
     interval = Interval(raw_ns=SECOND, low_ns=0, high_ns=0, low_rate=-1e-6, high_rate=3e-6)
     earlier = interval.at(0)
     assert (earlier.low_ns, earlier.high_ns) == (-3000, 1000)
+
+
+def test_there_is_no_bound_until_most_voters_are_measured_again():
+    """A liar that is asked first after everything was forgotten once made the bound alone."""
+    b = bound()
+    b.voters = frozenset("abc")
+    limits_of(b, a=0, b=100, c=200)
+    b.forget()
+    b.update(dataclasses.replace(MEASUREMENT, source="c", offset_ns=400, delay_ns=2), STATE)
+    assert b.at(0) is None
+    assert limits_of(b, b=100) == (399, 401)
+    assert limits_of(b, a=0) == (-400, 500)
+
+
+def test_a_restart_remembers_who_was_found_lying():
+    b, twin = bound(), bound()
+    limits_of(b, a=900)
+    b.doubt({"a"})
+    twin.restore(b.snapshot())
+    assert limits_of(twin, a=0) == (-500, 500)

@@ -71,6 +71,8 @@ def test_an_offset_at_the_very_end_of_the_bound_is_inside():
         assert rates(sure, MEASUREMENT) == (-DRIFT, DRIFT)
         beyond = replace(sure, offset_ns=offset_ns * 1_000_001 // 1_000_000)
         assert rates(beyond, MEASUREMENT) == (-LIMIT, LIMIT)
+        unsure = replace(STATE, offset_ns=4 * offset_ns, var_offset=1e-6)  # three times a ms
+        assert rates(unsure, MEASUREMENT) == (-DRIFT, DRIFT)
 
 
 @pytest.mark.parametrize("frequency", [-LIMIT, LIMIT])

@@ -46,7 +46,7 @@ def window(*measurements: object, length: int = 10):
 
 def test_each_step_holds_the_mean_of_its_measurements_beyond_the_trend():
     w = window(measurement(99, 1000), measurement(95, 3000), measurement(71, -500))
-    assert w.values[-1] == pytest.approx(2e-6)
+    assert w.values[-1] == pytest.approx(2e-6, rel=1e-10)
     assert w.noise[-1] == pytest.approx(1e-6 / np.sqrt(2))
     assert w.values[-3] == pytest.approx(-0.5e-6)
     assert np.isnan(w.values[-2])
@@ -65,6 +65,20 @@ def test_noisy_measurements_weigh_less():
 def test_measurements_outside_the_window_are_left_out():
     w = window(measurement(100.5, 1), measurement(-1, 2), length=5)
     assert w.measured == 0
+
+
+def test_a_window_without_measurements_ends_with_the_trend():
+    w = window(measurement(100.5, 1), length=5)
+    assert (w.newest_raw_ns, w.step_ns) == (100 * SECOND, 10 * SECOND)
+    assert np.isnan(w.noise).all()
+
+
+def test_a_window_begins_and_ends_with_whole_steps():
+    """From 50 s, exclusive, to 100 s."""
+    w = window(measurement(100, 7), measurement(50, 9), length=5)
+    assert w.values[-1] == pytest.approx(7e-9)
+    assert w.measured == 1
+    assert window(measurement(50 + 1e-9, 9), length=5).values[0] == pytest.approx(9e-9)
 
 
 def test_what_is_wrong_with_a_measurement_is_taken_off():

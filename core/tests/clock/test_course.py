@@ -137,6 +137,9 @@ def test_judging_the_routes_moves_offsets_and_replaces_the_variance():
     assert judged.offset_s(raw_ns) - plain.offset_s(raw_ns) == pytest.approx(3e-6)
     assert judged.moments(raw_ns).offset_s == pytest.approx(judged.offset_s(raw_ns))
     assert judged.variance(AT_NS) == pytest.approx(5e-10)
+    (offset_s,), (variance,) = judged.path(np.array([raw_ns]))
+    assert offset_s == pytest.approx(judged.offset_s(raw_ns))
+    assert variance == pytest.approx(judged.variance(raw_ns))
     grown = judged.variance(raw_ns) - judged.variance(AT_NS)
     assert grown == pytest.approx(plain.variance(raw_ns) - plain.variance(AT_NS))
 
@@ -159,6 +162,15 @@ def test_a_path_is_what_the_state_says_of_each_instant(hypotheses, age):
     said_ns = [later.offset_at(each) - later.tangent_at(each) for each in ahead_ns.tolist()]
     np.testing.assert_allclose(beyond_s * 1e9, said_ns, atol=1.5)
     np.testing.assert_allclose(variances, [later.variance_at(each) for each in ahead_ns.tolist()])
+
+
+def test_an_offset_of_seconds_is_told_to_the_nanosecond():
+    far = state(course(CURVED, routes=RouteEffect(5.0, np.zeros(2), 5e-10, 1e-10)))
+    assert far.course is not None
+    based = replace(far, base_ns=17 * 10**17)
+    later_ns = AT_NS + 64 * SECOND
+    assert based.offset_at(later_ns) - 17 * 10**17 == round(far.course.offset_s(later_ns) * 1e9)
+    assert far.tangent_at(later_ns) == far.offset_ns + round(far.frequency * 64 * SECOND)
 
 
 def test_a_path_without_a_course_is_the_tangent():

@@ -43,3 +43,10 @@ def test_only_so_many_readings_are_kept():
         covariates.record(second * SECOND, {"load": float(second)})
     sampled = covariates.sampled(["load"], 9 * SECOND, SECOND, 5)
     np.testing.assert_array_equal(sampled["load"], [np.nan, np.nan, 7.0, 8.0, 9.0])
+
+
+def test_every_reading_that_is_kept_counts():
+    covariates = Covariates(4)
+    for second in range(7):
+        covariates.record(second * 10**9, {"t": float(second)})
+    assert covariates.sampled(["t"], 6 * 10**9, 10**9, 4)["t"].tolist() == [3.0, 4.0, 5.0, 6.0]

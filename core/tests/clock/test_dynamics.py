@@ -239,3 +239,8 @@ def test_before_anything_is_known_a_period_is_uncertain_only_where_there_is_one(
     np.testing.assert_allclose(prior[:, FREQUENCY, FREQUENCY], 25e-8)
     assert (prior[:, LOG_OMEGA, LOG_OMEGA] > 0).tolist() == [bool(h.period_s) for h in HYPOTHESES]
     assert (prior[:, DRIFT, DRIFT] > 0).tolist() == [bool(h.drift_constant_s) for h in HYPOTHESES]
+    periodic = [h.amplitude**2 if h.period_s else 0.0 for h in HYPOTHESES]
+    np.testing.assert_allclose(prior[:, COSINE, COSINE], periodic)
+    np.testing.assert_allclose(prior[:, SINE, SINE], periodic)
+    assert prior[:, LOG_OMEGA, LOG_OMEGA].max() == pytest.approx(0.15**2)
+    assert np.count_nonzero(prior - np.einsum("kii->ki", prior)[:, :, None] * np.eye(6)) == 0

@@ -140,6 +140,7 @@ def test_the_margin_of_few_delays_is_what_they_differ_by_or_what_was_not_seen():
     assert fed([MINIMUM_S]).margin_s == pytest.approx(0.25 * MINIMUM_S * 15 / 16)
     assert fed([MINIMUM_S] * 15).margin_s == pytest.approx(0.25 * MINIMUM_S / 16)
     assert fed([MINIMUM_S, 2 * MINIMUM_S]).margin_s == pytest.approx(MINIMUM_S)
+    assert fed([MINIMUM_S, *[1.1 * MINIMUM_S] * 15]).margin_s == pytest.approx(0.1 * MINIMUM_S)
     sixteen = fed([*[MINIMUM_S] * 15, 1.5 * MINIMUM_S])
     assert sixteen.margin_s == pytest.approx(0.5 * MINIMUM_S)
 

@@ -35,8 +35,8 @@ class Servers:
 
     def selected(self) -> Selection:
         survivors = tuple(s for s, r in self.reasons.items() if r in {Reason.BEST, Reason.USED})
-        witnesses = frozenset(self.reasons) if survivors else frozenset()
-        return Selection(reasons=self.reasons, survivors=survivors, witnesses=witnesses)
+        voters = frozenset(self.reasons) if survivors else frozenset()
+        return Selection(reasons=self.reasons, survivors=survivors, voters=voters)
 
     def sources(self) -> list[SourceReport]:
         return [
@@ -282,6 +282,7 @@ def test_a_first_measurement_that_contradicts_a_resumed_clock_starts_it_over(sta
 def test_sources_that_were_no_longer_believed_do_not_come_back(started, path):
     def before(clockwork: Clockwork) -> None:
         servers = Servers(a=Reason.BEST, b=Reason.USED)
+        clockwork.measure(measurement(0.5, "b"), servers)
         synchronise(clockwork, servers)
         clockwork.measure(measurement(79.5, "b"), servers)
         servers.reasons["b"] = Reason.FALSETICKER
@@ -290,6 +291,19 @@ def test_sources_that_were_no_longer_believed_do_not_come_back(started, path):
     again = saved_and_started_again(started, path, before)
     assert again.resume(100 * SECOND)
     assert again.timekeeper.contributors == {"a"}
+
+
+def test_how_many_may_lie_can_be_changed_while_it_runs(clockwork):
+    servers = Servers(a=Reason.BEST, b=Reason.USED, c=Reason.USED)
+    for source, beyond_ns in (("a", 0), ("b", 20_000), ("c", 40_000)):
+        clockwork.measure(measurement(1, source, beyond_ns=beyond_ns), servers)
+    minority = clockwork.plan(2 * SECOND, servers, models_ready=True).target
+    trusting = Config.model_validate({"clock_measurement": {"ntp": {"max_falsetickers": 0}}})
+    clockwork.configure(trusting.clock_measurement)
+    nobody = clockwork.plan(2 * SECOND, servers, models_ready=True).target
+    assert minority is not None
+    assert nobody is not None
+    assert nobody.high_ns - nobody.low_ns < minority.high_ns - minority.low_ns
 
 
 def test_an_interrupted_reading_of_the_clocks_is_no_sleep(clockwork):

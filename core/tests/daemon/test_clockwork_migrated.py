@@ -30,7 +30,7 @@ class OneServer:
         self.bursts: list[bool] = []
 
     def selected(self) -> Selection:
-        return Selection(reasons={"a": Reason.BEST}, survivors=("a",), witnesses=frozenset("a"))
+        return Selection(reasons={"a": Reason.BEST}, survivors=("a",), voters=frozenset("a"))
 
     def sources(self) -> list[SourceReport]:
         return [SourceReport(id="a", name="a", reason=Reason.BEST, poll_s=16.0, reach=1)]

@@ -33,7 +33,7 @@ class Servers:
         self.selection = Selection(
             reasons=MappingProxyType(reasons),
             survivors=names,
-            witnesses=frozenset(reasons) if names else frozenset(),
+            voters=frozenset(reasons) if names else frozenset(),
             low_ns=offset_ns - HALF_NS if names else None,
             high_ns=offset_ns + HALF_NS if names else None,
         )
@@ -122,6 +122,9 @@ def test_the_clock_starts_over_when_the_believed_agree_on_another_time(servers):
     assert clockwork.state.reason == "the sources agree on a time +1000.000 ms from ours"
     assert servers.bursts == [True]
     plan = clockwork.plan(round(41.1 * SECOND), servers, models_ready=True)
+    assert plan.target is None, "one of three is no majority"
+    clockwork.measure(measurement(41.2, "a", beyond_ns=SECOND), servers)
+    plan = clockwork.plan(round(41.3 * SECOND), servers, models_ready=True)
     assert plan.about.status is Status.WARMING_UP
     assert plan.target is not None
     assert plan.target.offset_ns == pytest.approx(BASE + SECOND, abs=HALF_NS)
@@ -154,7 +157,8 @@ def test_no_time_is_served_around_an_announced_leap_second(servers, leap):
     assert servers.bursts == []
     assert status_at(clockwork, servers, 102.2) is Status.DISRUPTED
     assert servers.bursts == [True]
-    assert clockwork.measure(measurement(102.3, beyond_ns=-SECOND), servers)
+    assert clockwork.measure(measurement(102.3, "a", beyond_ns=-SECOND), servers)
+    assert clockwork.measure(measurement(102.3, "b", beyond_ns=-SECOND), servers)
     assert status_at(clockwork, servers, 102.4) is Status.WARMING_UP
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from chronotick.config.schema import ClockMeasurement
-from chronotick.daemon.pool_watchdog import PoolWatchdog
+from chronotick.daemon.pool_watchdog import DISTRUSTED, PoolWatchdog
 from chronotick.daemon.publisher import Description, Plan
+from chronotick.daemon.status import StateMachine, Transition
 from chronotick.lab.network import Leg, PathModel
 from chronotick.lab.oscillator import OSCILLATORS
 from chronotick.lab.server import Servers, serve
@@ -62,6 +63,9 @@ class Watched:
         self.servers = servers
         self.error_ns = 0
         self.changes = 0
+        self.transitions: list[Transition] = []
+        self.state = StateMachine(self.transitions.append)
+        self.state.change(0, Status.SYNCHRONISED, "as the test wants it")
         report = SourceReport(id="192.0.2.1:123", name="a", port=123, reason=Reason.BEST)
         self.measured = Measured(report)
         self.watchdog = PoolWatchdog(self._served, self.measured, self._changed)
@@ -75,6 +79,9 @@ class Watched:
             "panic_trigger": 1,
         }
         return ClockMeasurement.model_validate({"watchdog": section | keys})
+
+    def considered(self) -> Plan:
+        return self.watchdog.considered(PLAN, self.state)
 
     def _served(self, raw_ns: int) -> tuple[int, int]:
         return self.servers.truth(raw_ns) + self.error_ns, 1_000_000
@@ -107,7 +114,7 @@ async def watched() -> AsyncIterator[Watched]:
 async def test_it_does_not_run_unless_it_is_asked_to(watched: Watched):
     await watched.watchdog.use(ClockMeasurement())
     assert watched.watchdog.report() is None
-    assert watched.watchdog.considered(PLAN) is PLAN
+    assert watched.considered() is PLAN
 
 
 async def test_an_alarm_is_reported_and_by_itself_changes_nothing(watched: Watched):
@@ -115,20 +122,24 @@ async def test_an_alarm_is_reported_and_by_itself_changes_nothing(watched: Watch
     await watched.watchdog.use(watched.configured())
     await watched.until(alarm=True)
     assert watched.changes == 1
-    assert watched.watchdog.considered(PLAN) is PLAN
+    assert watched.considered() is PLAN
     assert watched.watchdog.report()["disrupts"] is False
 
 
 async def test_distrusted_time_is_published_as_disrupted_until_the_alarm_ends(watched: Watched):
     watched.error_ns = 10**9
     await watched.watchdog.use(watched.configured(action="disrupt"))
-    assert watched.watchdog.considered(PLAN) is PLAN
+    assert watched.considered() is PLAN
     await watched.until(alarm=True)
-    about = watched.watchdog.considered(PLAN).about
+    about = watched.considered().about
     assert (about.status, about.flags) == (Status.DISRUPTED, Flags.NTP_READY)
+    assert watched.state.reason == DISTRUSTED
     watched.error_ns = 0
     await watched.until(alarm=False)
-    assert watched.watchdog.considered(PLAN) is PLAN
+    assert watched.considered() is PLAN
+    told = [(each.before, each.after) for each in watched.transitions[1:]]
+    good, bad = Status.SYNCHRONISED, Status.DISRUPTED
+    assert told == [(good, bad), (bad, good)]
 
 
 async def test_a_pool_cannot_stop_a_clock_that_has_authenticated_time(watched: Watched):
@@ -136,7 +147,7 @@ async def test_a_pool_cannot_stop_a_clock_that_has_authenticated_time(watched: W
     watched.error_ns = 10**9
     await watched.watchdog.use(watched.configured(action="disrupt"))
     await watched.until(alarm=True)
-    assert watched.watchdog.considered(PLAN) is PLAN
+    assert watched.considered() is PLAN
     assert watched.watchdog.report()["problem"]
 
 

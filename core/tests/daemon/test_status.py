@@ -66,3 +66,31 @@ def test_each_change_is_told_once_with_its_reason():
     assert seen[2].reason == "no measurement for 100 s"
     assert all(t.reason and t.raw_ns == 7 for t in seen)
     assert m.counts["synchronised"] == 2
+
+
+def test_what_overrules_the_sources_is_made_known_and_its_end_as_well():
+    m, seen = machine(Status.SYNCHRONISED)
+    for why in ("nobody trusts it", "nobody trusts it", "", ""):
+        m.overrule(9, why)
+    assert [(t.before.name, t.after.name, t.reason) for t in seen] == [
+        ("SYNCHRONISED", "DISRUPTED", "nobody trusts it"),
+        ("DISRUPTED", "SYNCHRONISED", "no longer: nobody trusts it"),
+    ]
+    assert (m.counts, m.since_raw_ns) == ({"disrupted": 1, "synchronised": 1}, 9)
+
+
+def test_the_sources_go_on_unseen_while_they_are_overruled():
+    m, seen = machine(Status.SYNCHRONISED)
+    m.overrule(1, "nobody trusts it")
+    assert m.judge(2, SILENT) is Status.HOLDOVER
+    assert (m.told, m.reason) == (Status.DISRUPTED, "nobody trusts it")
+    m.overrule(3, "")
+    assert (m.told, m.reason[:14]) == (Status.HOLDOVER, "no measurement")
+    assert [t.after for t in seen] == [Status.DISRUPTED, Status.HOLDOVER]
+
+
+def test_overruling_a_disrupted_clock_changes_nothing_that_readers_see():
+    m, seen = machine(Status.DISRUPTED)
+    m.overrule(1, "nobody trusts it")
+    m.overrule(2, "")
+    assert seen == []

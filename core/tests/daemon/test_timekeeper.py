@@ -108,7 +108,7 @@ def test_a_lying_source_is_taken_out_again():
         lie = 30_000_000 if m.source == "1" else 0
         k.measure(Measurement(**{**_fields(m), "offset_ns": m.offset_ns + lie}))
     k.disbelieve({"1"})
-    k.bound.witnesses = frozenset({"0"})
+    k.bound.voters = frozenset({"0"})
     assert k.contributors == {"0"}
     raw_ns = found[-1].raw_ns + SECOND
     cleaned, wanted = k.target(raw_ns), honest.target(raw_ns)
@@ -287,9 +287,9 @@ def test_sources_that_are_gone_for_hours_are_forgotten():
     later = found[-1].raw_ns + 7 * 3600 * SECOND
     k.measure(Measurement(**{**_fields(found[-1]), "source": "new", "raw_ns": later}))
     assert k.contributors == {"new"}
-    k.bound.witnesses = frozenset({"0", "1"})
+    k.bound.voters = frozenset({"0", "1"})
     assert k.target(later) is None
-    k.bound.witnesses = frozenset({"new"})
+    k.bound.voters = frozenset({"new"})
     assert k.target(later) is not None
 
 

@@ -41,6 +41,15 @@ def test_a_stretch_a_quarter_larger_is_not_clearly_so() -> None:
     assert intersect([*narrow, (40, 251)]) == [(200, 251)]
 
 
+def test_how_large_a_stretch_is_counts_against_the_narrowest_interval_around_it() -> None:
+    assert intersect([(0, 80), (200, 220), (20, 215)]) == [(20, 80), (200, 215)]
+
+
+def test_an_interval_without_any_width_is_all_of_itself() -> None:
+    assert intersect([(5, 5), (20, 28), (0, 24)]) == [(5, 5)]
+    assert intersect([(5, 5), (20, 28), (0, 40)]) == [(5, 5), (20, 28)]
+
+
 def test_the_largest_of_several_is_compared_with_the_next() -> None:
     narrow, wide = [(0, 80), (200, 280), (400, 480)], [(10, 440)] * 2
     assert intersect([*narrow, *wide]) == [(10, 80), (200, 280), (400, 440)]

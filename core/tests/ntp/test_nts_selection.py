@@ -54,6 +54,16 @@ def letters(selection: Selection) -> dict[str, str]:
     return {name: reason.value for name, reason in selection.reasons.items()}
 
 
+@pytest.mark.parametrize("offset_ms", [-20, 20])
+def test_who_touches_what_authenticated_sources_agree_on_does_not_contradict_them(
+    offset_ms: int,
+) -> None:
+    selection = choose(source("nts", 0), source("other", offset_ms), limits=PREFER)
+    assert letters(selection) == {"nts": "*", "other": "+"}
+    beyond = choose(source("nts", 0), source("other", offset_ms * 1.001), limits=PREFER)
+    assert letters(beyond) == {"nts": "*", "other": "x"}
+
+
 def test_without_a_word_authenticated_sources_are_preferred() -> None:
     assert Limits() == PREFER
 
@@ -212,11 +222,11 @@ def test_a_watched_source_is_preferred_over_a_majority() -> None:
 
 def test_their_word_alone_makes_the_bound_where_they_agree() -> None:
     plain = [source(name, 0) for name in "abc"]
-    assert choose(*plain, source("nts", 0), limits=PREFER).witnesses == {"nts"}
-    assert choose(*plain, source("nts", 0), limits=IGNORE).witnesses == {"a", "b", "c", "nts"}
+    assert choose(*plain, source("nts", 0), limits=PREFER).voters == {"nts"}
+    assert choose(*plain, source("nts", 0), limits=IGNORE).voters == {"a", "b", "c", "nts"}
 
 
 def test_where_they_contradict_each_other_everybodys_word_counts() -> None:
     selection = choose(source("nts1", 0), source("nts2", 100), source("a", 0), limits=PREFER)
     assert letters(selection)["nts2"] == "x"
-    assert selection.witnesses == {"nts1", "nts2", "a"}
+    assert selection.voters == {"nts1", "nts2", "a"}

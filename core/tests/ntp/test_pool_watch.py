@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from chronotick.config.servers import ServerName, parse_server
 from chronotick.ntp import pool_watch
 from chronotick.ntp.address import Endpoint, ResolveError
-from chronotick.ntp.asking import Terms
+from chronotick.ntp.asking import Answer, Terms
 from chronotick.ntp.pool_watch import PoolWatch, WatchSettings
 from chronotick.ntp.server_pool import GIVEN_UP_AFTER, TAKEN_AT_ONCE, ServerPool
 from chronotick.ntp.timestamps import read_pair
@@ -48,44 +49,157 @@ class Names:
         return list(self.found)
 
 
+@pytest.fixture
+def at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look-up is a round of its own."""
+    monkeypatch.setattr("chronotick.ntp.server_pool.ROUND_S", 0.0)
+
+
 def pool_of(names: Names, size: int = 100, taken: frozenset[str] = frozenset()) -> ServerPool:
     return ServerPool([POOL], size, taken=lambda: taken, lookup=names.look_up)
 
 
-async def test_one_answer_of_many_addresses_gives_a_few_servers_only():
+async def test_one_answer_of_many_addresses_gives_a_few_servers_only(at_any_time):
     names = Names(endpoints(89))
     pool = pool_of(names)
-    await pool.gather()
+    await pool.gather(15)
     assert len(pool) == TAKEN_AT_ONCE
-    await pool.gather()
+    await pool.gather(15)
     assert len(pool) == 2 * TAKEN_AT_ONCE
 
 
-async def test_a_full_pool_is_not_looked_up_for():
+async def test_a_full_pool_is_not_looked_up_for(at_any_time):
     names = Names(endpoints(6))
-    pool = pool_of(names, size=3)
-    await pool.gather()
-    await pool.gather()
-    assert (len(pool), names.asked) == (3, 1)
+    pool = pool_of(names, size=2)
+    for _ in range(4):
+        await pool.gather(3)
+    assert (len(pool), names.asked) == (2, 2)
+
+
+def four_names(names: Names, size: int = 500) -> ServerPool:
+    """As many as there are by default, all answered by the same hand."""
+    four = [ServerName(f"{n}.pool.example.org") for n in range(4)]
+    return ServerPool(four, size, lookup=names.look_up)
+
+
+async def test_who_answers_for_all_names_at_the_start_has_a_third_of_a_sample_at_most():
+    names = Names(endpoints(89))
+    pool = four_names(names)
+    for _ in range(20):  # all within ten minutes
+        await pool.gather(15)
+    assert (len(pool), pool.usable(15)) == (5, 5)
+    assert pool.whole() == []
+
+
+@pytest.mark.parametrize(("size", "sample_size"), [(500, 15), (24, 22), (15, 15), (3, 3), (5, 4)])
+async def test_a_forged_round_has_a_third_of_every_sample_and_of_the_whole_pool(
+    monkeypatch: pytest.MonkeyPatch, size: int, sample_size: int
+):
+    monkeypatch.setattr("chronotick.ntp.server_pool.ROUND_S", 0.0)
+    names = Names(endpoints(200))
+    pool = four_names(names, size)
+    await pool.gather(sample_size)
+    forged = {member.id for member in pool.members}
+    names.found = endpoints(200, first=201)
+    rounds = 1
+    while pool.usable(sample_size) < sample_size:
+        await pool.gather(sample_size)
+        rounds += 1
+    assert 3 <= rounds <= 5
+    for members in (*(pool.sample(sample_size) for _ in range(50)), pool.whole()):
+        assert len(members) >= sample_size
+        assert len({member.id for member in members}) == len(members)
+        assert sum(member.id in forged for member in members) <= len(members) // 3
+
+
+async def test_a_large_round_is_not_asked_whole_beside_small_ones(at_any_time):
+    names = Names(endpoints(15))
+    pool = four_names(names)
+    for _ in range(3):
+        await pool.gather(15)
+    names.found = endpoints(89, first=100)
+    await pool.gather(15)
+    assert len(pool) == 15 + 4 * TAKEN_AT_ONCE
+    whole = pool.whole()
+    assert len(whole) == 15 + 7
+    assert max(Counter(member.round for member in whole).values()) == 7
 
 
 async def test_servers_that_the_clock_is_measured_by_are_not_in_the_pool():
     pool = pool_of(Names(endpoints(3)), taken=frozenset({"192.0.2.2:123"}))
-    await pool.gather()
+    await pool.gather(15)
     assert [member.id for member in pool.members] == ["192.0.2.1:123", "192.0.2.3:123"]
 
 
-async def test_a_name_that_is_no_pool_gives_one_server():
+async def test_who_becomes_a_server_of_the_clock_is_no_longer_asked(at_any_time):
+    taken: set[str] = set()
+    names = Names(endpoints(9))
+    pool = ServerPool([POOL], 100, taken=lambda: taken, lookup=names.look_up)
+    for _ in range(3):
+        await pool.gather(9)
+    taken.add("192.0.2.2:123")
+    drawn = {member.id for member in (*pool.sample(9), *pool.whole())}
+    assert (len(pool), "192.0.2.2:123" in drawn) == (8, False)
+
+
+async def test_whom_the_clock_takes_away_is_replaced(at_any_time):
+    taken: set[str] = set()
+    pool = ServerPool([POOL], 3, taken=lambda: taken, lookup=Names(endpoints(9)).look_up)
+    for _ in range(3):
+        await pool.gather(3)
+    taken.add("192.0.2.2:123")
+    assert pool.usable(3) == 2
+    await pool.gather(3)
+    assert pool.usable(3) == 3
+
+
+async def test_a_name_that_is_no_pool_gives_one_server(at_any_time):
     names = Names(endpoints(3))
     pool = ServerPool([parse_server("time.example.org")], 10, lookup=names.look_up)
-    await pool.gather()
-    assert len(pool) == 1
+    for _ in range(3):
+        await pool.gather(3)
+    assert (len(pool), names.asked) == (1, 1)
+
+
+async def test_single_servers_are_all_asked_though_they_were_found_at_once():
+    """A private network's: whoever named them has chosen to trust them."""
+    names = [parse_server(f"ntp{n}.example.org") for n in range(5)]
+    found = dict(zip(names, endpoints(5), strict=True))
+
+    async def look_up(name: ServerName) -> list[Endpoint]:
+        return [found[name]]
+
+    pool = ServerPool(names, 5, lookup=look_up)
+    await pool.gather(5)
+    assert len(pool.sample(5)) == len(pool.whole()) == 5
+
+
+@dataclasses.dataclass
+class Mute:
+    """Whoever is asked says nothing."""
+
+    endpoint: Endpoint
+
+    async def ask(self, _terms: Terms) -> Answer:
+        return Answer(error="no reply in time")
+
+
+@pytest.mark.parametrize(("host", "rest"), [("192.0.2.1", 0), ("127.0.0.1", 1), ("::1", 1)])
+async def test_a_server_rests_for_a_minute_after_a_question_unless_it_is_our_own(
+    monkeypatch: pytest.MonkeyPatch, host: str, rest: int
+):
+    pool = ServerPool([parse_server(host)], 1, asker=Mute)
+    await pool.gather(3)
+    await pool.ask(pool.members[0], SETTINGS.terms)
+    assert (len(pool), len(pool.sample(3)), len(pool.whole())) == (1, rest, rest)
+    monkeypatch.setattr("chronotick.ntp.server_pool.REST_S", 0.0)
+    assert len(pool.sample(3)) == len(pool.whole()) == 1
 
 
 async def test_who_stays_silent_leaves_and_may_come_back():
     names = Names(endpoints(1))
     pool = pool_of(names)
-    await pool.gather()
+    await pool.gather(15)
     (member,) = pool.members
     for _ in range(GIVEN_UP_AFTER - 1):
         pool.missed(member, None)
@@ -95,7 +209,7 @@ async def test_who_stays_silent_leaves_and_may_come_back():
     assert len(pool) == 1
     pool.missed(member, None)
     assert len(pool) == 0
-    await pool.gather()
+    await pool.gather(15)
     assert len(pool) == 1
 
 
@@ -103,12 +217,12 @@ async def test_who_refuses_leaves_at_once_and_is_left_alone_for_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ):
     pool = pool_of(Names(endpoints(1)))
-    await pool.gather()
+    await pool.gather(15)
     pool.missed(pool.members[0], "RATE")
-    await pool.gather()
+    await pool.gather(15)
     assert len(pool) == 0
     monkeypatch.setattr("chronotick.ntp.server_pool.REFUSED_S", 0.0)
-    await pool.gather()
+    await pool.gather(15)
     assert len(pool) == 1
 
 
@@ -118,13 +232,13 @@ async def test_a_name_without_address_is_told_once_with_its_key(
     names = Names(endpoints(1))
     names.error = "no such host"
     pool = pool_of(names)
-    await pool.gather()
-    await pool.gather()
+    await pool.gather(15)
+    await pool.gather(15)
     assert [record.getMessage() for record in caplog.records] == [pool.error]
     assert "pool.example.org" in pool.error
     assert "clock_measurement.watchdog.servers" in pool.error
     names.error = ""
-    await pool.gather()
+    await pool.gather(15)
     assert pool.error == ""
 
 
@@ -246,8 +360,35 @@ async def test_a_divided_pool_says_so_and_raises_no_alarm(
     async with watching(Clock(), honest_ones[:4] + liars, settings) as watch:
         await until(lambda: watch.report()["panics"] == 1)
         assert watch.report()["verdict"] == "divided"
+        assert "is blind: those it asked contradict each other by 1000" in watch.report()["problem"]
         assert watch.alarm is None
     assert any("contradicts itself by 1000" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_pool_that_falls_silent_is_a_problem(start_server, until):
+    mute = [(await start_server(lambda _: [])).endpoint for _ in range(3)]
+    terms = dataclasses.replace(SETTINGS.terms, timeout_s=0.02)
+    settings = dataclasses.replace(SETTINGS, sample_size=3, terms=terms)
+    async with watching(Clock(), mute, settings) as watch:
+        await until(lambda: watch.report()["verdict"] == "silent")
+        assert "is blind: 0 of 3 that it asked have answered" in watch.report()["problem"]
+
+
+async def test_a_mistake_is_a_problem_until_the_next_finding(honest_ones, until, monkeypatch):
+    monkeypatch.setattr("chronotick.ntp.tasks._FIRST_RESTART_S", 0.05)
+    clock = Clock()
+    served, mistakes = clock.served, iter([ZeroDivisionError("a mistake")])
+
+    def mistaken(raw_ns: int) -> tuple[int, int] | None:
+        for mistake in mistakes:
+            raise mistake
+        return served(raw_ns)
+
+    monkeypatch.setattr(clock, "served", mistaken)
+    async with watching(clock, honest_ones) as watch:
+        await until(lambda: "ZeroDivisionError: a mistake" in watch.report()["problem"])
+        await until(lambda: watch.report()["verdict"] == "agrees")
+        assert watch.report()["problem"] == ""
 
 
 async def test_the_whole_pool_is_asked_once_an_hour_at_most(honest_ones, until):

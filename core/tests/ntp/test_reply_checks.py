@@ -103,8 +103,8 @@ def test_the_worst_that_is_accepted(honest: Honest, changes: dict[str, int]) -> 
 
 
 def test_the_precision_counts_as_an_error_of_the_server(honest: Honest) -> None:
-    """15.5 s and half a second."""
-    worst = honest(REQUEST, root_dispersion=ns_to_short(15 * SECOND + SECOND // 2), precision=-1)
+    """With half the root delay and the root dispersion it is 16 s here, to the nanosecond."""
+    worst = honest(REQUEST, root_delay=128, root_dispersion=1_048_448, precision=-10)
     assert rejection(worst.pack()).drop is Drop.ROOT_DISTANCE
 
 
@@ -181,7 +181,7 @@ def test_every_drop_is_explained() -> None:
 
 def test_a_server_that_follows_this_host_is_no_source(honest):
     ours = reference_id_of("192.0.2.7")
-    loop = honest(REQUEST, stratum=3, reference_id=ours).pack()
+    loop = honest(REQUEST, stratum=2, reference_id=ours).pack()
     with pytest.raises(ReplyDroppedError) as caught:
         check_reply(loop, origin=ORIGIN, previous_transmit=None, ours=ours)
     assert caught.value.drop is Drop.LOOP

@@ -12,7 +12,6 @@ import pytest
 
 from chronotick.lab.world import World
 from chronotick.ntp.answers import Answers
-from chronotick.ntp.clock_filter import STAGES
 from chronotick.ntp.drift import Drift
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.plausible import DELAYS, PLAUSIBLE, RECONCILED_S, Meeting
@@ -120,12 +119,24 @@ def test_sources_that_others_keep_are_watched(selector: Selector, tell: Tell) ->
     assert selector.select(0).survivors == ("kept",)
 
 
+def test_a_missed_reply_is_no_refusal_unless_it_is_said() -> None:
+    answers = Answers("a")
+    assert answers.awaited is True
+    answers.missed()
+    assert (answers.refused, answers.unanswered) == (False, 1)
+    assert answers.awaited is False
+    answers.forget()
+    assert answers.awaited is True
+    answers.missed(refused=True)
+    assert (answers.refused, answers.unanswered) == (True, 2)
+
+
 def test_only_the_last_samples_and_delays_count(tell: Tell) -> None:
     answers = Answers("a")
     answers.take(tell("a", 0, delay_ms=1))
     for second in range(1, DELAYS + 1):
         answers.take(tell("a", second, delay_ms=20))
-    assert len(answers.samples) == STAGES
+    assert (len(answers.samples), DELAYS) == (8, 64)
     now_ns = DELAYS * SECOND
     candidate = answers.candidate(Meeting(Drift(), now_ns, now_ns))
     assert candidate.plausible is not None
@@ -175,6 +186,18 @@ def test_two_that_agreed_at_the_start_are_believed_again_after_a_disturbance(
     assert found(100, 200) == "m"
     assert found(apart_ms, RECONCILED_S - 10) == "m"
     assert found(apart_ms, 200) == letter
+
+
+def test_they_are_believed_again_after_twenty_minutes_to_the_nanosecond(
+    selector: Selector, tell: Tell
+) -> None:
+    for second, error_ms in ((0, 7), (10, 100), (20, 7)):
+        selector.take(tell("a", second))
+        selector.take(tell("b", second, error_ms))
+        selector.select(second * SECOND)
+    again_ns = 20 * SECOND + 1200 * SECOND
+    assert set(selector.select(again_ns - 1).reasons.values()) == {Reason.NO_MAJORITY}
+    assert Reason.NO_MAJORITY not in selector.select(again_ns).reasons.values()
 
 
 def test_two_that_agree_now_and_then_are_not_believed_again(selector: Selector, tell: Tell) -> None:

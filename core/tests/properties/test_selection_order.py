@@ -45,4 +45,4 @@ def test_every_order_gives_the_same(
     assert dict(one.reasons) == dict(other.reasons)
     assert one.survivors == other.survivors
     assert (one.low_ns, one.high_ns) == (other.low_ns, other.high_ns)
-    assert one.witnesses == other.witnesses
+    assert one.voters == other.voters

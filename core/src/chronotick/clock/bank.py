@@ -26,7 +26,7 @@ from chronotick.clock.estimator import Innovation
 from chronotick.clock.filters import PER_SOURCE, Filters
 from chronotick.clock.mixture import joint, shares, spread
 from chronotick.clock.options import NOISE_HYPOTHESES, BankOptions
-from chronotick.clock.outliers import Outliers, inflated
+from chronotick.clock.outliers import Company, Outliers, inflated
 from chronotick.clock.packing import packed, unpacked
 from chronotick.clock.posterior import Posterior, posterior
 from chronotick.clock.route import judge_routes
@@ -60,7 +60,7 @@ class KalmanBank:
         self._dynamics = Dynamics.of([h for h in hypotheses for _ in NOISE_HYPOTHESES])
         self._sources = Sources(self._options, np.array(NOISE_HYPOTHESES * len(hypotheses)))
         self._filters = Filters(self._dynamics)
-        self._outliers = Outliers(len(self._dynamics))
+        self._outliers, self._company = Outliers(len(self._dynamics)), Company()
         self._log_weights: Vector = np.zeros(len(self._dynamics))
         self._base_ns = 0  # offsets in the states are seconds relative to this
         self._raw_ns: int | None = None  # of the states
@@ -131,6 +131,7 @@ class KalmanBank:
             return
         self._filters.remove_source(self._sources.number(source))
         self._sources.drop(source)
+        self._company.drop(source)
         self._course = None
 
     def snapshot(self) -> dict[str, Any]:
@@ -172,7 +173,7 @@ class KalmanBank:
         self._sources, self._filters, self._log_weights = sources, filters, log_weights
         self._raw_ns = self._newest_raw_ns = raw_ns
         self._base_ns, self._course = base_ns, None
-        self._outliers = Outliers(count)
+        self._outliers, self._company = Outliers(count), Company()
 
     def _state_at(self, course: Course, raw_ns: int) -> ClockState:
         now = course.moments(raw_ns)
@@ -231,7 +232,9 @@ class KalmanBank:
         weights = self.weights
         self._reweigh(found, usual)
         source.density.learn(found.probabilities, ~outlying)
-        reacquired = self._outliers.count(surprise, outlying)
+        outlier = bool(weights @ outlying > MAJORITY)
+        convincing = self._company.hear(measurement.source, measurement.raw_ns, surprising=outlier)
+        reacquired = self._outliers.count(surprise, outlying, convincing=convincing)
         if reacquired.any():
             self._filters.open(reacquired, surprise**2, REACQUIRE_FREQUENCY**2)
             expected = self._filters.expectation(number, excess_s)
@@ -244,7 +247,7 @@ class KalmanBank:
             residual_s=float(weights @ surprise),
             variance=float(weights @ usual) + spread(weights, surprise),
             noise_variance=float(weights @ noise_variance),
-            outlier=bool(weights @ outlying > MAJORITY),
+            outlier=outlier,
             reacquired=bool(weights @ reacquired > MAJORITY),
         )
 

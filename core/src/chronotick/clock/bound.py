@@ -66,7 +66,8 @@ class HardBound:
         max_falsetickers: how many sources may lie at once; ``None``: any minority of them.
 
     Attributes:
-        witnesses: the sources whose intervals count; ``None``: all that were measured.
+        max_falsetickers: the same; it may be set at any time.
+        voters: the sources whose intervals count; ``None``: all that were measured.
         contradictions: how often a source contradicted itself.
     """
 
@@ -75,8 +76,8 @@ class HardBound:
     ) -> None:
         self._max_drift = max_drift
         self._max_frequency_error = max_frequency_error
-        self._max_falsetickers = max_falsetickers
-        self.witnesses: frozenset[str] | None = None
+        self.max_falsetickers = max_falsetickers
+        self.voters: frozenset[str] | None = None
         self._rates = (-max_frequency_error, max_frequency_error)
         self._intervals: dict[str, Interval] = {}
         self._doubted: set[str] = set()
@@ -108,15 +109,16 @@ class HardBound:
         self._intervals[source] = replace(fresh, low_rate=slow, high_rate=fast)
 
     def at(self, raw_ns: int) -> Interval | None:
-        """Return the bound at ``raw_ns``; ``None`` without a measurement of a witness.
+        """Return the bound at ``raw_ns``; ``None`` while most of the voters are unmeasured.
 
+        (Since the start, that is, or since everything was forgotten.)
         Where fewer agree than should, it is what most of them share; where nobody agrees with
         anybody, the hull of all: wide, but true as long as one of them is honest. That is judged
         when the newest of them was measured: with age, any two come to overlap.
         """
-        counts, known = self.witnesses, self._intervals.items()
+        counts, known = self.voters, self._intervals.items()
         told = [each for source, each in known if counts is None or source in counts]
-        if not told:
+        if 2 * len(told) <= len(known if counts is None else counts):
             return None
         newest_ns = max(each.raw_ns for each in told)
         agreeing, _ = _shared(told, newest_ns, self._quorum(len(told)))
@@ -130,7 +132,7 @@ class HardBound:
     def _quorum(self, count: int) -> int:
         """How many of so many sources are honest at least."""
         minority = (count - 1) // 2
-        wrong = self._max_falsetickers
+        wrong = self.max_falsetickers
         return count - (minority if wrong is None else min(wrong, minority))
 
     def doubt(self, sources: Iterable[str]) -> None:
@@ -149,9 +151,10 @@ class HardBound:
         self._rates = (-self._max_frequency_error, self._max_frequency_error)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return witnesses and intervals as JSON types."""
+        """Return voters and intervals as JSON types."""
         return {
-            "witnesses": None if self.witnesses is None else sorted(self.witnesses),
+            "voters": None if self.voters is None else sorted(self.voters),
+            "doubted": sorted(self._doubted),
             "intervals": {
                 source: [i.raw_ns, i.low_ns, i.high_ns, i.low_rate, i.high_rate]
                 for source, i in self._intervals.items()
@@ -166,11 +169,12 @@ class HardBound:
         """
         try:
             intervals = {s: _restored(values) for s, values in snapshot["intervals"].items()}
-            counts = snapshot["witnesses"]
-            witnesses = None if counts is None else frozenset(map(str, counts))
+            counts = snapshot["voters"]
+            voters = None if counts is None else frozenset(map(str, counts))
+            doubted = set(map(str, snapshot["doubted"]))
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise ValueError(f"the saved bound is damaged: {error!r}") from error
-        self._intervals, self.witnesses = intervals, witnesses
+        self._intervals, self.voters, self._doubted = intervals, voters, doubted
 
     def _rate_limits(self, state: ClockState | None) -> tuple[float, float]:
         """What the frequency can be: near the estimate, unless that is impossible itself.

@@ -17,6 +17,7 @@ _VERSION: Final = 1
 _SEQUENCE: Final = struct.Struct("<I")  # odd while the hypervisor writes
 _SEQUENCE_AT: Final = 12
 _SEQUENCE_AND_MARKER: Final = struct.Struct("<IQ")  # neighbours
+_ATTEMPTS: Final = 10_000  # some 10 ms
 _LEAST_BYTES: Final = _SEQUENCE_AT + _SEQUENCE_AND_MARKER.size
 
 _WITHOUT: Final = (
@@ -41,6 +42,9 @@ class VMClock:
     def __init__(self, device: Path | None = None) -> None:
         self._page = _mapped(device or DEVICE)
         self._marker: int | None = None
+        for _ in range(_ATTEMPTS):  # it may be written just now
+            if self.marker() is not None:
+                break
 
     def marker(self) -> int | None:
         """Return the marker; ``None`` where there is no such device.

@@ -22,6 +22,7 @@ from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import READY, SERVING
 
 POLLS_OF_SILENCE = 3.0  # unanswered polls after which the clock is in holdover
+SURPRISES = 2  # outliers in a row after which all are asked
 DOUBT_PERIOD_NS = 3600 * 1_000_000_000  # a liar may make us ask all sources quickly only so often
 LEAP_BEFORE_NS = 12 * 1_000_000_000  # no time is served so long before an announced leap second
 LEAP_AFTER_NS = 2 * 1_000_000_000  # ... and so long after the end of its month, the second included
@@ -53,7 +54,7 @@ class Clockwork:
         timekeeper: estimate, bound, scores and fusion.
         memory: where measurements and scores are written down, if anywhere.
         state: the state machine.
-        measurement: servers and timing; replaced when the configuration is reloaded.
+        measurement: servers and timing.
         raw_ns: RAW time at the start.
         suspended_ns: how long the host had slept by then.
         marker: VMClock's by then.
@@ -84,6 +85,7 @@ class Clockwork:
         self._unconfirmed = False  # resumed, and no measurement has agreed yet
         self._leap_over_ns: int | None = None  # a leap second is under way until then
         self._doubted_ns: int | None = None  # when all were last asked whether the clock moved
+        self._outliers = 0  # in a row
 
     @property
     def believed(self) -> frozenset[str]:
@@ -94,6 +96,11 @@ class Clockwork:
     def suspended_ns(self) -> int:
         """How long the host had slept when that was last looked at."""
         return self._suspended_ns
+
+    def configure(self, measurement: ClockMeasurement) -> None:
+        """Use other settings from now on."""
+        self.configured = measurement
+        self.timekeeper.bound.max_falsetickers = measurement.ntp.max_falsetickers
 
     def resume(self, raw_ns: int) -> bool:
         """Go on from before a restart, if that is possible; return whether it was."""
@@ -115,7 +122,7 @@ class Clockwork:
         self._disown(selection)
         if selection.survivors:
             self._believed = frozenset(selection.survivors)
-            self.timekeeper.bound.witnesses = selection.witnesses
+            self.timekeeper.bound.voters = selection.voters
             self._compare(selection, measurement, sources)
         selected = selection.uses(measurement.source)
         number = self.memory.measured(measurement, selected=selected)
@@ -126,7 +133,7 @@ class Clockwork:
         self.memory.scored(number, scores)
         noise_s = innovation.noise_variance**0.5
         sources.feedback(measurement.source, innovation.residual_s / noise_s)
-        self._watch(innovation, measurement.raw_ns)
+        self._watch(innovation, measurement.raw_ns, sources)
         return True
 
     def plan(self, raw_ns: int, sources: Sources, *, models_ready: bool) -> Plan:
@@ -193,8 +200,10 @@ class Clockwork:
         Whoever is asked first after the move of a virtual machine looks like a liar until the
         others were asked as well, and until then the time is wrong.
         """
-        if not _contradicting(selection) & self.timekeeper.contributors:
-            return
+        if _contradicting(selection) & self.timekeeper.contributors:
+            self._ask_all(raw_ns, sources)
+
+    def _ask_all(self, raw_ns: int, sources: Sources) -> None:
         if self._doubted_ns is None or raw_ns - self._doubted_ns >= DOUBT_PERIOD_NS:
             self._doubted_ns = raw_ns
             sources.burst()
@@ -235,7 +244,10 @@ class Clockwork:
             marker=self._marker,
         )
 
-    def _watch(self, innovation: Innovation, raw_ns: int) -> None:
+    def _watch(self, innovation: Innovation, raw_ns: int, sources: Sources) -> None:
+        self._outliers = self._outliers + 1 if innovation.outlier else 0
+        if self._outliers == SURPRISES:
+            self._ask_all(raw_ns, sources)
         unconfirmed, self._unconfirmed = self._unconfirmed, False
         if unconfirmed and innovation.outlier:
             moved_ms = innovation.residual_s * 1e3
@@ -243,6 +255,7 @@ class Clockwork:
         elif innovation.reacquired:
             moved_ms = innovation.residual_s * 1e3
             self._disrupted(raw_ns, f"all measurements moved by about {moved_ms:+.3f} ms at once")
+            sources.burst()  # there is no bound until most of them are measured again
 
     def _forget(self, raw_ns: int, reason: str) -> None:
         """Start over: what was measured before says nothing of the clock any more."""

@@ -122,11 +122,10 @@ class Timekeeper:
     def measure(self, measurement: Measurement) -> tuple[Innovation, list[Score]]:
         """Take a measurement of a believed source: score forecasts by it, then learn from it.
 
-        An exception on the way (no memory) leaves half of a step in the estimate. The next call
-        makes it anew first, from the measurements before.
+        An exception on the way (no memory) leaves half of a step in the estimate. It is made anew,
+        from the measurements before, when it is used next.
         """
-        if self._halfway:
-            self.disbelieve(())
+        self._mend()
         self._halfway = True
         judgements, known = self._judge(measurement), self._newest_state is not None
         innovation = self._estimator.update(measurement)
@@ -152,6 +151,7 @@ class Timekeeper:
     def take_limits(self, measurement: Measurement) -> None:
         """Take only what a measurement of a source that is not believed says of the bound."""
         self.bound.update(measurement, self._estimator.state(measurement.raw_ns))
+        self.bound.drop_before(measurement.raw_ns - GONE_AFTER_NS)
 
     def disbelieve(self, sources: Collection[str]) -> None:
         """Rebuild the estimate without the measurements of sources that turned out to lie."""
@@ -203,6 +203,7 @@ class Timekeeper:
 
     def target(self, raw_ns: int) -> Target | None:
         """Return where time should be at an instant; ``None`` before the first measurement."""
+        self._mend()
         state, now, limits = self._newest_state, self.fused(raw_ns), self.bound.at(raw_ns)
         if state is None or now is None or limits is None:
             return None
@@ -267,6 +268,11 @@ class Timekeeper:
         self._estimator, self.calibration, self.coverage = estimator, calibration, coverage
         self._move_on()
 
+    def _mend(self) -> None:
+        if self._halfway:
+            self.disbelieve(())
+            self._halfway = False
+
     def _judge(self, measurement: Measurement) -> list[Judgement]:
         """End the era before a measurement, and judge what was forecast by the measurement."""
         state = self._newest_state
@@ -311,7 +317,6 @@ class Timekeeper:
         for source in gone:
             del self._newest[source]
             self._estimator.drop(source)
-        self.bound.drop_before(raw_ns - GONE_AFTER_NS)
 
     def _bank(self) -> Estimator:
         return KalmanBank(bank_options(self._config.clock))

@@ -156,7 +156,7 @@ class Selection:
         raw_ns: the moment, CLOCK_MONOTONIC_RAW.
         reasons: one per source, by identifier.
         survivors: sources used, best first.
-        witnesses: sources of whom a majority is taken to be honest: all that were judged, or of
+        voters: sources of whom a majority is taken to be honest: all that were judged, or of
             them the authenticated ones, where these are preferred and agree; empty without
             survivors.
         low_ns: lower end of what the survivors agree on, UTC - RAW; None without survivors.
@@ -166,7 +166,7 @@ class Selection:
     raw_ns: int = 0
     reasons: Mapping[str, Reason] = field(default_factory=lambda: MappingProxyType({}))
     survivors: tuple[str, ...] = ()
-    witnesses: frozenset[str] = frozenset()
+    voters: frozenset[str] = frozenset()
     low_ns: int | None = None
     high_ns: int | None = None
 
@@ -211,7 +211,7 @@ def select(candidates: Iterable[Candidate], limits: Limits, raw_ns: int) -> Sele
         raw_ns=raw_ns,
         reasons=MappingProxyType(reasons),
         survivors=tuple(each.source for each in survivors),
-        witnesses=frozenset(each.source for each in vote.voters),
+        voters=frozenset(each.source for each in vote.voters),
         low_ns=max(each.possible[0] for each in survivors),
         high_ns=min(each.possible[1] for each in survivors),
     )

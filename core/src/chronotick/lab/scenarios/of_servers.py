@@ -6,7 +6,7 @@ from chronotick.lab.network import NS_PER_S
 from chronotick.lab.scenarios.events import LeapSecond, ServerChange
 from chronotick.lab.scenarios.of_clocks import ANEW, HELD
 from chronotick.lab.scenarios.scenario import Expected, Scenario
-from chronotick.lab.scenarios.worlds import silent, with_paths, with_servers, world
+from chronotick.lab.scenarios.worlds import leg, silent, with_paths, with_servers, world
 from chronotick.lab.world import Lie
 
 YEAR_ENDS_NS = 1_798_761_600 * NS_PER_S
@@ -45,6 +45,19 @@ OF_SERVERS = (
         expected=Expected(error_s=10e-3, within_s=30.0, reasons={0: "x"}),
         over_s=600.0,
         duration_s=900.0,
+    ),
+    Scenario(
+        name="nearlie",
+        happens="a server of five that is much nearer than the others lies by 2 ms after an hour",
+        asserts="it contradicts nobody, and moves the time, within the bound; nothing is forgotten",
+        world=with_servers(
+            with_paths(world(servers=5), (0,), forward=leg(50e-6), backward=leg(50e-6)),
+            (0,),
+            lie=Lie(offset_s=2e-3, from_s=3600.0),
+        ),
+        expected=Expected(error_s=3e-3, within_s=10.0),
+        over_s=3600.0,
+        duration_s=5400.0,
     ),
     Scenario(
         name="slowlie",
