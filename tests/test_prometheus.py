@@ -79,6 +79,7 @@ def test_metrics_of_a_real_daemon_pass_the_tool(promtool: str, start_daemon, chr
     of_workers = {"restarts_total", "memory_bytes", "deadline_misses_total"}
     elsewhere = {f"chronotick_model_{name}" for name in of_workers}
     elsewhere |= {"chronotick_companion_running", "chronotick_companion_restarts_total"}
+    elsewhere |= {name for name in KNOWN if name.startswith("chronotick_watchdog_")}
     by_horizon = {name for name in KNOWN if name.startswith("chronotick_horizon_")}
     assert KNOWN - told - by_horizon == elsewhere  # forecasts are judged later
     for line in ('chronotick_status{state="synchronised"} 1.0', "chronotick_up 1.0"):
