@@ -101,10 +101,13 @@ async def test_distrusted_time_is_disrupted_until_the_pool_agrees(start_daemon):
         await asyncio.to_thread(daemon.wait_for, Status.DISRUPTED)
         status = await asyncio.to_thread(daemon.ask, "status")
         assert (status["status"], status["reason"][:12]) == ("disrupted", "the watchdog")
+        assert status["transitions"]["disrupted"] == 1
         for man in men:
             man.attack = attacks.nothing
         await asyncio.to_thread(daemon.wait_for, Status.SYNCHRONISED)
         assert not (await asyncio.to_thread(watchdog, daemon))["alarm"]
+    assert "-> disrupted: the watchdog's pool contradicts served time" in daemon.log
+    assert "disrupted -> synchronised: no longer" in daemon.log
 
 
 async def test_without_an_attack_there_is_no_alarm(start_daemon):

@@ -173,3 +173,33 @@ def test_a_word_too_many_after_run_is_named():
     done = CliRunner().invoke(chronotick, ["run", "extra"])
     assert done.exit_code == 2
     assert "Got unexpected extra argument (extra)" in done.output
+
+
+@pytest.mark.parametrize(("ends", "state"), [(False, "bad"), (True, "note")])
+def test_doctor_finds_a_daemon_that_hangs_bad_and_none_worth_a_note(
+    run, monkeypatch, tmp_path, ends, state
+):
+    monkeypatch.setenv("CHRONOTICK_NTP_SERVERS", "127.0.0.1:11123")
+    monkeypatch.setenv("CHRONOTICK_SHM", str(tmp_path / "record"))
+    program = (
+        "import sys, time\n"
+        "from chronotick.shm.writer import RecordWriter\n"
+        "from chronotick.shm.testing import good_record\n"
+        "from pathlib import Path\n"
+        "stale = good_record(valid_s=-60.0)\n"
+        "RecordWriter(Path(sys.argv[1])).write(stale)\n"
+        "print(flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    line = [sys.executable, "-c", program, str(tmp_path / "record")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE) as daemon:
+        try:
+            daemon.stdout.readline()
+            if ends:
+                daemon.kill()
+                daemon.wait()
+            findings = json.loads(run("doctor", "--json").output)
+        finally:
+            daemon.kill()
+    (found,) = [f for f in findings if f["what"] == "daemon"]
+    assert found["state"] == state

@@ -191,3 +191,11 @@ def test_when_the_clock_was_set_the_next_publication_is_a_whole_one(kept, publis
     assert not publisher.renew(SECOND + 2, 0, standing)
     publisher.tick(clocks(SECOND + 2), standing)
     assert publisher.renew(SECOND + 3, 0, standing)
+
+
+def test_a_silence_in_which_readers_had_no_time_is_told_afterwards(publisher, caplog):
+    caplog.set_level(logging.WARNING, "chronotick.daemon")
+    for second in (1, 2, 4, 34):
+        publisher.tick(clocks(second * SECOND), plan(target()))
+    (record,) = caplog.records
+    assert "nothing was published for 30.0 s" in record.getMessage()

@@ -93,7 +93,7 @@ def _reader(loaded: Loaded) -> Iterable[Finding]:
 
 
 def _record(loaded: Loaded) -> Iterable[Finding]:
-    from chronotick.client import ChronoTick, ChronoTickError
+    from chronotick.client import ChronoTick, ChronoTickError, DaemonUnavailable
 
     path = loaded.config.shm.path
     if not os.access(path.parent, os.W_OK):
@@ -102,10 +102,29 @@ def _record(loaded: Loaded) -> Iterable[Finding]:
         return
     try:
         now = ChronoTick(path).now(allow_unsynchronised=False)
+    except DaemonUnavailable as error:
+        if _is_alive(error.pid):
+            fix = f"it is stopped or hangs: look at its log, then end process {error.pid}"
+            yield Finding("bad", "daemon", f"{error}", fix)
+        else:
+            yield Finding("note", "daemon", str(error))
     except ChronoTickError as error:
         yield Finding("note", "daemon", str(error))
     else:
         yield Finding("ok", "daemon", f"{path}: {now.status.name.lower()}")
+
+
+def _is_alive(pid: int | None) -> bool:
+    """Whether there is such a process: one that published once, and does not now."""
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def _control(loaded: Loaded) -> Iterable[Finding]:
@@ -117,12 +136,8 @@ def _control(loaded: Loaded) -> Iterable[Finding]:
     except ChronoTickError as error:
         yield Finding("note", "control socket", str(error))
     else:
-        problems = answer["problems"]
-        yield Finding(
-            "note" if problems else "ok",
-            "control socket",
-            "; ".join(problems) or str(loaded.config.control.socket),
-        )
+        yield Finding("ok", "control socket", str(loaded.config.control.socket))
+        yield from (Finding("note", "daemon", problem) for problem in answer["problems"])
 
 
 def _servers(loaded: Loaded) -> Iterable[Finding]:
@@ -180,6 +195,9 @@ def _watchdog(loaded: Loaded) -> Iterable[Finding]:
     if told and told["alarm"]:
         fix = "see whom the clock is measured by: chronotick sources; prefer nts:// servers"
         yield Finding("bad", "watchdog", told["problem"], fix)
+    elif told and told["problem"]:
+        fix = "a new pool takes half an hour; else check DNS, and that UDP port 123 is let through"
+        yield Finding("note", "watchdog", told["problem"], fix)
     elif told:
         found = told["verdict"] or "nobody was asked yet"
         yield Finding("ok", "watchdog", f"{found}, pool of {told['pool']} servers")

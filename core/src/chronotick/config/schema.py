@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from chronotick.config.paths import data_dir, expand
-from chronotick.config.servers import FORMS, AddressError, Protocol, parse_server
+from chronotick.config.servers import FORMS, AddressError, Protocol, is_loopback, parse_server
 from chronotick.config.tcp import parse_address, parse_host_port
 from chronotick.shm.paths import default_control_socket, default_record_path
 
@@ -171,13 +171,17 @@ class Timing(Section):
     normal_operation: NormalOperation = Field(default_factory=NormalOperation)
 
 
+SHORTEST_WATCH_S = 64.0
+"""Between two samples of other people's servers, on average."""
+
+
 def _asked_over_ntp(text: str) -> str:
     if parse_server(text).protocol is Protocol.CHRONYD:
         raise ValueError("a chronyd has no opinion of its own: give NTP servers")
     return text
 
 
-class PoolWatchdog(Section):
+class WatchdogSection(Section):
     """Asking a large pool of other servers now and then whether served time is right (RFC 9523)."""
 
     enabled: bool = Field(default=False, description="Whether anybody is asked.")
@@ -185,8 +189,9 @@ class PoolWatchdog(Section):
         default=["0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"],
         min_length=1,
         max_length=1000,
-        description="Names that the pool is gathered from, looked up hourly until it is full; "
-        "four addresses at most are taken from each answer for a `pool` name, one from others.",
+        description="Names that the pool is gathered from. Names with `pool` in them are looked up "
+        "hourly until it is full, and of each answer four addresses at most are taken; any other "
+        "name is one server.",
     )
     pool_size: int = Field(
         500, ge=3, le=1000, description="Servers in the pool (n of RFC 9523). Who is silent leaves."
@@ -195,7 +200,7 @@ class PoolWatchdog(Section):
     interval_seconds: Seconds = Field(
         640.0,
         description="Time between two samples, on average: anything from half to one and a half "
-        "of it.",
+        "of it. Not below 64 s, unless all servers are on this host.",
     )
     w: Annotated[float, Field(gt=0, le=10)] = Field(
         0.025,
@@ -218,10 +223,27 @@ class PoolWatchdog(Section):
     )
 
     @model_validator(mode="after")
-    def _sampled_from_the_pool(self) -> PoolWatchdog:
+    def _sampled_from_the_pool(self) -> WatchdogSection:
         if self.sample_size > self.pool_size:
             raise ValueError(
                 f"sample_size ({self.sample_size}) must not be above pool_size ({self.pool_size})"
+            )
+        names = {parse_server(text) for text in self.servers}
+        if self.sample_size > len(names) and not any(name.is_pool for name in names):
+            raise ValueError(
+                f"sample_size ({self.sample_size}) is above the number of servers ({len(names)}), "
+                "and none of their names is a pool's: name more servers, name a pool, or set a "
+                "smaller sample_size"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _polite(self) -> WatchdogSection:
+        ours = all(is_loopback(parse_server(text).host) for text in self.servers)
+        if self.interval_seconds < SHORTEST_WATCH_S and not ours:
+            raise ValueError(
+                f"interval_seconds ({self.interval_seconds:g}) must not be below "
+                f"{SHORTEST_WATCH_S:g}: these are other people's servers"
             )
         return self
 
@@ -231,7 +253,7 @@ class ClockMeasurement(Section):
 
     ntp: Ntp = Field(default_factory=Ntp)
     timing: Timing = Field(default_factory=Timing)
-    watchdog: PoolWatchdog = Field(default_factory=PoolWatchdog)
+    watchdog: WatchdogSection = Field(default_factory=WatchdogSection)
 
 
 class Clock(Section):

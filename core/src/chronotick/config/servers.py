@@ -153,7 +153,7 @@ def _parse_chronyd(text: str) -> ServerName:
         host, port = _parse_place(place)
     except AddressError as error:
         raise AddressError(text, error.reason) from None
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise AddressError(
             text, "a chronyd tells of its own host's clock: give 127.0.0.1, [::1] or its socket"
         )
@@ -166,7 +166,8 @@ def _socket_path(text: str, path: str) -> str:
     return path
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is given by an address of this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -270,7 +270,7 @@ class Daemon:
     def _make_plan(self) -> None:
         self.zoo.look()
         plan = self.clockwork.plan(raw_now_ns(), self.monitor, models_ready=self.zoo.ready)
-        self._plan = self.pool_watchdog.considered(plan)
+        self._plan = self.pool_watchdog.considered(plan, self.clockwork.state)
         if self.trace is not None:
             self.trace.note(lines.plan, plan)
             self.trace.note(lines.weights, plan)
@@ -383,7 +383,7 @@ class Daemon:
         for dotted in needing_restart(self.config, config):
             _log.warning("%s changed: it takes effect when the daemon is restarted", dotted)
         self.config = config = effective(self.config, config)
-        self.clockwork.configured = config.clock_measurement
+        self.clockwork.configure(config.clock_measurement)
         self.publishing.period_s = 1.0 / config.shm.frequency
         logging.getLogger("chronotick").setLevel(config.logging.level)
         await _cancel(self._loop_tasks)
@@ -396,7 +396,8 @@ class Daemon:
 def on_loop_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Say in a line, not in a traceback for each client, that no descriptor is left for them."""
     error = context.get("exception")
-    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+    accepting = "socket" in context  # of asyncio's servers; there is the control server alone
+    if accepting and isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         _log.error("nobody can be answered on the control socket: %s", error.strerror)
     else:
         loop.default_exception_handler(context)

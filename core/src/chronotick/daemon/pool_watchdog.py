@@ -8,7 +8,6 @@ so while an authenticated source is believed: who merely owns a pool must not st
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from chronotick.config.schema import ClockMeasurement
 from chronotick.config.servers import parse_server
 from chronotick.daemon.publisher import Plan
+from chronotick.daemon.status import StateMachine
 from chronotick.ntp import NtpMonitor
 from chronotick.ntp.asking import Terms
 from chronotick.ntp.pool_watch import PoolWatch, Served, WatchSettings
@@ -25,8 +25,6 @@ from chronotick.shm.layout import Flags, Status
 NS_PER_S = 1_000_000_000
 DISTRUSTED = "the watchdog's pool contradicts served time"
 _WORTH = Flags.VALID | Flags.WARM_UP_COMPLETE
-
-_log = logging.getLogger("chronotick.daemon")
 
 
 class PoolWatchdog:
@@ -63,7 +61,7 @@ class PoolWatchdog:
                 taken=lambda: [source.id for source in self._monitor.sources()],
             )
             self._watch = PoolWatch(pool, settings, self._served, self._changed)
-            self._task = asyncio.create_task(_run(self._watch), name="watchdog over a pool")
+            self._task = asyncio.create_task(self._watch.run(), name="watchdog over a pool")
 
     async def close(self) -> None:
         """End it."""
@@ -81,9 +79,16 @@ class PoolWatchdog:
         believed = self._monitor.selected().survivors
         return not any(s.authenticated for s in self._monitor.sources() if s.id in believed)
 
-    def considered(self, plan: Plan) -> Plan:
-        """The plan as it is published: of a time that is not worth much while it is distrusted."""
-        if not self.distrusts:
+    def considered(self, plan: Plan, state: StateMachine) -> Plan:
+        """The plan as it is published: of a time that is not worth much while it is distrusted.
+
+        Args:
+            plan: as the sources call for it.
+            state: is overruled meanwhile, so that the change is logged, counted and remembered.
+        """
+        distrusts = self.distrusts
+        state.overrule(plan.made_raw_ns, DISTRUSTED if distrusts else "")
+        if not distrusts:
             return plan
         flags = plan.about.flags & ~_WORTH
         return replace(plan, about=replace(plan.about, status=Status.DISRUPTED, flags=flags))
@@ -93,13 +98,6 @@ class PoolWatchdog:
         if self._watch is None:
             return None
         return {**self._watch.report(), "disrupts": self.distrusts}
-
-
-async def _run(watch: PoolWatch) -> None:
-    try:
-        await watch.run()
-    except Exception:  # noqa: BLE001 - it is logged whole
-        _log.exception("the watchdog ended by a mistake; the clock goes on without it")
 
 
 def _settings(configured: ClockMeasurement) -> WatchSettings:

@@ -141,6 +141,7 @@ class Publisher:
 
     def tick(self, clocks: HostClocks, plan: Plan, *, moved: bool = False) -> None:
         """Publish the time at ``clocks`` as planned; none if the machine has moved since."""
+        self._tell_of_silence(clocks.raw_ns)
         self._plan, self._steered_raw_ns = plan, clocks.raw_ns
         self.system.look(clocks)
         self._watch_file(clocks.raw_ns)
@@ -156,6 +157,15 @@ class Publisher:
             record = self._with_time(clocks, plan.target, plan.about, plan.suspended_ns)
         self.record = self._writer.write(record)
         self.published += 1
+
+    def _tell_of_silence(self, raw_ns: int) -> None:
+        silent_ns = raw_ns - self._steered_raw_ns  # what is renewed is steered soon before or after
+        if self.published and silent_ns > self._validity_ns:
+            _log.warning(
+                "nothing was published for %.1f s (stopped, or kept from the processor); "
+                "readers had no time",
+                silent_ns * 1e-9,
+            )
 
     def _with_time(
         self, clocks: HostClocks, target: Target, about: Description, suspended_ns: int

@@ -10,11 +10,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from chronotick.clock import read_clocks
-from chronotick.daemon.pool_watchdog import DISTRUSTED
 from chronotick.daemon.punctuality import punctuality, troubles
 from chronotick.ntp import SourceReport
 from chronotick.shm.clocks import raw_ns as raw_now_ns
-from chronotick.shm.layout import Status
 from chronotick.shm.record import Record, bound_at, sigma_at, time_at
 
 if TYPE_CHECKING:
@@ -109,10 +107,8 @@ class Reporter:
         return report
 
     def _state(self) -> dict[str, str]:
-        if self._daemon.pool_watchdog.distrusts:
-            return {"status": Status.DISRUPTED.words, "reason": DISTRUSTED}
         state = self._daemon.clockwork.state
-        return {"status": state.status.words, "reason": state.reason}
+        return {"status": state.told.words, "reason": state.reason}
 
     def _clock(self) -> dict[str, Any] | None:
         record, target = self._daemon.publisher.record, self._daemon.clockwork.target

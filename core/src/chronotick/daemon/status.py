@@ -51,6 +51,9 @@ class Transition:
 class StateMachine:
     """Holds the state and makes every change known once.
 
+    What the sources call for may be overruled: then readers are told that time is disrupted, while
+    `status` goes on as if nothing were the matter. What is made known is what readers are told.
+
     Args:
         on_transition: told of each change.
         raw_ns: RAW time at the start.
@@ -59,7 +62,8 @@ class StateMachine:
     def __init__(self, on_transition: Callable[[Transition], None], raw_ns: int = 0) -> None:
         self._on_transition = on_transition
         self.status = Status.UNKNOWN
-        self.reason = "no measurement yet"
+        self._reason = "no measurement yet"
+        self._overruled = ""
         self.since_raw_ns = raw_ns
         self.counts: Counter[str] = Counter()
 
@@ -73,11 +77,33 @@ class StateMachine:
         """Move to a state; nothing happens if it is the present one."""
         if after is self.status:
             return
-        transition = Transition(raw_ns=raw_ns, before=self.status, after=after, reason=reason)
-        self.status, self.reason, self.since_raw_ns = after, reason, raw_ns
+        before, self.status, self._reason = self.told, after, reason
+        self._tell(raw_ns, before, reason)
+
+    def overrule(self, raw_ns: int, why: str) -> None:
+        """Tell readers that time is disrupted, and why; from an empty reason on, no longer so."""
+        before, ended = self.told, f"no longer: {self._overruled}"
+        self._overruled = why
+        self._tell(raw_ns, before, why or ended)
+
+    @property
+    def told(self) -> Status:
+        """The state that readers are told."""
+        return Status.DISRUPTED if self._overruled else self.status
+
+    @property
+    def reason(self) -> str:
+        """Why readers are told that."""
+        return self._overruled or self._reason
+
+    def _tell(self, raw_ns: int, before: Status, reason: str) -> None:
+        after = self.told
+        if after is before:
+            return
+        self.since_raw_ns = raw_ns
         self.counts[after.name.lower()] += 1
-        _log.info("%s -> %s: %s", transition.before.words, after.words, reason)
-        self._on_transition(transition)
+        _log.info("%s -> %s: %s", before.words, after.words, reason)
+        self._on_transition(Transition(raw_ns=raw_ns, before=before, after=after, reason=reason))
 
 
 def _judge(status: Status, facts: Facts) -> tuple[Status, str]:

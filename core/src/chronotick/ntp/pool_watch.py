@@ -2,7 +2,8 @@
 
 Nobody is to know when it asks whom, and nobody is to be bothered by it: moments and servers are
 drawn by the system's random numbers; questions are a second apart; between two questions to a
-server lies a minute at least, an hour as a rule; who refuses service is left alone for a day.
+server lies a minute at least, an hour as a rule (but for servers of this host); who refuses service
+is left alone for a day.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,12 +86,13 @@ class PoolWatch:
         self._watchdog = Watchdog(settings.panic_trigger)
         self._panicked_s = float("-inf")
         self._found_raw_ns: int | None = None
+        self._failure = ""
 
     async def run(self) -> None:
         """Gather servers and ask them until cancelled."""
         async with Tasks() as tasks:
-            tasks.spawn(self._gather, "watchdog: gathering servers")
-            tasks.spawn(self._watch, "watchdog: asking servers")
+            tasks.spawn(lambda: self._noting(self._gather), "watchdog: gathering servers")
+            tasks.spawn(lambda: self._noting(self._watch), "watchdog: asking servers")
             await asyncio.get_running_loop().create_future()
 
     @property
@@ -98,21 +100,29 @@ class PoolWatch:
         """What the whole pool said when it contradicted served time; None without alarm."""
         return self._watchdog.alarm
 
+    async def _noting(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Remember by which mistake the work has ended, for status; it will begin again."""
+        try:
+            await work()
+        except Exception as error:
+            self._failure = f"{type(error).__name__}: {error}"
+            raise
+
     async def _gather(self) -> None:
         while True:
-            await self._pool.gather()
+            await self._pool.gather(self._settings.sample_size)
             await asyncio.sleep(GATHERED_EVERY_S if self._enough else HURRIED_S)
 
     async def _watch(self) -> None:
         with stamping_kept_on():
             while True:
                 await asyncio.sleep(self._pause_s())
-                if self._enough and self._served(self._read_raw_ns()) is not None:
+                if self._served(self._read_raw_ns()) is not None:
                     await self._look()
 
     @property
     def _enough(self) -> bool:
-        return len(self._pool) >= self._settings.sample_size
+        return self._pool.usable(self._settings.sample_size) >= self._settings.sample_size
 
     def _pause_s(self) -> float:
         """Anything from half to one and a half intervals; less while served time is in doubt."""
@@ -128,18 +138,21 @@ class PoolWatch:
         return since_s >= PANIC_PERIOD_S
 
     async def _look(self) -> None:
-        """Ask a sample, or, where samples have failed, the whole pool."""
-        before, members = self.alarm, self._pool.members
-        if self._watchdog.panics_next and self._may_panic:
+        """Ask a sample, or, where samples have failed, the whole pool; nobody if there are few."""
+        before, size = self.alarm, self._settings.sample_size
+        panics = self._watchdog.panics_next and self._may_panic
+        members = self._pool.whole() if panics else self._pool.sample(size)
+        if len(members) < size:
+            return
+        if panics:
             self._panicked_s = asyncio.get_running_loop().time()
-            _random.shuffle(members)
             finding = await self._ask(members)
             self._watchdog.panicked(finding)
             _tell_divided(finding)
         else:
-            finding = await self._ask(_random.sample(members, self._settings.sample_size))
+            finding = await self._ask(members)
             self._watchdog.sampled(finding)
-        self._found_raw_ns = self._read_raw_ns()
+        self._found_raw_ns, self._failure = self._read_raw_ns(), ""
         logger.debug("%s", finding)
         if (before is None) is not (self.alarm is None):
             _tell(self.alarm)
@@ -154,18 +167,14 @@ class PoolWatch:
         spacing_s = min(SPACING_S, _BUSY * settings.interval_s / settings.sample_size)
         for member in members:
             await asyncio.sleep(spacing_s * _random.uniform(0.5, 1.5))
-            answer = await member.asker.ask(settings.terms)
-            if answer.measurement is None:
-                self._pool.missed(member, answer.kiss)
-                continue
-            self._pool.answered(member)
+            answer = await self._pool.ask(member, settings.terms)
             compared = self._compared(answer.measurement)
             if compared is not None:
                 yield compared
 
-    def _compared(self, measurement: Measurement) -> Compared | None:
-        served = self._served(measurement.raw_ns)
-        if served is None:
+    def _compared(self, measurement: Measurement | None) -> Compared | None:
+        served = self._served(measurement.raw_ns) if measurement is not None else None
+        if measurement is None or served is None:
             return None
         utc_ns, bound_ns = served
         return Compared(measurement.raw_ns + measurement.offset_ns - utc_ns, bound_ns)
@@ -193,11 +202,33 @@ class PoolWatch:
     def _problem(self) -> str:
         if self.alarm is not None:
             return in_words(self.alarm)
-        if self._enough:
-            return ""
+        if self._failure:
+            return f"the watchdog failed by a mistake in ChronoTick, see the log: {self._failure}"
+        if not self._enough:
+            return self._few()
+        return _blindness(self._watchdog.last)
+
+    def _few(self) -> str:
         needed = self._settings.sample_size
-        few = f"the watchdog asks nobody: it has {len(self._pool)} of {needed} servers for a sample"
+        few = (
+            f"the watchdog asks nobody: it has {self._pool.usable(needed)} of {needed} servers for "
+            f"a sample, of which ten minutes of DNS may give a third"
+        )
         return f"{few}. {self._pool.error}" if self._pool.error else few
+
+
+def _blindness(last: Finding | None) -> str:
+    if last is not None and last.verdict is Verdict.DIVIDED:
+        return (
+            f"the watchdog is blind: those it asked contradict each other by "
+            f"{_ms(last.spread_ns):.1f} ms (divided)"
+        )
+    if last is not None and last.verdict is Verdict.SILENT:
+        return (
+            f"the watchdog is blind: {last.answered} of {last.asked} that it asked have answered "
+            "(silent). Check the network, and whether UDP port 123 is let through"
+        )
+    return ""
 
 
 def in_words(alarm: Finding) -> str:

@@ -1,30 +1,42 @@
 """A large pool of servers, gathered from DNS little by little (RFC 9523, section 3.1).
 
-Who answers for a name once must not own the pool: of each answer a few addresses are taken, however
-many it has, and names are looked up again and again, hours apart. (A single forged answer with 89
-addresses would otherwise outnumber a day of honest ones.)
+Who answers for the names once must not own what is asked. Of each answer a few addresses are taken,
+however many it has, and the names are looked up again and again, in rounds that are minutes, later
+an hour, apart. Whatever is asked has at most a third of its servers from any one round, which is
+what the judgement bears. (A single forged answer with 89 addresses would otherwise outnumber a day
+of honest ones.)
+
+That is for the names of pools. Any other name is one server that somebody has chosen to trust, and
+belongs to no round.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from chronotick.config.servers import ServerName
+from chronotick.config.servers import ServerName, is_loopback
 from chronotick.ntp.address import Endpoint, ResolveError, resolve
-from chronotick.ntp.asking import Asker
+from chronotick.ntp.asking import Answer, Asker, Terms
 from chronotick.ntp.source import asker_of
 
 logger = logging.getLogger("chronotick.ntp.watchdog")
 
 TAKEN_AT_ONCE = 4
 """Addresses taken from one answer for one name, which is as many as honest pools give."""
+ROUND_S = 600.0
+"""What is learnt from DNS within that time may have come from one hand."""
+REST_S = 60.0
+"""For how long a server is left alone after a question, unless it is on this host."""
 GIVEN_UP_AFTER = 3
 """Questions in a row without a valid answer."""
 REFUSED_S = 24 * 3600.0
 """For how long who sent a kiss code is left alone."""
+_random = random.SystemRandom()  # no seed: nobody should guess whom we ask
 
 
 @dataclass(slots=True)
@@ -34,17 +46,27 @@ class Member:
     Attributes:
         endpoint: its address.
         asker: asks it.
+        name: where it comes from.
+        round: of look-ups, in which it was found; None: it is no pool's, see the module.
         unanswered: questions without a valid answer since the last one.
+        asked_s: when it was asked last, by the loop's clock.
     """
 
     endpoint: Endpoint
     asker: Asker
+    name: ServerName
+    round: int | None
     unanswered: int = 0
+    asked_s: float = float("-inf")
 
     @property
     def id(self) -> str:
         """Identifier, as of a source."""
         return str(self.endpoint)
+
+    def rests(self, now_s: float) -> bool:
+        """It was asked a moment ago."""
+        return now_s - self.asked_s < REST_S and not is_loopback(self.endpoint.host)
 
 
 class ServerPool:
@@ -53,7 +75,8 @@ class ServerPool:
     Args:
         names: where they come from.
         size: how many there may be.
-        taken: identifiers of servers that are not to be in it: those the clock is measured by.
+        taken: identifiers of servers that are not to be in it: those the clock is measured by,
+            now or later.
         lookup: turns a name into addresses.
         asker: makes who asks an address.
     """
@@ -67,7 +90,7 @@ class ServerPool:
         lookup: Callable[[ServerName], Awaitable[list[Endpoint]]] = resolve,
         asker: Callable[[Endpoint], Asker] = asker_of,
     ) -> None:
-        self._names = tuple(names)
+        self._names = tuple(dict.fromkeys(names))
         self._size = size
         self._taken = taken
         self._lookup = lookup
@@ -75,27 +98,78 @@ class ServerPool:
         self._members: dict[str, Member] = {}
         self._refused: dict[str, float] = {}  # and when, by the loop's clock
         self._errors: dict[ServerName, str] = {}
+        self._round, self._round_began_s = 0, float("-inf")
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self.members)
 
     @property
     def members(self) -> list[Member]:
         """All there are now."""
-        return list(self._members.values())
+        taken = self._taken()
+        return [member for name, member in self._members.items() if name not in taken]
+
+    def usable(self, count: int) -> int:
+        """How many there are for a sample of so many, a third of it from one round at most."""
+        return len(_mixed(self.members, count // 3))
+
+    def sample(self, count: int) -> list[Member]:
+        """Draw so many of those that may be asked now, or as many as there are.
+
+        A third of so many come from one round at most. Nobody can guess whom, nor in which order.
+        """
+        return _mixed(self._rested(), count // 3)[:count]
+
+    def whole(self) -> list[Member]:
+        """As many as may be asked now, a third of them from one round at most, drawn likewise."""
+        members = self._rested()
+        for third in range(len(members) // 3, 0, -1):
+            mixed = _mixed(members, third)
+            if third <= len(mixed) // 3:
+                return mixed
+        return [member for member in members if member.round is None]
+
+    def _rested(self) -> list[Member]:
+        now_s = asyncio.get_running_loop().time()
+        rested = [member for member in self.members if not member.rests(now_s)]
+        _random.shuffle(rested)
+        return rested
 
     @property
     def error(self) -> str:
         """Why a name gives no servers, empty if all do."""
         return next(iter(self._errors.values()), "")
 
-    async def gather(self) -> None:
-        """Look the names up and take in what is new; nothing happens where the pool is full."""
+    async def gather(self, sample_size: int) -> None:
+        """Look the names up and take in what is new, where more can be of use.
+
+        While there are too few for a sample of that size, no more are taken from one round than a
+        sample may have: others would only fill the pool.
+        """
         self._forgive()
+        self._members = {member.id: member for member in self.members}  # room for others
+        self._begin_round()
+        known = {member.name for member in self._members.values()}
         for name in self._names:
-            if len(self) >= self._size:
-                return
-            self._take(name, await self._found(name))
+            room = self._room(sample_size) if name.is_pool else min(self._free, name not in known)
+            if room > 0:
+                self._take(name, await self._found(name), room)
+
+    def _begin_round(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._round_began_s >= ROUND_S:
+            self._round, self._round_began_s = self._round + 1, now_s
+
+    @property
+    def _free(self) -> int:
+        return self._size - len(self._members)
+
+    def _room(self, sample_size: int) -> int:
+        """How many servers may be taken from the name of a pool now."""
+        if self.usable(sample_size) >= sample_size:
+            return min(self._free, TAKEN_AT_ONCE)
+        of_round = sum(member.round == self._round for member in self._members.values())
+        return min(self._free, TAKEN_AT_ONCE, sample_size // 3 - of_round)
 
     async def _found(self, name: ServerName) -> list[Endpoint]:
         try:
@@ -115,18 +189,29 @@ class ServerPool:
             logger.warning("%s", error)
         self._errors[name] = error
 
-    def _take(self, name: ServerName, found: Sequence[Endpoint]) -> None:
+    def _take(self, name: ServerName, found: Sequence[Endpoint], room: int) -> None:
         unwanted = {*self._taken(), *self._refused, *self._members}
         fresh = [each for each in found if str(each) not in unwanted]
-        at_once = TAKEN_AT_ONCE if name.is_pool else 1
-        for endpoint in fresh[: min(at_once, self._size - len(self))]:
-            self._members[str(endpoint)] = Member(endpoint, self._asker(endpoint))
+        of_round = self._round if name.is_pool else None
+        for endpoint in fresh[:room]:
+            member = Member(endpoint, self._asker(endpoint), name, of_round)
+            self._members[member.id] = member
 
     def _forgive(self) -> None:
         now_s = asyncio.get_running_loop().time()
         for refused, at_s in list(self._refused.items()):
             if now_s - at_s >= REFUSED_S:
                 del self._refused[refused]
+
+    async def ask(self, member: Member, terms: Terms) -> Answer:
+        """Ask one, and note when, and whether it has answered."""
+        member.asked_s = asyncio.get_running_loop().time()
+        answer = await member.asker.ask(terms)
+        if answer.measurement is None:
+            self.missed(member, answer.kiss)
+        else:
+            self.answered(member)
+        return answer
 
     def answered(self, member: Member) -> None:
         """Note that one has answered."""
@@ -139,3 +224,14 @@ class ServerPool:
             self._refused[member.id] = asyncio.get_running_loop().time()
         if kiss is not None or member.unanswered >= GIVEN_UP_AFTER:
             self._members.pop(member.id, None)
+
+
+def _mixed(members: Iterable[Member], most: int) -> list[Member]:
+    """Members in their order, without those that would make it more than so many of one round."""
+    counts: Counter[int | None] = Counter()
+    mixed = []
+    for member in members:
+        counts[member.round] += 1
+        if member.round is None or counts[member.round] <= most:
+            mixed.append(member)
+    return mixed
