@@ -5,7 +5,7 @@
 runs real servers (chronyd on loopback), the daemon as under systemd, models in workers, and readers
 in C and in Python that know the true time: on loopback it is CLOCK_REALTIME. Faults of all kinds
 (docs/faults.md) follow each other by a random schedule, which a seed repeats. At the end stands a
-table; figures and complaints go to ``--json``, everything else stays in ``--directory``.
+table; figures and violations go to ``--json``, everything else stays in ``--directory``.
 The exit code is 1 if anything happened that must not.
 
 Without arguments it takes ten minutes. ``--once`` puts each kind once, quickly, as the tests do.
@@ -37,7 +37,7 @@ CLOCK_SOURCE = REPOSITORY / "tests" / "stepped_clock.c"
 READY_S = 120.0
 LAST_WAIT_S = 420.0
 """A worker that ended three times in five minutes is left alone for as long."""
-QUICK = Rhythm(hold_s=(0.3, 0.8), pause_s=0.05, patience_s=30.0, together=0.5)
+QUICK = Rhythm(hold_s=(0.3, 0.8), pause_s=0.05, patience_s=30.0, together=0.5, quiet_s=5.0)
 
 
 def say(text: str) -> None:

@@ -35,7 +35,8 @@ from pathlib import Path
 
 from chronotick.config.schema import Config
 from chronotick.daemon.memory import Memory
-from chronotick.history import writer
+from chronotick.daemon.timekeeper import Timekeeper
+from chronotick.history import open_history
 from chronotick.lab.faults.audience import Audience
 from chronotick.lab.faults.course import Course, Rhythm
 from chronotick.lab.faults.procfs import used
@@ -50,12 +51,14 @@ from chronotick.lab.scenarios.scenario import Expected, Scenario
 from chronotick.lab.scenarios.worlds import world
 from chronotick.testing.installed import lay_out
 
-START_RAW_NS = 5_000_000_000_000
+START_RAW_NS = 200_000_000_000_000
+"""Of a host that has run for two days: SQLite writes what is past 2**47 longer (8 bytes, not 6)."""
 POLL_S = 8.0
 PUBLISH_S = 4.0
 FORECAST_S = 16.0
 RETENTION_DAYS = 0.25
 SWEEP_S = 2.0
+"""Between deletions of old rows: a virtual host's hours fly."""
 POINTS = 40
 FULL = 0.4
 """After so much of a run all that is bounded is full: measurements that are remembered, delays."""
@@ -63,6 +66,8 @@ TABLES = ("measurements", "forecasts", "transitions", "readings")
 MIB = 2**20
 LEAK_SHARE = 0.02
 """Growth, from full to the end, that is called growth."""
+FEWEST = 3
+"""Rows that a trend can be told from, with its error."""
 T_95 = 2.1
 """Student's t for about twenty points."""
 
@@ -99,8 +104,8 @@ def main() -> int:
     return verdict(rows)
 
 
-def soaked(polls: int) -> list[Row]:
-    """Let the daemon's code live on a virtual host until it has made so many polls."""
+def soaked(polls: int, points: int = POINTS) -> list[Row]:
+    """Let the daemon's code live on a virtual host for so many polls, looked at so many times."""
     rows: list[Row] = []
     began, at_s = time.monotonic(), 0.0
     with tempfile.TemporaryDirectory(prefix="ct-") as name, living(Path(name)) as parts:
@@ -112,7 +117,7 @@ def soaked(polls: int) -> list[Row]:
             remember(daemon, memory)
             if (error := daemon.failure()) is not None:
                 raise error
-            if measured(daemon) >= polls * (len(rows) + 1) / POINTS:
+            if measured(daemon) >= polls * (len(rows) + 1) / points:
                 row = looked_at(daemon, memory, Path(name) / "history.sqlite3")
                 show(row, heading=not rows)
                 rows.append(row)
@@ -171,17 +176,23 @@ def living(folder: Path) -> Iterator[tuple[VirtualDaemon, Memory, HostLoop]]:
     host = Host(state, (), scenario.system_offset_s)
     network = Network(state, host, (), scenario.mischief, ())
     config = configuration(folder)
-    writer._MAINTENANCE_INTERVAL_S = SWEEP_S  # noqa: SLF001 - its hours fly
+    made: list[Memory] = []
+
+    def remembering(timekeeper: Timekeeper) -> Memory:
+        history = config.history
+        opened = open_history(history.path, history.retention_days, maintenance_s=SWEEP_S)
+        age_s = history.max_resume_age_seconds
+        made.append(Memory(opened.history, timekeeper, age_s, opened.messages))
+        return made[0]
+
     loop = HostLoop(START_RAW_NS)
     with contextlib.ExitStack() as stack:
         stack.callback(loop.close)
         stack.enter_context(inhabited(host, loop, network, seed=1))
-        daemon = VirtualDaemon(config, loop, folder / "record")
-        memory = Memory.open(config.history, daemon.clockwork.timekeeper)
-        daemon.clockwork.memory = memory
-        stack.callback(memory.close)
+        daemon = VirtualDaemon(config, loop, folder / "record", remembering)
+        stack.callback(made[0].close)
         stack.callback(daemon.close)
-        yield daemon, memory, loop
+        yield daemon, made[0], loop
 
 
 def configuration(folder: Path) -> Config:
@@ -261,19 +272,35 @@ def show(row: Row, *, heading: bool) -> None:
 
 
 def verdict(rows: Sequence[Row]) -> int:
-    """Print the growth of each figure over the later part of a run; 1 if any of it is growth."""
-    first = next(iter(rows[0]))
+    """Print the growth of each figure over the later part of a run; 1 if any of it is growth.
+
+    Beside each figure stands the least growth of it that would have been told, by the unit of the
+    first column: a poll, or a minute.
+    """
     full = rows[int(len(rows) * FULL) :]
+    if len(full) < FEWEST:
+        raise SystemExit(
+            f"soak: {len(full)} of {len(rows)} rows are later than {FULL:.0%} of the run, and a"
+            f" trend needs {FEWEST}. Let it run for longer"
+        )
+    first = next(iter(rows[0]))
+    units = full[-1][first] - full[0][first]
     print(f"from {full[0][first]:,.0f} to {full[-1][first]:,.0f} {first}:")
     grown = 0
     for name in rows[0]:
         if name in GROWING:
             continue
-        growth, error = trend([row[first] for row in full], [row[name] for row in full])
-        mean = statistics.fmean(row[name] for row in full)
+        values = [row[name] for row in full]
+        if not all(map(math.isfinite, values)):
+            raise SystemExit(f"soak: {name} could not be read at every point: nothing is judged")
+        growth, error = trend([row[first] for row in full], values)
+        mean = statistics.fmean(values)
+        least = LEAK_SHARE * abs(mean) + error
         grows = growth - error > LEAK_SHARE * abs(mean)
         grown += grows
-        word = "GROWS" if grows else "flat"
+        word = (
+            "GROWS" if grows else f"flat, a leak of {least / units:.2g} a {first[:-1]} would show"
+        )
         print(f"{name:<20} mean {mean:12,.2f}, change {growth:+11,.3f} ± {error:.3f}  {word}")
     return 1 if grown else 0
 

@@ -27,6 +27,7 @@ from typing_extensions import Self
 from chronotick.client import ChronoTickError, DaemonUnavailable
 from chronotick.clock.leap import month_ends_ns
 from chronotick.lab.attacker import attacking
+from chronotick.lab.faults.system_clock import SteppedClock, build
 from chronotick.lab.network import Leg, PathModel
 from chronotick.lab.oscillator import OSCILLATORS
 from chronotick.lab.server import Servers, serve
@@ -52,63 +53,21 @@ QUICK = {
 }
 
 
-class SteppedClock:
-    """Clocks that programs see which were started with :meth:`variables`; see stepped_clock.c."""
-
-    def __init__(self, library: Path, page: Path) -> None:
-        self._library, self._page = library, page
-        page.write_bytes(bytes(40))
-        with page.open("r+b") as file:
-            self._words = memoryview(mmap.mmap(file.fileno(), 40)).cast("q")
-        os.mkfifo(f"{page}.set")
-        self._telling = os.open(f"{page}.set", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self._library), "STEPPED_CLOCK": str(self._page)}
-
-    @contextlib.contextmanager
-    def seen(self) -> Iterator[None]:
-        """Let programs that are started meanwhile see these clocks."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in self.variables.items():
-                patch.setenv(name, value)
-            yield
-
-    def step(self, by_ns: int) -> None:
-        """Set the system clock; nobody is told."""
-        self._words[0] += by_ns
-
-    def tell(self) -> None:
-        """Tell timers that the system clock was set, as the kernel does."""
-        os.write(self._telling, b"!")
-
-    def slew(self, rate: float, for_s: float) -> None:
-        """Let the system clock run faster for a while, from now on."""
-        now_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
-        self._words[2:4] = memoryview(struct.pack("2q", now_ns, now_ns + int(for_s * 1e9))).cast(
-            "q"
-        )
-        self._words[1] = round(rate * 1e9)
-
-    def sleep(self, for_ns: int) -> None:
-        """Let the host have slept: CLOCK_REALTIME and CLOCK_BOOTTIME went on."""
-        self._words[0] += for_ns
-        self._words[4] += for_ns
-
-    def close(self) -> None:
-        os.close(self._telling)
+@contextlib.contextmanager
+def seen(clock: SteppedClock) -> Iterator[None]:
+    """Let programs that are started meanwhile see these clocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in clock.environ.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None or sys.platform != "linux":
+    if shutil.which("cc") is None or sys.platform != "linux":
         pytest.skip("this needs Linux and a C compiler. Run: apt-get install gcc libc6-dev")
-    built = tmp_path_factory.mktemp("clock") / "stepped_clock.so"
     strict = ["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-    subprocess.run([compiler, "-shared", "-fPIC", *strict, "-o", built, SOURCE, "-ldl"], check=True)
-    return built
+    return build(SOURCE, tmp_path_factory.mktemp("clock"), strict)
 
 
 @pytest.fixture
@@ -251,7 +210,7 @@ def test_without_servers_it_holds_over_with_a_growing_bound_until_they_are_back(
 def test_while_half_of_the_servers_lie_nobody_is_believed(start_daemon, start_chronyd, clock):
     with contextlib.ExitStack() as stack:
         honest = [stack.enter_context(start_chronyd()) for _ in range(2)]
-        with clock.seen():
+        with seen(clock):
             others = [stack.enter_context(start_chronyd()) for _ in range(2)]
         addresses = [f"127.0.0.1:{port}" for port in (*honest, *others)]
         daemon = start_daemon(*servers(*addresses), **QUICK)
@@ -290,7 +249,7 @@ def test_a_server_that_comes_back_with_another_time_is_left_out_until_it_is_righ
             daemon.wait_for(Status.SYNCHRONISED)
         clock.step(86_400 * NS_PER_S)
         with Witness(daemon.record) as witness:
-            with clock.seen(), start_chronyd(port=port):
+            with seen(clock), start_chronyd(port=port):
                 daemon.wait_until(lambda: reason_of(daemon, restarted) == "x")
             with start_chronyd(port=port):
                 daemon.wait_until(lambda: believed(daemon) == 3)
@@ -318,7 +277,7 @@ async def test_a_route_that_becomes_longer_one_way_is_inside_the_bound(start_dae
 
 
 def test_when_the_system_clock_is_set_served_time_does_not_move(start_daemon, chronyd, clock):
-    daemon = start_daemon("--server", chronyd, **QUICK, **clock.variables)
+    daemon = start_daemon("--server", chronyd, **QUICK, **clock.environ)
     daemon.wait_for(Status.SYNCHRONISED)
     epoch, transitions = record_of(daemon).epoch, daemon.ask("status")["transitions"]
 
@@ -352,7 +311,7 @@ def test_the_daemon_is_told_of_each_set_clock_at_once(clock):
         "    print('asleep', flush=True)\n"
         "    print(watch.sleep(3600.0), watch.sleep(0.0), watch.is_told, flush=True)\n"
     )
-    environ = os.environ | clock.variables
+    environ = os.environ | clock.environ
     with subprocess.Popen([sys.executable, "-c", program], env=environ, stdout=-1) as process:
         assert process.stdout is not None
         for _ in range(2):
@@ -362,7 +321,7 @@ def test_the_daemon_is_told_of_each_set_clock_at_once(clock):
 
 
 def test_when_the_system_clock_is_slewed_served_time_does_not_follow(start_daemon, chronyd, clock):
-    daemon = start_daemon("--server", chronyd, **QUICK, **clock.variables)
+    daemon = start_daemon("--server", chronyd, **QUICK, **clock.environ)
     daemon.wait_for(Status.SYNCHRONISED)
 
     def rate() -> float:
@@ -389,8 +348,8 @@ def test_after_the_host_stood_still_there_is_no_time_until_it_is_measured_anew(
 ):
     """RAW stood still for an hour, and true time went on."""
     away_ns = 3600 * NS_PER_S
-    with clock.seen(), start_chronyd() as port:
-        daemon = start_daemon(*servers(f"127.0.0.1:{port}"), **QUICK, **clock.variables)
+    with seen(clock), start_chronyd() as port:
+        daemon = start_daemon(*servers(f"127.0.0.1:{port}"), **QUICK, **clock.environ)
         daemon.wait_for(Status.SYNCHRONISED)
         epoch = record_of(daemon).epoch
         with Witness(daemon.record):
@@ -437,8 +396,8 @@ def test_the_end_of_the_first_ntp_era_passes_unnoticed(start_daemon, start_chron
     """Daemon and server live on 7 February 2036, some seconds before the timestamps wrap."""
     ahead_ns = ERA_ENDS_NS - 6 * NS_PER_S - time.time_ns()
     clock.step(ahead_ns)
-    with clock.seen(), start_chronyd() as port:
-        daemon = start_daemon(*servers(f"127.0.0.1:{port}"), **QUICK, **clock.variables)
+    with seen(clock), start_chronyd() as port:
+        daemon = start_daemon(*servers(f"127.0.0.1:{port}"), **QUICK, **clock.environ)
         daemon.wait_for(Status.SYNCHRONISED)
         with Witness(daemon.record, lambda: time.time_ns() + ahead_ns) as witness:
             daemon.wait_until(lambda: time.time_ns() + ahead_ns > ERA_ENDS_NS)

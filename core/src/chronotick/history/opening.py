@@ -14,7 +14,7 @@ from chronotick.history.connect import connect
 from chronotick.history.lock import FileLock, LockedError
 from chronotick.history.store import History
 from chronotick.history.tables import ForeignDatabaseError, NewerVersionError
-from chronotick.history.writer import HistoryUnavailableError
+from chronotick.history.writer import MAINTENANCE_INTERVAL_S, HistoryUnavailableError
 
 _FULL_CHECK_BYTES = 128 * 2**20  # about half a second; quick_check takes half of that
 _COMPANIONS = ("", "-wal", "-shm")
@@ -59,7 +59,13 @@ class _DamagedError(Exception):
         self.mark = mark
 
 
-def open_history(path: Path, retention_days: float, *, interval_s: float = 1.0) -> OpenedHistory:
+def open_history(
+    path: Path,
+    retention_days: float,
+    *,
+    interval_s: float = 1.0,
+    maintenance_s: float = MAINTENANCE_INTERVAL_S,
+) -> OpenedHistory:
     """Open the history at a path, or the best that can be had instead.
 
     A damaged file, and one from a later version, is renamed (nothing is deleted) and a new one is
@@ -70,6 +76,7 @@ def open_history(path: Path, retention_days: float, *, interval_s: float = 1.0) 
         path: the database; its directory is made if need be.
         retention_days: see :class:`History`.
         interval_s: time between commits, in seconds.
+        maintenance_s: time between deletions of old rows, in seconds.
     """
     messages: list[str] = []
     lock: FileLock | None = None
@@ -77,7 +84,13 @@ def open_history(path: Path, retention_days: float, *, interval_s: float = 1.0) 
         _check_place(path)
         lock = _lock(path)
         _make_usable(path, messages)
-        history = History(path, retention_days, interval_s=interval_s, lock=lock)
+        history = History(
+            path,
+            retention_days,
+            interval_s=interval_s,
+            maintenance_s=maintenance_s,
+            lock=lock,
+        )
     except (_UnusableError, HistoryUnavailableError) as error:
         if lock is not None:
             lock.release()
@@ -85,7 +98,7 @@ def open_history(path: Path, retention_days: float, *, interval_s: float = 1.0) 
             f"history: {error}. Nothing will be remembered after this process ends; the clock is"
             " not affected. Set history.path to choose another file"
         )
-        history = History(None, retention_days, interval_s=interval_s)
+        history = History(None, retention_days, interval_s=interval_s, maintenance_s=maintenance_s)
     return OpenedHistory(history, tuple(messages))
 
 

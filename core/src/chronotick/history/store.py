@@ -32,7 +32,7 @@ from chronotick.history.rows import (
     StoredMeasurement,
     Transition,
 )
-from chronotick.history.writer import Statement, Storage, Writer
+from chronotick.history.writer import MAINTENANCE_INTERVAL_S, Statement, Storage, Writer
 from chronotick.ntp.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class History:
             from the newest selected measurement.
         interval_s: time between commits, in seconds.
         capacity: most rows kept in memory while the database cannot be written.
+        maintenance_s: time between deletions of old rows, in seconds.
         lock: held as long as the history is open.
 
     Raises:
@@ -105,13 +106,16 @@ class History:
         *,
         interval_s: float = 1.0,
         capacity: int = CAPACITY_ROWS,
+        maintenance_s: float = MAINTENANCE_INTERVAL_S,
         lock: FileLock | None = None,
     ) -> None:
         self._path = path
         self._lock = lock
         self._boot_id = boot_id()
         storage = _storage(path, retention_days)
-        self._writer = Writer(storage, interval_s=interval_s, capacity=capacity)
+        self._writer = Writer(
+            storage, interval_s=interval_s, capacity=capacity, maintenance_s=maintenance_s
+        )
         try:
             measurement, forecast = self._writer.ask(queries.last_ids)
         except BaseException:

@@ -19,7 +19,8 @@ from chronotick.history.tables import ForeignDatabaseError, NewerVersionError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_MAINTENANCE_INTERVAL_S = 3600.0
+MAINTENANCE_INTERVAL_S = 3600.0
+"""Between deletions of old rows."""
 _ANSWER_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 10.0
 _CANNOT_CONNECT = (sqlite3.Error, OSError, MemoryError, ForeignDatabaseError, NewerVersionError)
@@ -87,10 +88,19 @@ class Writer:
         storage: the database.
         interval_s: time between commits, in seconds.
         capacity: most rows kept in memory; beyond it the oldest are dropped.
+        maintenance_s: time between housekeepings, in seconds.
     """
 
-    def __init__(self, storage: Storage, *, interval_s: float, capacity: int) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        interval_s: float,
+        capacity: int,
+        maintenance_s: float = MAINTENANCE_INTERVAL_S,
+    ) -> None:
         self._storage = storage
+        self._maintenance_s = maintenance_s
         self._interval_s = interval_s
         self._capacity = capacity
         self._wake = threading.Condition()
@@ -281,4 +291,4 @@ class Writer:
         except _CANNOT_CONNECT as error:
             log.warning("history: old rows cannot be deleted: %s", error)
             more = False
-        self._maintain_at = time.monotonic() + (0.0 if more else _MAINTENANCE_INTERVAL_S)
+        self._maintain_at = time.monotonic() + (0.0 if more else self._maintenance_s)

@@ -14,10 +14,10 @@ import pytest
 from chronotick.lab.faults import of_files, of_limits, procfs, seeing
 from chronotick.lab.faults.audience import Audience, Reader
 from chronotick.lab.faults.course import Reading
-from chronotick.lab.faults.figures import is_good, slope
+from chronotick.lab.faults.figures import LONG_LIFE_S, grows, is_good, slope
 from chronotick.lab.faults.kinds import KINDS
 from chronotick.lab.faults.reading import Checker
-from chronotick.lab.faults.seeing import Order, Outcome, overconfident
+from chronotick.lab.faults.seeing import Order, Outcome, judged, overconfident
 from chronotick.shm import clocks
 from chronotick.shm.layout import BODY, Status
 from chronotick.shm.record import Record, pack
@@ -41,21 +41,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "record"
 
 
-def seen_by(checker: Checker, capsys: pytest.CaptureFixture[str], bursts: int) -> seeing.Testimony:
+def seen_by(checker: Checker, capsys: pytest.CaptureFixture[str], bursts: int) -> seeing.Report:
     for _ in range(bursts):
         checker.burst()
-    testimony = seeing.Testimony("r")
+    report = seeing.Report("r")
     for line in (capsys.readouterr().out + checker.count()).splitlines():
-        testimony.take(line)
-    return testimony
+        report.take(line)
+    return report
 
 
 @pytest.mark.parametrize("pure", [False, True])
-def test_a_true_clock_gives_no_complaint(path: Path, capsys, pure: bool):
+def test_a_true_clock_gives_no_violation(path: Path, capsys, pure: bool):
     writer = RecordWriter(path)
     writer.write(true_record())
     seen = seen_by(Checker(path, VALIDITY_NS, pure=pure), capsys, 1)
-    assert seen.complaints == []
+    assert seen.violations == []
     assert seen.total.reads == seen.total.by_outcome[Outcome.FRESH] > 0
     assert seen.total.shares["fresh"] == 1.0
     assert 0 <= seen.total.fullest < 1
@@ -67,7 +67,7 @@ def test_time_outside_the_bound_is_seen(path: Path, capsys, pure: bool):
     writer = RecordWriter(path)
     writer.write(good_record())  # 1.5 s ahead, and says 0.25 ms
     seen = seen_by(Checker(path, VALIDITY_NS, pure=pure), capsys, 1)
-    assert seen.total.outside == seen.total.reads == len(seen.complaints) > 0
+    assert seen.total.outside == seen.total.reads == len(seen.violations) > 0
     assert seen.total.fullest > 1000
     writer.close()
 
@@ -90,7 +90,7 @@ def test_a_step_back_within_an_epoch_is_seen_and_into_another_is_none(
 def test_a_record_whose_checksum_does_not_fit_is_seen(path: Path, capsys):
     path.write_bytes(raw_bytes(pack(true_record()), 2, crc=1))
     seen = seen_by(Checker(path, VALIDITY_NS, pure=True), capsys, 1)
-    assert [each.kind for each in seen.complaints] == ["torn"]
+    assert [each.kind for each in seen.violations] == ["torn"]
 
 
 def test_what_readers_get_is_told_apart(path: Path, capsys):
@@ -125,9 +125,9 @@ def test_steps_back_between_readers_are_seen_whoever_tells_first():
     order.take("a", [(30 * S, 1, 300), (10 * S, 1, 100)])
     order.take("b", [(20 * S, 1, 301), (25 * S, 2, 5)])
     order.look(31 * S)
-    assert order.complaints == []
+    assert order.violations == []
     order.look(100 * S)
-    assert [each.reader for each in order.complaints] == ["a"]
+    assert [each.reader for each in order.violations] == ["a"]
     assert order.compared == 4
 
 
@@ -142,9 +142,14 @@ def test_steps_back_between_readers_are_seen_whoever_tells_first():
     ],
 )
 def test_time_that_nobody_can_have_published_is_seen(served, is_seen):
-    testimony = seeing.Testimony("r", served=[served])
-    found = overconfident(testimony, [(10 * S, 20 * S)], 3 * S, S // 4)
-    assert bool(found) is is_seen
+    report = seeing.Report("r", served=[served])
+    empty = judged([(10 * S, 20 * S)], 3 * S, S // 4)
+    assert empty == [(13 * S + S // 4, 20 * S - S // 4)]
+    assert bool(overconfident(report, empty)) is is_seen
+
+
+def test_a_silence_that_no_record_outlasts_says_nothing():
+    assert judged([(10 * S, 13 * S), (20 * S, 23 * S + S // 2)], 3 * S, S // 4) == []
 
 
 def test_a_reader_that_is_killed_is_started_again_and_what_it_counted_stays(tmp_path: Path):
@@ -160,13 +165,13 @@ def test_a_reader_that_is_killed_is_started_again_and_what_it_counted_stays(tmp_
     told: list[str] = []
     audience = Audience([reader], told.append)
     deadline = time.monotonic() + 30
-    while reader.testimony.total.reads < 10:
+    while reader.report.total.reads < 10:
         assert time.monotonic() < deadline
         audience.look()
         time.sleep(0.02)
     audience.close()
     assert reader.ends == {-7: 1}
-    assert reader.testimony.total.reads == 10
+    assert reader.report.total.reads == 10
     assert told == []
 
 
@@ -183,14 +188,36 @@ def test_growth_within_the_lives_of_daemons_is_found_and_differences_between_the
 
 def test_anything_that_must_not_be_spoils_a_run():
     bars = ("outside", "backward", "torn", "untyped", "overconfident", "orphans")
+    use = {"resident MiB": {"grows": False}, "descriptors": {"grows": None}}
     good = dict.fromkeys(bars, 0) | {
+        "reads": 1,
         "faults": {"x": {"times": 2, "recovered": 2}},
+        "left_out": {"disk full": "nobody may mount"},
         "workers_still_away": [],
+        "use": use,
     }
     assert is_good(good)
     assert not any(is_good(good | {bar: 1}) for bar in bars)
     assert not is_good(good | {"faults": {"x": {"times": 2, "recovered": 1}}})
     assert not is_good(good | {"workers_still_away": ["chronos"]})
+    assert not is_good(good | {"use": use | {"threads": {"grows": True}}})
+    assert not is_good(good | {"left_out": {"daemon killed": "no daemon runs"}})
+
+
+def test_a_run_that_looked_at_nothing_is_not_good():
+    found = dict.fromkeys(("outside", "backward", "torn", "untyped", "overconfident", "orphans"), 0)
+    found |= {"left_out": {}, "workers_still_away": [], "use": {}}
+    one = {"x": {"times": 1, "recovered": 1}}
+    assert is_good(found | {"reads": 1, "faults": one})
+    assert not is_good(found | {"reads": 0, "faults": one})
+    assert not is_good(found | {"reads": 1, "faults": {}})
+
+
+def test_growth_is_a_leak_only_of_a_daemon_that_lived_long_and_by_more_than_its_error():
+    assert grows((40.0, 4.0), LONG_LIFE_S, 30.0) is True
+    assert grows((40.0, 6.0), LONG_LIFE_S, 30.0) is False
+    assert grows((40.0, 4.0), LONG_LIFE_S - 1, 30.0) is None
+    assert grows(None, LONG_LIFE_S, 30.0) is None
 
 
 def test_a_process_is_known_by_more_than_its_number_and_has_descendants():

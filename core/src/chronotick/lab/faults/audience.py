@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from chronotick.lab.faults.seeing import Complaint, Order, Testimony
+from chronotick.lab.faults.seeing import Order, Report, Violation
 from chronotick.shm.clocks import raw_ns
 
 _ENDING_S: Final = 10.0
@@ -26,7 +26,7 @@ class Reader:
     def __init__(
         self, name: str, command: Sequence[str], environ: Mapping[str, str], output: Path
     ) -> None:
-        self.testimony = Testimony(name)
+        self.report = Report(name)
         self.ends: dict[int, int] = {}
         self._command, self._environ, self._output = list(command), dict(environ), output
         self._position, self._rest = 0, ""
@@ -40,7 +40,7 @@ class Reader:
             self.ends[code] = self.ends.get(code, 0) + 1
             self._rest = ""
             self._hang_up()
-            self.testimony.reborn()
+            self.report.reborn()
             self._process = self._started()
         return samples
 
@@ -74,7 +74,7 @@ class Reader:
             text = self._rest + file.read().decode()
             self._position = file.tell()
         *lines, self._rest = text.split("\n")
-        told = [self.testimony.take(line) for line in lines if line]
+        told = [self.report.take(line) for line in lines if line]
         return [sample for sample in told if sample is not None]
 
 
@@ -83,31 +83,31 @@ class Audience:
 
     Args:
         readers: they are closed by :meth:`close`.
-        say: told of complaints as they come.
+        say: told of violations as they come.
     """
 
     def __init__(self, readers: Sequence[Reader], say: Callable[[str], None]) -> None:
         self.readers, self.order = list(readers), Order()
-        self._say, self._told = say, set[Complaint]()
+        self._say, self._told = say, set[Violation]()
 
     @property
-    def complaints(self) -> list[Complaint]:
+    def violations(self) -> list[Violation]:
         """All that must not be, so far."""
-        found = [each for reader in self.readers for each in reader.testimony.complaints]
-        return found + self.order.complaints
+        found = [each for reader in self.readers for each in reader.report.violations]
+        return found + self.order.violations
 
     def look(self) -> None:
         """Take in what readers told; to be called about once a second."""
         for reader in self.readers:
-            self.order.take(reader.testimony.name, reader.look())
+            self.order.take(reader.report.name, reader.look())
         self.order.look(raw_ns())
-        for complaint in self.complaints:
-            if complaint not in self._told:
-                self._told.add(complaint)
-                self._say(f"COMPLAINT of {complaint.reader}: {complaint.told}")
+        for violation in self.violations:
+            if violation not in self._told:
+                self._told.add(violation)
+                self._say(f"VIOLATION of {violation.reader}: {violation.told}")
 
     def close(self) -> None:
         """End all readers."""
         for reader in self.readers:
-            self.order.take(reader.testimony.name, reader.close())
+            self.order.take(reader.report.name, reader.close())
         self.order.look(2**63)

@@ -33,12 +33,16 @@ class Rhythm:
         pause_s: between all is well and the next, on average.
         patience_s: how long recovery is waited for before the next fault is put all the same.
         together: how often a fault does not wait for the one before.
+        quiet_s: how long those last at least that leave readers without a time.
+        notice_s: how long the daemon has to notice what it has to notice.
     """
 
     hold_s: tuple[float, float] = (1.0, 12.0)
     pause_s: float = 4.0
     patience_s: float = 90.0
     together: float = TOGETHER
+    quiet_s: float = 0.0
+    notice_s: float = 90.0
 
 
 @dataclass(kw_only=True)
@@ -55,6 +59,7 @@ class Put:
         alone: no other fault was there before it was over.
         recovery_s: from then until all was well; ``None``: not yet.
         answers: of the worker that it was put to, when it was over.
+        unnoticed: the daemon did not notice it while it lasted, as it had to.
     """
 
     kind: str
@@ -66,6 +71,7 @@ class Put:
     alone: bool
     recovery_s: float | None = None
     answers: int | None = None
+    unnoticed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,8 @@ class Course:
         if fault is None:
             return
         now_s, hold_s = time.monotonic(), self._random.uniform(*self._rhythm.hold_s)
+        if KINDS[kind].quiet:
+            hold_s = max(hold_s, self._rhythm.quiet_s)
         put = Put(
             kind=kind,
             fault=fault,
@@ -252,15 +260,25 @@ class Course:
 
     def _look_at(self, put: Put, now_s: float) -> None:
         if put.undo_at_s is not None:
-            if now_s >= put.undo_at_s:
+            if now_s >= put.undo_at_s and self._may_end(put, now_s):
                 put.fault.undo()
                 put.undo_at_s, put.over_s = None, time.monotonic()
         elif self._is_over(put):
             put.recovery_s = now_s - put.over_s
             self._say(f"{put.kind}: well again after {put.recovery_s:.2f} s")
 
+    def _may_end(self, put: Put, now_s: float) -> bool:
+        """Whether the daemon has noticed what it has to notice, or had time enough."""
+        noticed, deadline_s = put.fault.noticed, put.at_s + self._rhythm.notice_s
+        if noticed is None or (self._scene.inquirer.said.at_s > put.at_s and noticed()):
+            return True
+        put.unnoticed = now_s > deadline_s
+        return put.unnoticed
+
     def _is_over(self, put: Put) -> bool:
         said, fault = self._scene.inquirer.said, put.fault
+        if put.unnoticed:
+            return False
         if not self._scene.is_well(put.over_s) or (fault.history and not said.writes):
             return False
         if not fault.model:
@@ -273,7 +291,7 @@ class Course:
 
     def _each_second(self, now_s: float) -> None:
         scene = self._scene
-        scene.service.look_at_family()
+        scene.service.note_descendants()
         self._audience.look()
         models = scene.inquirer.said.models
         if models:

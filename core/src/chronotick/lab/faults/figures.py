@@ -11,10 +11,16 @@ from chronotick.lab.faults.audience import Audience
 from chronotick.lab.faults.course import Course, Put, Reading
 from chronotick.lab.faults.procfs import Being
 from chronotick.lab.faults.scene import Scene
-from chronotick.lab.faults.seeing import Complaint, Counted, overconfident
+from chronotick.lab.faults.seeing import Counted, Violation, judged, overconfident
 
 SETTLED_S: Final = 60.0
 """A daemon that is younger is still taking what it needs."""
+LONG_LIFE_S: Final = 1200.0
+"""Growth is judged where a daemon lived for so long: a younger one is not full yet."""
+MOST_GROWTH: Final = {"resident MiB": 30.0, "descriptors": 6.0, "threads": 3.0}
+"""Per hour: more than that, by both ends of its 95 % interval, is a leak."""
+MAY_LACK: Final = frozenset({"disk full", "system clock stepped"})
+"""Kinds that need to be allowed to mount a file system, and a compiler."""
 _DAMAGED_NS: Final = 3_000_000_000
 """How long after damage to the record readers may see what no daemon wrote."""
 _NOTICED_NS: Final = 250_000_000
@@ -25,7 +31,7 @@ def figures(
     scene: Scene, course: Course, audience: Audience, validity_ns: int, orphans: Sequence[Being]
 ) -> dict[str, Any]:
     """Everything a run showed, as JSON types."""
-    total = sum((reader.testimony.total for reader in audience.readers), Counted())
+    total = sum((reader.report.total for reader in audience.readers), Counted())
     bad, damaged = _sorted_out(audience, course, scene, validity_ns)
     service, put_kinds = scene.service, {put.kind for put in course.put}
     return {
@@ -38,13 +44,14 @@ def figures(
         "torn": sum(each.kind == "torn" for each in bad),
         "untyped": total.untyped,
         "overconfident": sum(each.kind == "overconfident" for each in bad),
+        "silences_judged": len(judged(service.silences, validity_ns, _NOTICED_NS)),
         "seen_of_damage": len(damaged),
-        "complaints": [each.told for each in bad],
+        "violations": [each.told for each in bad],
         "compared_between_readers": audience.order.compared,
         "fullest": total.fullest,
         "time_shares": total.shares,
-        "reads_by_reader": {r.testimony.name: r.testimony.total.reads for r in audience.readers},
-        "readers_killed": {r.testimony.name: r.ends for r in audience.readers if r.ends},
+        "reads_by_reader": {r.report.name: r.report.total.reads for r in audience.readers},
+        "readers_killed": {r.report.name: r.ends for r in audience.readers if r.ends},
         "daemons": service.starts,
         "interventions": course.interventions,
         "exits": {str(code): count for code, count in sorted(service.exits.items())},
@@ -52,7 +59,7 @@ def figures(
         "workers_still_away": sorted(course.absences.going_on),
         "orphans": len(service.orphans) + len(orphans),
         "use": {
-            name: _course_of(course.readings, pick)
+            name: _course_of(course.readings, pick, MOST_GROWTH[name])
             for name, pick in (
                 ("resident MiB", lambda r: r.used.resident_mib),
                 ("descriptors", lambda r: float(r.used.descriptors)),
@@ -82,7 +89,7 @@ def table(found: dict[str, Any]) -> str:
         (
             f"outside the bound {found['outside']}, backward {found['backward']}, "
             f"torn {found['torn']}, untyped errors {found['untyped']}, "
-            f"overconfident {found['overconfident']}"
+            f"overconfident {found['overconfident']} in {found['silences_judged']} silences"
         ),
         (
             f"{found['compared_between_readers']:,} reads compared between readers; "
@@ -94,7 +101,7 @@ def table(found: dict[str, Any]) -> str:
         f"orphans {found['orphans']}",
     )
     rows += ["", *lines, *(f"{name}: {_told(use)}" for name, use in found["use"].items())]
-    rows += [f"COMPLAINT {told}" for told in found["complaints"][:_SHOWN]]
+    rows += [f"VIOLATION {told}" for told in found["violations"][:_SHOWN]]
     return "\n".join(rows)
 
 
@@ -122,7 +129,10 @@ def markdown(found: dict[str, Any]) -> str:
         f"| served time stepped back within an epoch | {found['backward']} |",
         f"| torn records | {found['torn']} |",
         f"| errors that are none of ChronoTick's | {found['untyped']} |",
-        f"| served for a daemon that had ended | {found['overconfident']} |",
+        (
+            f"| served for a daemon that had ended | {found['overconfident']}, in "
+            f"{found['silences_judged']} silences that outlast a record |"
+        ),
         f"| reads compared between readers | {found['compared_between_readers']:,} |",
         f"| true time took of the interval at most | {found['fullest']:.1%} |",
         f"| faults | {sum(row['times'] for row in found['faults'].values())} |",
@@ -154,10 +164,13 @@ def _ends(found: dict[str, Any]) -> list[dict[str, int]]:
 
 
 def is_good(found: dict[str, Any]) -> bool:
-    """Whether nothing happened that must not."""
+    """Whether nothing happened that must not, and what had to be seen was looked at."""
     bars = ("outside", "backward", "torn", "untyped", "overconfident", "orphans")
+    looked = bool(found["reads"] and found["faults"]) and found["left_out"].keys() <= MAY_LACK
     recovered = all(row["recovered"] == row["times"] for row in found["faults"].values())
-    return recovered and not any(found[bar] for bar in bars) and not found["workers_still_away"]
+    leaks = any(use["grows"] for use in found["use"].values())
+    spoilt = any(found[bar] for bar in bars) or found["workers_still_away"]
+    return looked and recovered and not (leaks or spoilt)
 
 
 def slope(
@@ -189,15 +202,15 @@ def slope(
 
 def _sorted_out(
     audience: Audience, course: Course, scene: Scene, validity_ns: int
-) -> tuple[list[Complaint], list[Complaint]]:
-    """Complaints, and what of them is damage that was injected and seen as such."""
-    found = list(audience.complaints)
+) -> tuple[list[Violation], list[Violation]]:
+    """Violations, and what of them is damage that was injected and seen as such."""
+    found = list(audience.violations)
+    empty = judged(scene.service.silences, validity_ns, _NOTICED_NS)
     for reader in audience.readers:
-        silences = scene.service.silences
-        found += overconfident(reader.testimony, silences, validity_ns, _NOTICED_NS)
+        found += overconfident(reader.report, empty)
     times_ns = [put.at_raw_ns for put in course.put if put.fault.damages]
 
-    def is_damage(each: Complaint) -> bool:
+    def is_damage(each: Violation) -> bool:
         near = any(-_NOTICED_NS < each.raw_ns - at_ns < _DAMAGED_NS for at_ns in times_ns)
         return each.kind == "torn" and near
 
@@ -231,25 +244,39 @@ def _absences(over: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
     }
 
 
-def _course_of(readings: Sequence[Reading], pick: Callable[[Reading], float]) -> dict[str, Any]:
+def _course_of(
+    readings: Sequence[Reading], pick: Callable[[Reading], float], most_growth: float
+) -> dict[str, Any]:
     settled = [each for each in readings if each.age_s >= SETTLED_S] or list(readings)
     few = max(1, len(settled) // 20)
     grown = slope(readings, pick)
+    longest_s = max((each.age_s for each in readings), default=0.0)
     return {
         "first": statistics.median(map(pick, settled[:few])) if settled else None,
         "last": statistics.median(map(pick, settled[-few:])) if settled else None,
         "most": max(map(pick, readings), default=None),
+        "longest_life_s": round(longest_s, 1),
         "per_hour": grown[0] if grown else None,
         "per_hour_error": grown[1] if grown else None,
+        "grows": grows(grown, longest_s, most_growth),
     }
 
 
+def grows(growth: tuple[float, float] | None, life_s: float, most: float) -> bool | None:
+    """Whether growth (per hour, with its standard error) is a leak; ``None``: it is not judged."""
+    if growth is None or life_s < LONG_LIFE_S:
+        return None
+    return growth[0] - 2 * growth[1] > most
+
+
 def _told(use: dict[str, Any]) -> str:
-    slope_told = "too short for a slope"
+    slope_told = ""
     if use["per_hour"] is not None:
-        slope_told = f"{use['per_hour']:+.2f} ± {2 * use['per_hour_error']:.2f} per hour"
+        slope_told = f"{use['per_hour']:+.2f} ± {2 * use['per_hour_error']:.2f} per hour: "
+    words = {None: "no daemon lived long enough to judge growth", True: "GROWS", False: "no growth"}
     numbers = (_number(use[name]) for name in ("first", "last", "most"))
-    return "{} at the beginning, {} at the end, {} at most; ".format(*numbers) + slope_told
+    begin = "{} at the beginning, {} at the end, {} at most; ".format(*numbers)
+    return f"{begin}{slope_told}{words[use['grows']]}"
 
 
 def _number(value: float | None) -> str:

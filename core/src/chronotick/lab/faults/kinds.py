@@ -15,7 +15,13 @@ from chronotick.lab.faults import of_files, of_limits
 from chronotick.lab.faults.flood import Flood
 from chronotick.lab.faults.scene import Scene
 
-_FARTHEST_S: Final = 50.0
+_FARTHEST_NS: Final = 50_000_000_000
+_TOLD: Final = 0.5
+"""So many steps of the system clock are told by a timer; the daemon finds the others itself."""
+
+
+CLEAR_LIE_S: Final = 0.1
+"""No delay on a route of this host explains as much: who is wrong by more is to be found out."""
 
 
 def _nothing() -> None:
@@ -32,6 +38,7 @@ class Fault:
         history: it has recovered only when the history is written again, too.
         model: it has recovered only when this model has answered again, too.
         damages: a record may have been seen that no daemon wrote.
+        noticed: whether the daemon has noticed what it has to notice, until which it lasts.
     """
 
     told: str = ""
@@ -39,6 +46,7 @@ class Fault:
     history: bool = False
     model: str = ""
     damages: bool = False
+    noticed: Callable[[], bool] | None = None
 
 
 class NotNowError(Exception):
@@ -53,11 +61,13 @@ class Kind:
         put: does it; raises :class:`NotNowError`, OSError or ProcessLookupError where it cannot.
         realm: two faults of one realm are never put at once.
         lasts: it goes on until it is undone.
+        quiet: readers have nothing when it outlasts a record; where faults are short, this is not.
     """
 
     put: Callable[[Scene, Random], Fault]
     realm: str
     lasts: bool = True
+    quiet: bool = False
 
 
 def _daemon(scene: Scene) -> int:
@@ -152,7 +162,7 @@ def _history(damage: Callable[..., str], *, restart: bool) -> Callable[..., Faul
             of_files.sweep(scene.history)
             scene.service.start()
 
-        return Fault(told=told, undo=start_again if restart else _nothing, history=restart)
+        return Fault(told=told, undo=start_again if restart else _nothing, history=True)
 
     return put
 
@@ -216,18 +226,33 @@ def _servers_stopped(count: int | None) -> Callable[..., Fault]:
     return put
 
 
-def _server_lies(scene: Scene, random: Random) -> Fault:
-    offset_s = random.choice((-1, 1)) * 10 ** random.uniform(-2.0, 1.0)
+def _lie(scene: Scene, offset_s: float) -> Fault:
     scene.servers.liar.lie(offset_s)
-    return Fault(told=f"by {offset_s:+.3f} s", undo=lambda: scene.servers.liar.lie(0.0))
+    is_clear = abs(offset_s) > CLEAR_LIE_S
+    return Fault(
+        told=f"by {offset_s:+.3f} s",
+        undo=lambda: scene.servers.liar.lie(0.0),
+        noticed=(lambda: scene.liar_is_found) if is_clear else None,
+    )
+
+
+def _honest_so_far(scene: Scene) -> None:
+    if scene.liar_is_found:
+        raise NotNowError("the server that lied before is not believed again yet")
+
+
+def _server_lies(scene: Scene, random: Random) -> Fault:
+    _honest_so_far(scene)
+    return _lie(scene, random.choice((-1, 1)) * 10 ** random.uniform(-2.0, 1.0))
 
 
 def _server_comes_back_wrong(scene: Scene, random: Random) -> Fault:
-    server, offset_s = scene.servers.honest[0], random.choice((-1, 1)) * random.uniform(0.1, 3600.0)
+    _honest_so_far(scene)
+    server = scene.servers.honest[0]
     server.stop()
-    scene.servers.liar.lie(offset_s)
+    fault = _lie(scene, random.choice((-1, 1)) * random.uniform(CLEAR_LIE_S, 3600.0))
     server.start()
-    return Fault(told=f"by {offset_s:+.3f} s", undo=lambda: scene.servers.liar.lie(0.0))
+    return fault
 
 
 def _control_flooded(scene: Scene, _random: Random) -> Fault:
@@ -240,17 +265,20 @@ def _system_clock_stepped(scene: Scene, random: Random) -> Fault:
     clock = scene.system_clock
     if clock is None:
         raise NotNowError("the daemon's system clock cannot be moved here")
-    by_s = random.choice((-1, 1)) * 10 ** random.uniform(-3.0, 1.0)
-    if abs(clock.ahead_s + by_s) > _FARTHEST_S:
-        by_s = -by_s
-    clock.step(by_s)
-    return Fault(told=f"by {by_s:+.4f} s, now {clock.ahead_s:+.4f} s ahead")
+    by_ns = round(random.choice((-1, 1)) * 10 ** random.uniform(6.0, 10.0))
+    if abs(clock.ahead_ns + by_ns) > _FARTHEST_NS:
+        by_ns = -by_ns
+    clock.step(by_ns)
+    if is_told := random.random() < _TOLD:
+        clock.tell()
+    who = "the kernel tells" if is_told else "nobody tells"
+    return Fault(told=f"by {by_ns / 1e9:+.4f} s, {who}, now {clock.ahead_ns / 1e9:+.4f} s ahead")
 
 
 KINDS: Final[Mapping[str, Kind]] = {
     "daemon killed": Kind(_daemon_killed, "daemon", lasts=False),
     "daemon ended": Kind(_daemon_ended, "daemon"),
-    "daemon stopped": Kind(_daemon_stopped, "daemon"),
+    "daemon stopped": Kind(_daemon_stopped, "daemon", quiet=True),
     "worker killed": Kind(_worker_killed, "worker", lasts=False),
     "worker hangs": Kind(_worker_hangs(for_ever=False), "worker"),
     "worker hangs for ever": Kind(_worker_hangs(for_ever=True), "worker", lasts=False),

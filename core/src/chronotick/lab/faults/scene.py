@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from chronotick.client.errors import ChronoTickError
 from chronotick.client.served import ServedClock
 from chronotick.lab.faults.servers import Servers
 from chronotick.lab.faults.service import Service
-from chronotick.lab.faults.system_clock import SystemClock
+from chronotick.lab.faults.system_clock import SteppedClock
 from chronotick.shm.layout import Status
 
 LOOK_S: Final = 0.1
@@ -31,11 +31,13 @@ class Said:
         at_s: when (monotonic).
         status: the answer to ``status``; empty: it did not answer.
         models: the answer to ``models``.
+        sources: the answer to ``sources``.
     """
 
     at_s: float = 0.0
     status: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sources: Sequence[Mapping[str, Any]] = ()
 
     @property
     def workers(self) -> dict[str, int]:
@@ -82,11 +84,11 @@ class Inquirer:
         while not self._ended.wait(LOOK_S):
             now_s = time.monotonic()
             try:
-                status, models = (
+                status, models, sources = (
                     ask(method, socket_path=self._control, timeout=ANSWER_S)
-                    for method in ("status", "models")
+                    for method in ("status", "models", "sources")
                 )
-                self.said = Said(at_s=now_s, status=status, models=models)
+                self.said = Said(at_s=now_s, status=status, models=models, sources=sources)
             except ChronoTickError:
                 self.said = Said(at_s=now_s)
 
@@ -112,7 +114,7 @@ class Scene:
     service: Service
     servers: Servers
     inquirer: Inquirer
-    system_clock: SystemClock | None
+    system_clock: SteppedClock | None
     glutton: str
 
     @property
@@ -129,6 +131,13 @@ class Scene:
     def workers(self) -> dict[str, int]:
         """Processes of workers, by model; without the glutton's."""
         return {n: pid for n, pid in self.inquirer.said.workers.items() if n != self.glutton}
+
+    @property
+    def liar_is_found(self) -> bool:
+        """Whether the daemon takes the server that the liar stands before for a falseticker."""
+        address = self.servers.liar.address
+        told = self.inquirer.said.sources
+        return any(address in {each["id"], each["name"]} and each["reason"] == "x" for each in told)
 
     @property
     def serves(self) -> bool:

@@ -91,7 +91,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class Violation:
     """Something that must not be.
 
     Attributes:
@@ -108,21 +108,21 @@ class Complaint:
 
 
 @dataclass
-class Testimony:
+class Report:
     """What one reader told, over all its lives.
 
     Attributes:
         name: of the reader.
         past: counted by its processes that have ended.
         now: counted by the present one.
-        complaints: what must not be.
+        violations: what must not be.
         served: intervals (RAW, ns) in which it got times; the last one may be open.
     """
 
     name: str
     past: Counted = field(default_factory=Counted)
     now: Counted = field(default_factory=Counted)
-    complaints: list[Complaint] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
     served: list[tuple[int, int | None]] = field(default_factory=list)
 
     @property
@@ -147,7 +147,7 @@ class Testimony:
             case ["sample"]:
                 return int(words[1]), int(words[2]), int(words[3])
             case [kind]:
-                self.complaints.append(Complaint(self.name, kind, int(words[1]), line.strip()))
+                self.violations.append(Violation(self.name, kind, int(words[1]), line.strip()))
         return None
 
     def _take_edge(self, raw_ns: int, *, good: bool) -> None:
@@ -164,7 +164,7 @@ class Order:
         self._waiting: list[tuple[int, int, int, str]] = []
         self._highest: dict[int, tuple[int, int, str]] = {}
         self.compared = 0
-        self.complaints: list[Complaint] = []
+        self.violations: list[Violation] = []
 
     def take(self, reader: str, samples: Iterable[tuple[int, int, int]]) -> None:
         """Take what a reader saw: (RAW, epoch, served time)."""
@@ -179,30 +179,35 @@ class Order:
             self.compared += 1
             if before is not None and served_ns < before[1]:
                 told = f"backward-between {reader} {served_ns} at {at_ns}, epoch {epoch}, {before}"
-                self.complaints.append(Complaint(reader, "backward", at_ns, told))
+                self.violations.append(Violation(reader, "backward", at_ns, told))
             if before is None or served_ns > before[1]:
                 self._highest[epoch] = (at_ns, served_ns, reader)
 
 
-def overconfident(
-    testimony: Testimony, silences: Iterable[tuple[int, int]], validity_ns: int, slack_ns: int
-) -> list[Complaint]:
-    """Times got while nobody can have published, longer after than a record holds.
+def judged(
+    silences: Iterable[tuple[int, int]], validity_ns: int, slack_ns: int
+) -> list[tuple[int, int]]:
+    """When nobody may have got a time, of silences that outlast a record (RAW, ns).
 
     Args:
-        testimony: of a reader.
-        silences: when no daemon ran (RAW, ns).
+        silences: when nothing was published because no daemon ran.
         validity_ns: how long a record holds.
-        slack_ns: how late a silence may have been noticed.
+        slack_ns: how late the beginning of a silence may have been noticed, and how long before
+            its first good read a reader may date what it got.
     """
+    found = [(began + validity_ns + slack_ns, ended - slack_ns) for began, ended in silences]
+    return [(from_ns, to_ns) for from_ns, to_ns in found if from_ns < to_ns]
+
+
+def overconfident(report: Report, empty: Iterable[tuple[int, int]]) -> list[Violation]:
+    """Times that a reader got when nobody may have got one (`judged`)."""
     found = []
-    for began_ns, ended_ns in silences:
-        end_ns = began_ns + validity_ns + slack_ns
-        for from_ns, to_ns in testimony.served:
-            last_ns = min(ended_ns if to_ns is None else to_ns, ended_ns)
-            if from_ns < ended_ns and last_ns > max(end_ns, from_ns) and end_ns < ended_ns:
-                told = f"served from {from_ns} to {to_ns} in a silence of {began_ns}-{ended_ns}"
-                found.append(Complaint(testimony.name, "overconfident", last_ns, told))
+    for began_ns, ended_ns in empty:
+        for from_ns, to_ns in report.served:
+            last_ns = ended_ns if to_ns is None else min(to_ns, ended_ns)
+            if last_ns > max(began_ns, from_ns):
+                told = f"served from {from_ns} to {to_ns}, and had nothing in {began_ns}-{ended_ns}"
+                found.append(Violation(report.name, "overconfident", last_ns, told))
     return found
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from chronotick.lab.faults.procfs import Being, descendants, survivors
+from chronotick.lab.faults.publications import Publications
 from chronotick.shm.clocks import raw_ns
 
 RESTART_S: Final = 1.0
@@ -36,11 +37,13 @@ class Service:
         command: its command line.
         environ: its environment.
         directory: where its log and the socket it reports to go.
+        publications: of the daemon.
         say: told what happens.
         restart_s: how long after a failure it is started again.
 
     Attributes:
-        silences: when no daemon ran or it was stopped, as (from, to) of CLOCK_MONOTONIC_RAW (ns).
+        silences: when nothing was published because no daemon ran or it was stopped, as (from, to)
+            of CLOCK_MONOTONIC_RAW (ns): from when that was noticed until nothing new was seen last.
         exits: how daemons ended, by return code.
         orphans: descendants found alive after their daemon's end.
         starts: how often it was started.
@@ -52,7 +55,9 @@ class Service:
         command: Sequence[str],
         environ: Mapping[str, str],
         directory: Path,
+        publications: Publications,
         say: Say,
+        *,
         restart_s: float = RESTART_S,
     ) -> None:
         self.silences: list[tuple[int, int]] = []
@@ -68,11 +73,13 @@ class Service:
             "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6)),
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self._family: set[Being] = set()
+        self._descendants: set[Being] = set()
         self._bereaved: list[tuple[float, set[Being]]] = []
         self._start_at_s: float | None = None
         self._alive_at_s = 0.0
+        self._publications = publications
         self._silent_since_ns: int | None = raw_ns()
+        self._silent_until_ns = self._silent_since_ns
         self._frozen = False
 
     @property
@@ -90,20 +97,18 @@ class Service:
             )
         self.starts += 1
         self._start_at_s, self._alive_at_s = None, time.monotonic()
-        self._speaks()
 
     def signal(self, number: signal.Signals) -> None:
         """Send the daemon a signal; nothing while none runs."""
         if self._process is None:
             return
-        self.look_at_family()
+        self.note_descendants()
         self._process.send_signal(number)
         if number == signal.SIGSTOP:
             self._falls_silent()
             self._frozen = True
         elif number == signal.SIGCONT:
             self._frozen, self._alive_at_s = False, time.monotonic()
-            self._speaks()
 
     def stop(self) -> int | None:
         """End the daemon in good order; returns its return code."""
@@ -124,6 +129,7 @@ class Service:
     def look(self) -> None:
         """Do what is due: to be called several times a second."""
         self._hear()
+        self._look_for_publications()
         process, now_s = self._process, time.monotonic()
         if process is not None and (code := process.poll()) is not None:
             self._bury(code)
@@ -137,16 +143,17 @@ class Service:
             self.start()
         self._look_for_orphans()
 
-    def look_at_family(self) -> None:
+    def note_descendants(self) -> None:
         """Take down which processes belong to the daemon."""
         if self._process is not None:
-            self._family |= descendants(self._process.pid)
-            self._family = set(survivors(self._family))
+            self._descendants |= descendants(self._process.pid)
+            self._descendants = set(survivors(self._descendants))
 
     def close(self) -> list[Being]:
         """End the daemon and return what is left of all its processes, which is ended as well."""
-        self.look_at_family()
-        left = set(self._family)
+        self.note_descendants()
+        left = set(self._descendants)
+        self._end_silence()
         self.stop()
         time.sleep(ORPHANED_S)
         left |= {each for _, family in self._bereaved for each in family}
@@ -155,14 +162,15 @@ class Service:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each.pid, signal.SIGKILL)
         self._notices.close()
+        self._publications.close()
         return orphans
 
     def _bury(self, code: int) -> None:
         self.exits[code] = self.exits.get(code, 0) + 1
         self.failed_in_a_row += code > 0
         self._falls_silent()
-        self._bereaved.append((time.monotonic() + ORPHANED_S, self._family))
-        self._process, self._family, self._frozen = None, set(), False
+        self._bereaved.append((time.monotonic() + ORPHANED_S, self._descendants))
+        self._process, self._descendants, self._frozen = None, set(), False
 
     def _look_for_orphans(self) -> None:
         now_s = time.monotonic()
@@ -186,11 +194,22 @@ class Service:
 
     def _falls_silent(self) -> None:
         if self._silent_since_ns is None:
-            self._silent_since_ns = raw_ns()
+            self._silent_since_ns = self._silent_until_ns = raw_ns()
 
-    def _speaks(self) -> None:
+    def _look_for_publications(self) -> None:
+        """A silence lasts until the next process publishes: its start says nothing yet."""
+        now_ns = raw_ns()
+        self._publications.look()
+        if self._silent_since_ns is None:
+            return
+        if self._publications.any_since(self._silent_since_ns):
+            self._end_silence()
+        else:
+            self._silent_until_ns = now_ns
+
+    def _end_silence(self) -> None:
         if self._silent_since_ns is not None:
-            self.silences.append((self._silent_since_ns, raw_ns()))
+            self.silences.append((self._silent_since_ns, self._silent_until_ns))
             self._silent_since_ns = None
 
 

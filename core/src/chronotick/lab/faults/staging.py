@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from chronotick.lab.faults.audience import Audience, Reader
+from chronotick.lab.faults.publications import Publications
 from chronotick.lab.faults.scene import Inquirer, Scene
 from chronotick.lab.faults.servers import serving
 from chronotick.lab.faults.service import RESTART_S, Service
-from chronotick.lab.faults.system_clock import SystemClock
+from chronotick.lab.faults.system_clock import SteppedClock, build
 
 SERVERS: Final = 5
 VALIDITY_NS: Final = 3_000_000_000
@@ -94,6 +95,8 @@ def staged(props: Props, say: Callable[[str], None]) -> Iterator[Scene]:
         disk = stack.enter_context(small_disk(directory / "disk", say)) if props.disk else None
         history = (disk or directory) / "history.sqlite3"
         clock = _system_clock(props, say)
+        if clock is not None:
+            stack.callback(clock.close)
         models = ["echo-1", *([GLUTTON] if props.glutton else []), *props.models]
         command = [sys.executable, "-m", "chronotick", "run", "--models", ",".join(models)]
         for address in servers.addresses:
@@ -101,7 +104,8 @@ def staged(props: Props, say: Callable[[str], None]) -> Iterator[Scene]:
         command += ["--checkpoint", f"{GLUTTON}=allocate={GLUTTON_MIB}", "--offline"]
         environ = _environment(props, history, clock)
         restart_s = _AT_ONCE_S if props.hurried else RESTART_S
-        service = Service(command, environ, directory, say, restart_s)
+        publications = Publications(directory / "record", VALIDITY_NS)
+        service = Service(command, environ, directory, publications, say, restart_s=restart_s)
         inquirer = Inquirer(directory / "control.sock")
         inquirer.start()
         stack.callback(inquirer.close)
@@ -154,17 +158,18 @@ def small_disk(at: Path, say: Callable[[str], None]) -> Iterator[Path | None]:
         subprocess.run(["umount", "--lazy", str(at)], check=False)  # noqa: S607 - wherever it is
 
 
-def _system_clock(props: Props, say: Callable[[str], None]) -> SystemClock | None:
+def _system_clock(props: Props, say: Callable[[str], None]) -> SteppedClock | None:
     if props.clock_source is None:
         return None
     try:
-        return SystemClock(props.clock_source, props.directory)
+        library = build(props.clock_source, props.directory)
+        return SteppedClock(library, props.directory / "clock_page")
     except (OSError, subprocess.CalledProcessError) as error:
         say(f"the daemon's system clock stays as it is: {error}")
         return None
 
 
-def _environment(props: Props, history: Path, clock: SystemClock | None) -> Mapping[str, str]:
+def _environment(props: Props, history: Path, clock: SteppedClock | None) -> Mapping[str, str]:
     directory = props.directory
     limited = {GLUTTON: {"memory_limit_mb": GLUTTON_LIMIT_MIB}}
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CHRONOTICK_")}

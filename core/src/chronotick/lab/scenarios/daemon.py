@@ -8,6 +8,7 @@ the history, and the thread that publishes, which here takes turns with the even
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from chronotick.clock import Covariates, HostClocks, read_clocks, suspended_base
 from chronotick.config.schema import Config
 from chronotick.daemon.clockwork import Clockwork
 from chronotick.daemon.loops import Ticker
+from chronotick.daemon.memory import Recollection
 from chronotick.daemon.prediction import PredictionLoop
 from chronotick.daemon.publisher import Publisher
 from chronotick.daemon.status import StateMachine, Transition
@@ -41,9 +43,16 @@ class VirtualDaemon:
         config: as the daemon's; of the models, the estimator's own is asked.
         loop: the host's.
         record: where the record goes.
+        remembering: makes its memory, for which there is none by default.
     """
 
-    def __init__(self, config: Config, loop: HostLoop, record: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        loop: HostLoop,
+        record: Path,
+        remembering: Callable[[Timekeeper], Recollection] = lambda _timekeeper: NoMemory(),
+    ) -> None:
         self.transitions: list[Transition] = []
         self._loop = loop
         raw_ns = loop.raw_ns()
@@ -51,9 +60,10 @@ class VirtualDaemon:
         shm = config.shm
         steering = Steering(shm.max_slew_ppm * 1e-6, round(shm.step_threshold_seconds * 1e9))
         self.publisher = Publisher(self._writer, steering, round(shm.validity_seconds * 1e9), 0)
+        timekeeper = Timekeeper(config)
         self.clockwork = Clockwork(
-            Timekeeper(config),
-            NoMemory(),
+            timekeeper,
+            remembering(timekeeper),
             StateMachine(self.transitions.append, raw_ns),
             config.clock_measurement,
             raw_ns=raw_ns,
