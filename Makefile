@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+FUZZ := build/fuzz/venv
+SECONDS := 60
 # Tests of one file share daemons and servers: whole files go to one process.
 PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format types docs bench sbom clean
+.PHONY: help setup demo test quick lint format types docs bench fuzz coverage mutation sbom clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -45,8 +47,26 @@ types: $(STAMP) ## static types
 docs: $(STAMP) ## build the documentation into docs/_build
 	$(BIN)/sphinx-build -W -q docs docs/_build
 
+# faults.py and soak.py judge, and take as long as one lets them.
 bench: $(STAMP) ## every benchmark, ratios measured in one run
-	for program in bench/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+	for program in $(filter-out bench/faults.py bench/soak.py,$(wildcard bench/*.py)); do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
+fuzz: ## every fuzz target for SECONDS (60) each, in an environment of its own
+	test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
+	$(FUZZ)/bin/python -m pip install --quiet -r fuzz/requirements.txt -e 'core[all]'
+	$(FUZZ)/bin/python -m fuzz --seconds $(SECONDS)
+
+coverage: $(STAMP) ## lines and branches of the core that its tests run
+	$(BIN)/python -m pip install --quiet coverage==7.17.5
+	mkdir -p .cache/coverage
+	$(BIN)/coverage erase --rcfile=bench/coverage.ini
+	$(BIN)/coverage run --rcfile=bench/coverage.ini -m pytest $(PARALLEL); failed=$$?; \
+	$(BIN)/coverage combine --quiet --rcfile=bench/coverage.ini && \
+	$(BIN)/coverage report --rcfile=bench/coverage.ini && exit $$failed
+
+mutation: $(STAMP) ## mutants of the estimator, selection and the record that tests kill
+	$(BIN)/python -m pip install --quiet coverage==7.17.5 cosmic-ray==8.7.0
+	$(BIN)/python bench/mutation/run.py
 
 sbom: $(STAMP) ## bills of materials of the daemon and of each model environment, into dist/sbom
 	$(BIN)/python -m uv build core --wheel --out-dir dist

@@ -55,6 +55,13 @@ def test_who_does_not_talk_the_protocol_is_no_daemon(
         ask("status")
 
 
+def test_only_the_beginning_of_a_strange_answer_is_quoted(answering: Callable[..., Path]):
+    answering(lambda _: b"x" * 500 + b"\n")
+    with pytest.raises(ControlError) as caught:
+        ask("status")
+    assert str(caught.value).endswith(f"answered {b'x' * 100!r}")
+
+
 def test_without_a_socket_the_daemon_is_unavailable(tmp_path: Path):
     with pytest.raises(
         DaemonUnavailable, match=r"no daemon answers .*run: chronotick run"
@@ -81,13 +88,18 @@ def test_a_daemon_that_hangs_is_not_waited_for(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
-def test_a_strangers_directory_in_a_shared_one_is_refused(tmp_path: Path):
+def test_a_strangers_directory_in_a_shared_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     shared = tmp_path / "tmp"
     shared.mkdir()
     shared.chmod(0o1777)
     planted = shared / "chronotick-0"
     planted.mkdir()
     refuse_foreign(planted, "status")
+    with monkeypatch.context() as as_user:
+        as_user.setattr(os, "geteuid", lambda: 12345)
+        refuse_foreign(planted, "status")
     os.chown(planted, 12345, -1)
     with pytest.raises(ControlError, match=r"belongs to user 12345.*CHRONOTICK_CONTROL"):
         ask("status", socket_path=planted / "control.sock")

@@ -209,6 +209,18 @@ def test_waiting_for_what_has_passed_is_an_error(client: ChronoTickClient, recor
     client.wait_until(target, tolerance_ms=60_000)
 
 
+def test_late_by_just_the_tolerance_is_not_too_late(
+    client: ChronoTickClient, writer: RecordWriter, monkeypatch: pytest.MonkeyPatch
+):
+    good = replace(good_record(), anchor_utc_ns=1_700_000_000 * 10**9)
+    writer.write(good)
+    monkeypatch.setattr(clocks, "raw_ns", lambda: good.anchor_raw_ns)
+    client.wait_until(1_700_000_000.0, tolerance_ms=0.0)
+    client.wait_until(1_699_000_000.0, tolerance_ms=1e9)
+    with pytest.raises(TargetPassed):
+        client.wait_until(1_699_000_000.0, tolerance_ms=1e9 - 1)
+
+
 @pytest.mark.parametrize("tolerance", [-1.0, math.nan])
 def test_a_negative_tolerance_is_refused(
     client: ChronoTickClient, record: Record, tolerance: float
@@ -313,6 +325,8 @@ def test_without_a_record_the_daemon_is_unavailable(client: ChronoTickClient):
         0,
     )
     assert info["last_ntp_sync"] is info["seconds_since_ntp"] is None
+    assert not any(info[key] for key in ("warmup_complete", "ntp_ready", "models_ready"))
+    assert info["confidence"] == 0.0
 
 
 def test_before_the_first_measurement_there_is_no_last_one(

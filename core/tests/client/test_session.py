@@ -287,7 +287,8 @@ def test_the_log_lies_beside_the_control_socket(
             clock.start(timeout=20)
     log = tmp_path / "run" / "chronotick" / "control.sock.log"
     assert log.read_text().count("hello") == 1
-    assert log.stat().st_mode & 0o077 == 0
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.parent.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("plant", ["link", "pipe"])

@@ -50,3 +50,11 @@ def test_every_reading_that_is_kept_counts():
     for second in range(7):
         covariates.record(second * 10**9, {"t": float(second)})
     assert covariates.sampled(["t"], 6 * 10**9, 10**9, 4)["t"].tolist() == [3.0, 4.0, 5.0, 6.0]
+
+
+def test_what_was_read_when_the_context_begins_is_not_in_it():
+    covariates = Covariates(4)
+    for second in (0, 5):
+        covariates.record(second * 10**9, {"t": float(second)})
+    sampled = covariates.sampled(["t"], 5 * 10**9, 10**9, 5)["t"]
+    np.testing.assert_array_equal(sampled, [np.nan, np.nan, np.nan, np.nan, 5.0])

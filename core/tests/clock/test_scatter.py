@@ -57,3 +57,13 @@ def test_what_is_not_newer_tells_nothing():
 def test_a_snapshot_keeps_it():
     scatter = fed(np.random.default_rng(4).normal(0, 1e-3, 100))
     assert Scatter.restored(scatter.snapshot()).sigma_s == scatter.sigma_s
+
+
+def test_a_difference_by_hand():
+    """The middle at a quarter of the time, 1300 ns above a line that rises by 800 ns."""
+    scatter = Scatter()
+    for raw_ns, offset_ns in ((1000, 5000), (2000, 5000 + 200 + 1300), (5000, 5800)):
+        scatter.add(raw_ns, offset_ns)
+    (difference_s,) = scatter.snapshot()
+    assert difference_s == pytest.approx(1300e-9 / (1 + 1 / 16 + 9 / 16) ** 0.5)
+    assert scatter.sigma_s == pytest.approx(difference_s / 0.6745 * (1 + 3))

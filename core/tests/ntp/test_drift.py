@@ -125,7 +125,8 @@ def test_a_clean_path_gives_the_rate(
 ) -> None:
     found = estimate_drift([drifting(rate)])
     assert abs(found.rate - rate) < 1e-9
-    assert found.uncertainty < 1e-6
+    noise_ns, spread_ns = 100 + 2000, 16e9 * 42**0.5  # of eight samples 16 s apart
+    assert found.uncertainty == pytest.approx(3 * noise_ns / spread_ns)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -92,6 +92,7 @@ def test_a_writer_that_died_leaves_the_last_good_record(path: Path, writer: Reco
     set_sequence(path, sequence_of(path) + 1)
     record, raw_ns = reader.read()
     assert record == published
+    assert reader.retries == 150, "50 at once, and 100 with a wait between"
     while not is_void(record, raw_ns):  # it ages like any other
         record, raw_ns = reader.read()
     assert raw_ns > published.void_after_raw_ns
@@ -127,6 +128,12 @@ def test_a_successor_of_a_dead_writer_is_followed(path: Path):
 def test_without_any_whole_record_there_is_an_error(path: Path):
     path.write_bytes(raw_bytes(packed_body(), sequence=5))
     with pytest.raises(RecordError, match=f"process {os.getpid()} died while it wrote"):
+        RecordReader(path).snapshot()
+
+
+def test_a_sequence_of_0_was_never_written(path: Path):
+    path.write_bytes(raw_bytes(packed_body(), sequence=0))
+    with pytest.raises(RecordError, match="died while it wrote the first record"):
         RecordReader(path).snapshot()
 
 

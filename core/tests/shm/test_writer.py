@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import stat
@@ -158,7 +159,8 @@ def test_a_slow_host_continues_from_the_last_attempt(writer: RecordWriter, slow_
     began_ns = clocks.raw_ns()
     second = writer.write(replace(first, rate=first.rate - 500e-6))
     looks = (second.anchor_raw_ns - began_ns) // slow_clock
-    assert looks == 2 * ATTEMPTS - 1  # one when it is prepared, one when it is stored
+    assert ATTEMPTS == 3
+    assert looks == 5  # one when it is prepared, one when it is stored, but for the last
     assert time_at(second, second.anchor_raw_ns) >= time_at(first, second.anchor_raw_ns)
 
 
@@ -257,6 +259,66 @@ def test_a_sequence_at_its_end_starts_over(path: Path):
     published = writer.write(good_record())
     assert sequence_of(path) % 2 == 0
     assert RecordReader(path).snapshot() == published
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "exists", "reason"),
+    [
+        (errno.EACCES, True, "not writable for its owner"),
+        (errno.EPERM, True, "not writable for its owner"),
+        (errno.EACCES, False, "is not writable for user"),
+        (errno.EROFS, True, "is not writable for user"),
+        (errno.ENOTDIR, False, "does not exist"),
+        (errno.EIO, True, r"cannot be opened \(Input/output error\)"),
+        (errno.EIO, False, r"cannot be opened \(Input/output error\)"),
+    ],
+)
+def test_why_a_file_cannot_be_opened_is_said(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, exists: bool, reason: str
+):
+    """Root can open nearly anything."""
+    if exists:
+        path.touch()
+
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(RecordError, match=reason):
+        RecordWriter(path)
+
+
+@pytest.mark.parametrize("sequence", [4, 5])
+def test_the_sequence_is_odd_while_a_record_is_stored(
+    path: Path, monkeypatch: pytest.MonkeyPatch, sequence: int
+):
+    store, seen = RecordWriter._store, []
+
+    def look(writer: RecordWriter, body: bytes) -> None:
+        seen.append(sequence_of(path) % 2)
+        store(writer, body)
+        seen.append(sequence_of(path) % 2)
+
+    monkeypatch.setattr(RecordWriter, "_store", look)
+    path.write_bytes(raw_bytes(packed_body(), sequence=sequence))
+    writer = RecordWriter(path)
+    writer.write(good_record())
+    writer.renew(10**9)
+    writer.close()
+    assert len(seen) >= 8
+    assert all(seen)
+
+
+@pytest.mark.parametrize("sequence", [0, 2**62, 2**63 - 2, 2**63])
+def test_a_publication_advances_the_sequence_by_two(path: Path, sequence: int):
+    path.write_bytes(raw_bytes(packed_body(), sequence=sequence))
+    writer = RecordWriter(path)
+    assert sequence_of(path) == sequence + 2
+    writer.write(good_record())
+    assert sequence_of(path) == sequence + 4
+    writer.renew(10**9)
+    assert sequence_of(path) == sequence + 6
     writer.close()
 
 
