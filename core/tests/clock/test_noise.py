@@ -99,6 +99,13 @@ def test_outliers_teach_nothing():
     np.testing.assert_allclose(shares(density), 1 / BINS)
 
 
+def test_nor_do_they_make_it_forget():
+    density = taught([4e-4] * 50, known())
+    before = density.snapshot()
+    density.learn(np.eye(1, BINS), np.array([False]))
+    assert density.snapshot() == before
+
+
 def test_each_filter_learns_for_itself():
     density = NoiseDensity(2, delay_known=True)
     density.learn(np.eye(2, BINS), np.array([True, True]))

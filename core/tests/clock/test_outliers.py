@@ -24,11 +24,12 @@ def test_those_below_are_counted_as_those_above():
 
 
 def test_on_both_sides_in_turn_they_are_noise():
-    assert not any(counted([1.0, -1.0] * 8, [True] * 16))
+    assert not any(counted([1e-3, -1e-3] * 8, [True] * 16))
 
 
 def test_one_that_is_expected_ends_the_row():
-    assert not any(counted([1.0] * 8, [True, True, True, False] * 2))
+    for side in (1.0, -1.0):
+        assert not any(counted([side] * 8, [True, True, True, False] * 2))
 
 
 def test_each_filter_counts_for_itself():

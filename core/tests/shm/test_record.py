@@ -15,6 +15,7 @@ from chronotick.shm.record import (
     MAX_AGE_NS,
     MAX_UTC_NS,
     MAX_WIDTH_NS,
+    SUSPEND_TOLERANCE_NS,
     Record,
     bound_at,
     continued,
@@ -64,6 +65,10 @@ def test_the_fields_fill_the_record_without_gap_and_lie_aligned():
         end += struct.calcsize(field.format)
     assert end == SIZE
     assert struct.calcsize(BODY_FORMAT) == 112
+
+
+def test_the_daemon_may_round_what_was_slept_to_ten_milliseconds():
+    assert SUSPEND_TOLERANCE_NS == 10_000_000
 
 
 @given(RECORDS)
