@@ -247,7 +247,8 @@ def test_whatever_is_measured_every_number_stays_finite(sequence):
         assert min(innovation.variance, found.var_offset, found.var_frequency) > 0
         assert 0 <= found.var_route <= found.var_offset
         own = found.variance_at(round(raw_s * SECOND))
-        assert found.variance_at(round((raw_s + 500) * SECOND)) >= own
+        later = found.variance_at(round((raw_s + 500) * SECOND))
+        assert later >= own * (1 - 1e-12)  # equal where it would shrink, but for the last bit
     twin = KalmanBank(SMALL)
     twin.restore(json.loads(json.dumps(bank.snapshot())))
     assert twin.state(10**14) == bank.state(10**14)
