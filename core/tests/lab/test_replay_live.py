@@ -14,6 +14,7 @@ import pytest
 
 from chronotick.config.schema import Config
 from chronotick.daemon.app import Daemon
+from chronotick.daemon.clockwork import Clockwork, Sources
 from chronotick.daemon.publisher import Plan
 from chronotick.history import reading
 from chronotick.history.queries import measurements_since
@@ -22,6 +23,7 @@ from chronotick.lab.recordings import read_recording
 from chronotick.lab.replaying.driving import Drive
 from chronotick.lab.replaying.host import VirtualHost
 from chronotick.lab.replaying.models import Models
+from chronotick.ntp import Measurement
 from chronotick.plugin.registry import Discovery, load_plugins
 
 ENOUGH = 80  # measurements
@@ -58,7 +60,8 @@ def configured(directory: Path, servers: tuple[str, ...]) -> Config:
 class Live:
     """What a daemon planned while it ran."""
 
-    plans: list[Plan] = field(default_factory=list)
+    plans: list[tuple[Plan, int]] = field(default_factory=list)
+    """With how many measurements had been taken in by then, believed or not."""
     started_raw_ns: int = 0
 
     async def run(self, config: Config) -> None:
@@ -70,15 +73,28 @@ class Live:
             await asyncio.sleep(0.005)
         keeper = daemon.clockwork.timekeeper
         self.started_raw_ns = daemon.clockwork._warm_since_ns
+        self._follow(daemon.clockwork)
         while keeper.accepted < ENOUGH:
             assert time.monotonic() < end_s, "too few measurements"
             assert not running.done()
-            plan = getattr(daemon, "_plan", None)
-            if plan is not None and (not self.plans or plan is not self.plans[-1]):
-                self.plans.append(plan)
             await asyncio.sleep(0.001)
         daemon._stop.set()
         await running
+
+    def _follow(self, clockwork: Clockwork) -> None:
+        measure, plan, taken = clockwork.measure, clockwork.plan, 0
+
+        def counted(measurement: Measurement, sources: Sources) -> bool:
+            nonlocal taken
+            taken += 1
+            return measure(measurement, sources)
+
+        def kept(raw_ns: int, sources: Sources, *, models_ready: bool) -> Plan:
+            made = plan(raw_ns, sources, models_ready=models_ready)
+            self.plans.append((made, taken))
+            return made
+
+        clockwork.measure, clockwork.plan = counted, kept  # type: ignore[method-assign]
 
 
 async def test_a_replay_finds_what_the_daemon_had_found(directory: Path):
@@ -116,13 +132,13 @@ def compare(path: Path, config: Config, live: Live) -> None:
 
         host.arrive = noted  # type: ignore[method-assign]
         drive = Drive(host, recording.arrivals)
-        for plan in live.plans:
+        for plan, taken in live.plans:
             if plan.target is None or plan.made_raw_ns > arrivals_ns[-1]:
                 continue
             drive.until(plan.made_raw_ns)
             found = host.make_plan(plan.made_raw_ns)
             assert found.target is not None
-            if found.about.measurements != plan.about.measurements:
+            if (found.about.measurements, len(believed)) != (plan.about.measurements, taken):
                 # The history does not hold when a reply was taken in, only when it arrived.
                 assert min(abs(plan.made_raw_ns - each) for each in arrivals_ns) < LATE_NS
                 continue
