@@ -52,7 +52,7 @@ def TestOneInput(data: bytes) -> None:  # noqa: N802 - libFuzzer's name
 
 
 def _body(how: int, taking: Taking) -> bytes:
-    body = bytearray(pack(_GOOD))
+    body = bytearray(pack(GOOD))
     at = 8 * (how % 14)
     damaged = taking.some(_BYTES - at)
     body[at : at + len(damaged)] = damaged
@@ -70,7 +70,7 @@ def _check_interval(now: Now) -> None:
 
 
 def _check_continued(record: Record, raw_ns: int) -> None:
-    if abs(record.anchor_utc_ns - _GOOD.anchor_utc_ns) > _APART_NS:
+    if abs(record.anchor_utc_ns - GOOD.anchor_utc_ns) > _APART_NS:
         return
     slower = replace(record, anchor_utc_ns=record.anchor_utc_ns - 1000)
     moved = continued(slower, record, raw_ns)
@@ -79,7 +79,7 @@ def _check_continued(record: Record, raw_ns: int) -> None:
     require(moved.bound_ns >= least_ns, "and vouches for no less")
 
 
-_GOOD = Record(
+GOOD = Record(
     anchor_raw_ns=10**15,
     anchor_utc_ns=18 * 10**17,
     rate=1e-5,
@@ -98,7 +98,7 @@ def seeds() -> dict[str, bytes]:
     """What the corpus begins with."""
     ages = (10**9).to_bytes(8, "little") + (2**50).to_bytes(8, "little")
     return {
-        "good": bytes([14 * 3 + 0]) + ages + pack(_GOOD),
+        "good": bytes([14 * 3 + 0]) + ages + pack(GOOD),
         "late": bytes([2 + 14 * 4]) + ages,
         "rates": bytes([2]) + ages + b"\0" * 6 + b"\xf0\x7f" + b"\xff" * 16,
         "nothing": b"",

@@ -9,18 +9,20 @@ from __future__ import annotations
 import contextlib
 import struct
 import zlib
+from dataclasses import replace
 
 from chronotick.shm import clocks
 from chronotick.shm.errors import RecordError
 from chronotick.shm.fast import fast_reader
 from chronotick.shm.layout import BODY, MAGIC, OFFSETS, SIZE
 from chronotick.shm.now import Now
-from chronotick.shm.record import READY, Record, interval_at, is_void, unpack
+from chronotick.shm.record import READY, Record, interval_at, is_void, pack, unpack
 from chronotick.shm.served import ServedRecord
 from chronotick.shm.testing import good_record, raw_bytes
 from chronotick.shm.writer import RecordWriter
 from fuzz.oracle import require
 from fuzz.places import scratch, written
+from fuzz.record_body import GOOD
 
 _INT64 = 2**63
 _AGE_NS = 10**9
@@ -133,23 +135,7 @@ def _take_over(content: bytes) -> None:
 
 def seeds() -> dict[str, bytes]:
     """What the corpus begins with."""
-    from chronotick.shm.record import pack
-
-    record = Record(
-        anchor_raw_ns=10**15,
-        anchor_utc_ns=18 * 10**17,
-        rate=1e-5,
-        bound_ns=250_000,
-        bound_rate=1e-5,
-        sigma_ns=4000,
-        sigma_rate=1e-7,
-        void_after_raw_ns=2**62,
-        status=READY[0],
-        suspended_ns=2**62,
-        confidence=0.8,
-        epoch=3,
-    )
-    good = raw_bytes(pack(record))[:124] + bytes(4)
+    good = raw_bytes(pack(replace(GOOD, suspended_ns=2**62)))[:124] + bytes(4)
     return {
         "good": b"\3" + good,
         "taken": b"\x12" + good,
