@@ -107,7 +107,8 @@ async def test_distrusted_time_is_disrupted_until_the_pool_agrees(start_daemon):
         await asyncio.to_thread(daemon.wait_for, Status.SYNCHRONISED)
         assert not (await asyncio.to_thread(watchdog, daemon))["alarm"]
     assert "-> disrupted: the watchdog's pool contradicts served time" in daemon.log
-    assert "disrupted -> synchronised: no longer" in daemon.log
+    # The clock itself may be disrupted by then, as its sources came back to another time.
+    assert re.search(r"disrupted -> (warming-up|synchronised): ", daemon.log)
 
 
 async def test_without_an_attack_there_is_no_alarm(start_daemon):
