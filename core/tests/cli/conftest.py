@@ -97,7 +97,16 @@ def daemon(tmp_path: Path) -> Iterator[dict[str, Any]]:
     thread.start()
     asyncio.run_coroutine_threadsafe(server.start(), loop).result(30)
     yield models
-    asyncio.run_coroutine_threadsafe(server.close(), loop).result(30)
+    asyncio.run_coroutine_threadsafe(_ended(server), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+async def _ended(server: ControlServer) -> None:
+    """Close it, and leave no task of a client that asks: it would be destroyed in a later test."""
+    await server.close()
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
