@@ -3,7 +3,7 @@
  *     faults_reader RECORD VALIDITY_NS
  *
  * For bench/faults.py, where servers and readers share this host's clock: CLOCK_REALTIME is true
- * time. Writes lines that chronotick.lab.faults.seeing reads. Ends when its standard input does.
+ * time. Writes lines that chronotick.lab.faults.observations reads. Ends when its standard input does.
  */
 #include <inttypes.h>
 #include <poll.h>

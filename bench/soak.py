@@ -37,11 +37,11 @@ from chronotick.config.schema import Config
 from chronotick.daemon.memory import Memory
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.history import open_history
-from chronotick.lab.faults.audience import Audience
-from chronotick.lab.faults.course import Course, Rhythm
+from chronotick.lab.faults.campaign import Campaign, Schedule
+from chronotick.lab.faults.launch import ECHOES, Setup, running_rig
 from chronotick.lab.faults.procfs import used
-from chronotick.lab.faults.scene import Scene
-from chronotick.lab.faults.staging import ECHOES, Props, staged
+from chronotick.lab.faults.readers import Readers
+from chronotick.lab.faults.rig import Rig
 from chronotick.lab.scenarios.daemon import VirtualDaemon
 from chronotick.lab.scenarios.host import Host
 from chronotick.lab.scenarios.inhabiting import inhabited
@@ -218,36 +218,36 @@ def live(given: argparse.Namespace) -> list[Row]:
         models = [each for each in given.models.split(",") if each]
         site = Path(name) / "site"
         lay_out(site, "echoes", {"echoes.py": ECHOES}, entry_points={"echoes": "echoes"})
-        props = Props(
+        setup = Setup(
             directory=Path(name),
             site=site,
             models=models,
             environments=given.environments,
             disk=False,
-            glutton=False,
+            memory_hog=False,
             settings=BRISK,
         )
-        with staged(props, print) as scene:
-            course = Course(scene, Audience([], print), random.Random(0), Rhythm(), print)
-            if not course.settle(300.0):
+        with running_rig(setup, print) as rig:
+            campaign = Campaign(rig, Readers([], print), random.Random(0), Schedule(), print)
+            if not campaign.settle(300.0):
                 raise SystemExit("the daemon did not become ready")
             rows: list[Row] = []
             began = time.monotonic()
-            while time.monotonic() - began < given.live and scene.service.starts == 1:
-                course.watch(MINUTE_S)
-                rows.append(of_process(scene, course, time.monotonic() - began))
+            while time.monotonic() - began < given.live and rig.service.starts == 1:
+                campaign.watch(MINUTE_S)
+                rows.append(of_process(rig, campaign, time.monotonic() - began))
                 show(rows[-1], heading=len(rows) == 1)
-            if scene.service.starts != 1:
+            if rig.service.starts != 1:
                 raise SystemExit("the daemon ended by itself")
     return rows
 
 
-def of_process(scene: Scene, course: Course, elapsed_s: float) -> Row:
+def of_process(rig: Rig, campaign: Campaign, elapsed_s: float) -> Row:
     """Means of the last minute, and what the daemon says of itself."""
-    readings = course.readings[-int(MINUTE_S) :]
-    said = scene.inquirer.said
-    sizes = {path.name: path.stat().st_size / MIB for path in history_files(scene.history)}
-    workers = [use for pid in scene.workers.values() if (use := used(pid)) is not None]
+    readings = campaign.readings[-int(MINUTE_S) :]
+    said = rig.poller.latest
+    sizes = {path.name: path.stat().st_size / MIB for path in history_files(rig.history)}
+    workers = [use for pid in rig.workers.values() if (use := used(pid)) is not None]
     return {
         "minutes": elapsed_s / 60,
         "polls": (said.status.get("clock") or {}).get("measurements", math.nan),

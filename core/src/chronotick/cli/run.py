@@ -192,6 +192,7 @@ def _load(
 
 def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded]) -> None:
     import asyncio
+    import faulthandler
     import logging
 
     from chronotick.daemon.app import Daemon, log_problem
@@ -200,6 +201,7 @@ def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded])
     from chronotick.shm.errors import RecordError
 
     configure_logging(loaded.config.logging)
+    faulthandler.enable()  # where it is killed by SIGBUS or SIGSEGV, its log says at what
     log = logging.getLogger("chronotick.daemon")
 
     def remarked(loaded: Loaded) -> Config:

@@ -1,4 +1,4 @@
-"""A daemon that is kept running: when nobody publishes, and what is put to it."""
+"""A daemon that is kept running: when nobody publishes, and what is injected into it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from chronotick.lab.faults.audience import Audience
-from chronotick.lab.faults.course import Course, Rhythm
+from chronotick.lab.faults.campaign import Campaign, Schedule
 from chronotick.lab.faults.kinds import KINDS, Fault, Kind, NotNowError
 from chronotick.lab.faults.publications import KEPT, Publications
-from chronotick.lab.faults.scene import Said, Scene
+from chronotick.lab.faults.readers import Readers
+from chronotick.lab.faults.rig import DaemonReport, Rig
 from chronotick.lab.faults.service import Service
 from chronotick.lab.faults.system_clock import SteppedClock
 from chronotick.shm.clocks import raw_ns
@@ -138,22 +138,22 @@ def test_a_silence_that_goes_on_at_the_end_counts(tmp_path: Path, publications: 
     assert len(service.silences) == 1
 
 
-def scene_in(directory: Path, **parts: object) -> Scene:
-    """A scene in which no daemon runs, and that has only these parts."""
+def rig_in(directory: Path, **parts: object) -> Rig:
+    """A rig in which no daemon runs, and that has only these parts."""
     nobody = SimpleNamespace(
         pid=None, failed_in_a_row=0, look=lambda: None, note_descendants=lambda: None
     )
-    missing = dict.fromkeys(("disk", "servers", "inquirer", "system_clock"))
-    told = {"service": nobody, "history": directory / "history", "glutton": ""}
-    return Scene(directory=directory, **(missing | told | parts))
+    missing = dict.fromkeys(("disk", "servers", "poller", "system_clock"))
+    told = {"service": nobody, "history": directory / "history", "memory_hog": ""}
+    return Rig(directory=directory, **(missing | told | parts))
 
 
-def lied_to(directory: Path, reason: str) -> Scene:
+def lied_to(directory: Path, reason: str) -> Rig:
     source = {"id": "127.0.0.1:1", "name": "127.0.0.1:1", "reason": reason}
-    return scene_in(
+    return rig_in(
         directory,
-        servers=SimpleNamespace(liar=SimpleNamespace(address="127.0.0.1:1")),
-        inquirer=SimpleNamespace(said=Said(at_s=time.monotonic() + 60, sources=[source])),
+        servers=SimpleNamespace(falseticker=SimpleNamespace(address="127.0.0.1:1")),
+        poller=SimpleNamespace(latest=DaemonReport(at_s=time.monotonic() + 60, sources=[source])),
     )
 
 
@@ -163,35 +163,35 @@ def test_a_lie_lasts_until_the_daemon_has_found_it_out_and_is_not_recovered_from
 ):
     ended: list[float] = []
 
-    def put(scene: Scene, _random: Random) -> Fault:
-        return Fault(noticed=lambda: scene.liar_is_found, undo=lambda: ended.append(1.0))
+    def inject(rig: Rig, _random: Random) -> Fault:
+        return Fault(noticed=lambda: rig.falseticker_is_found, undo=lambda: ended.append(1.0))
 
-    monkeypatch.setattr("chronotick.lab.faults.course.KINDS", {"lie": Kind(put, "servers")})
-    rhythm = Rhythm(hold_s=(0.0, 0.0), pause_s=0.01, patience_s=0.5, notice_s=0.3)
-    course = Course(lied_to(tmp_path, reason), Audience([], print), Random(1), rhythm, print)
-    course.run(["lie"], 0.0)
-    course.watch(0.2)
+    monkeypatch.setattr("chronotick.lab.faults.campaign.KINDS", {"lie": Kind(inject, "servers")})
+    schedule = Schedule(hold_s=(0.0, 0.0), pause_s=0.01, patience_s=0.5, notice_s=0.3)
+    campaign = Campaign(lied_to(tmp_path, reason), Readers([], print), Random(1), schedule, print)
+    campaign.run(["lie"], 0.0)
+    campaign.watch(0.2)
     assert len(ended) == 1
-    assert course.put[0].unnoticed is not is_found
-    assert course.put[0].recovery_s is None
+    assert campaign.injections[0].unnoticed is not is_found
+    assert campaign.injections[0].recovery_s is None
 
 
 @pytest.mark.parametrize("kind", ["a server lies", "a server comes back wrong"])
 def test_no_lie_begins_while_the_one_before_is_remembered(tmp_path: Path, kind: str):
     with pytest.raises(NotNowError, match="not believed again"):
-        KINDS[kind].put(lied_to(tmp_path, "x"), Random(1))
+        KINDS[kind].inject(lied_to(tmp_path, "x"), Random(1))
 
 
 def test_a_removed_history_is_recovered_from_only_when_it_is_written_again(tmp_path: Path):
     (tmp_path / "history").touch()
-    assert KINDS["history removed"].put(scene_in(tmp_path), Random(1)).history
+    assert KINDS["history removed"].inject(rig_in(tmp_path), Random(1)).history
 
 
 def test_half_of_the_steps_of_the_system_clock_are_told(tmp_path: Path):
     clock = SteppedClock(tmp_path / "library", tmp_path / "page")
-    scene = scene_in(tmp_path, system_clock=clock)
-    faults = [KINDS["system clock stepped"].put(scene, Random(seed)) for seed in range(40)]
-    told = sum("the kernel tells" in fault.told for fault in faults)
+    rig = rig_in(tmp_path, system_clock=clock)
+    faults = [KINDS["system clock stepped"].inject(rig, Random(seed)) for seed in range(40)]
+    told = sum("the kernel tells" in fault.detail for fault in faults)
     listening = os.open(tmp_path / "page.set", os.O_RDONLY | os.O_NONBLOCK)
     assert len(os.read(listening, 100)) == told
     assert 10 < told < 30

@@ -1,4 +1,4 @@
-"""Faults put to a real daemon, beside readers that know the true time.
+"""Faults injected into a real daemon, beside readers that know the true time.
 
 A daemon runs as under a service manager, on real time servers of this host, with models in workers.
 Things are done to it by a random schedule (:mod:`chronotick.lab.faults.kinds`). Meanwhile readers

@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from chronotick.lab.faults.audience import Audience
-from chronotick.lab.faults.course import Course, Put, Reading
-from chronotick.lab.faults.procfs import Being
-from chronotick.lab.faults.scene import Scene
-from chronotick.lab.faults.seeing import Counted, Violation, judged, overconfident
+from chronotick.lab.faults.campaign import Campaign, Injection, Reading
+from chronotick.lab.faults.observations import Counted, Violation, judged, overconfident
+from chronotick.lab.faults.procfs import Process
+from chronotick.lab.faults.readers import Readers
+from chronotick.lab.faults.rig import Rig
 
 SETTLED_S: Final = 60.0
 """A daemon that is younger is still taking what it needs."""
@@ -28,16 +28,22 @@ _NOTICED_NS: Final = 250_000_000
 
 
 def figures(
-    scene: Scene, course: Course, audience: Audience, validity_ns: int, orphans: Sequence[Being]
+    rig: Rig,
+    campaign: Campaign,
+    readers: Readers,
+    validity_ns: int,
+    orphans: Sequence[Process],
 ) -> dict[str, Any]:
     """Everything a run showed, as JSON types."""
-    total = sum((reader.report.total for reader in audience.readers), Counted())
-    bad, damaged = _sorted_out(audience, course, scene, validity_ns)
-    service, put_kinds = scene.service, {put.kind for put in course.put}
+    total = sum((reader.report.total for reader in readers.all), Counted())
+    bad, damaged = _sorted_out(readers, campaign, rig, validity_ns)
+    service, injected_kinds = rig.service, {injection.kind for injection in campaign.injections}
     return {
-        "elapsed_s": round(course.elapsed_s, 1),
-        "faults": {kind: _row(puts) for kind, puts in _by_kind(course.put).items()},
-        "left_out": {k: why for k, why in course.left_out.items() if k not in put_kinds},
+        "elapsed_s": round(campaign.elapsed_s, 1),
+        "faults": {
+            kind: _row(injections) for kind, injections in _by_kind(campaign.injections).items()
+        },
+        "left_out": {k: why for k, why in campaign.left_out.items() if k not in injected_kinds},
         "reads": total.reads,
         "outside": sum(each.kind == "outside" for each in bad),
         "backward": sum(each.kind == "backward" for each in bad),
@@ -46,20 +52,20 @@ def figures(
         "overconfident": sum(each.kind == "overconfident" for each in bad),
         "silences_judged": len(judged(service.silences, validity_ns, _NOTICED_NS)),
         "seen_of_damage": len(damaged),
-        "violations": [each.told for each in bad],
-        "compared_between_readers": audience.order.compared,
+        "violations": [each.detail for each in bad],
+        "compared_between_readers": readers.order.compared,
         "fullest": total.fullest,
         "time_shares": total.shares,
-        "reads_by_reader": {r.report.name: r.report.total.reads for r in audience.readers},
-        "readers_killed": {r.report.name: r.ends for r in audience.readers if r.ends},
+        "reads_by_reader": {r.report.name: r.report.total.reads for r in readers.all},
+        "readers_killed": {r.report.name: r.ends for r in readers.all if r.ends},
         "daemons": service.starts,
-        "interventions": course.interventions,
+        "interventions": campaign.interventions,
         "exits": {str(code): count for code, count in sorted(service.exits.items())},
-        "workers_away": _absences(course.absences.over),
-        "workers_still_away": sorted(course.absences.going_on),
+        "workers_away": _absences(campaign.absences.over),
+        "workers_still_away": sorted(campaign.absences.going_on),
         "orphans": len(service.orphans) + len(orphans),
         "use": {
-            name: _course_of(course.readings, pick, MOST_GROWTH[name])
+            name: _use_of(campaign.readings, pick, MOST_GROWTH[name])
             for name, pick in (
                 ("resident MiB", lambda r: r.used.resident_mib),
                 ("descriptors", lambda r: float(r.used.descriptors)),
@@ -77,7 +83,7 @@ def table(found: dict[str, Any]) -> str:
             f"{kind:<27}{row['times']:>6}{row['recovered']:>10}"
             f"{_number(row['median_s']):>10}{_number(row['worst_s']):>9}"
         )
-    rows += [f"{kind:<27}  not put: {why}" for kind, why in found["left_out"].items()]
+    rows += [f"{kind:<27}  not injected: {why}" for kind, why in found["left_out"].items()]
     shares = ", ".join(f"{name} {share:.3%}" for name, share in found["time_shares"].items())
     lines = (
         (
@@ -201,14 +207,14 @@ def slope(
 
 
 def _sorted_out(
-    audience: Audience, course: Course, scene: Scene, validity_ns: int
+    readers: Readers, campaign: Campaign, rig: Rig, validity_ns: int
 ) -> tuple[list[Violation], list[Violation]]:
     """Violations, and what of them is damage that was injected and seen as such."""
-    found = list(audience.violations)
-    empty = judged(scene.service.silences, validity_ns, _NOTICED_NS)
-    for reader in audience.readers:
+    found = list(readers.violations)
+    empty = judged(rig.service.silences, validity_ns, _NOTICED_NS)
+    for reader in readers.all:
         found += overconfident(reader.report, empty)
-    times_ns = [put.at_raw_ns for put in course.put if put.fault.damages]
+    times_ns = [injection.at_raw_ns for injection in campaign.injections if injection.fault.damages]
 
     def is_damage(each: Violation) -> bool:
         near = any(-_NOTICED_NS < each.raw_ns - at_ns < _DAMAGED_NS for at_ns in times_ns)
@@ -217,18 +223,18 @@ def _sorted_out(
     return [c for c in found if not is_damage(c)], [c for c in found if is_damage(c)]
 
 
-def _by_kind(puts: Iterable[Put]) -> dict[str, list[Put]]:
-    kinds: dict[str, list[Put]] = {}
-    for put in puts:
-        kinds.setdefault(put.kind, []).append(put)
+def _by_kind(injections: Iterable[Injection]) -> dict[str, list[Injection]]:
+    kinds: dict[str, list[Injection]] = {}
+    for injection in injections:
+        kinds.setdefault(injection.kind, []).append(injection)
     return kinds
 
 
-def _row(puts: Sequence[Put]) -> dict[str, Any]:
-    times_s = [put.recovery_s for put in puts if put.recovery_s is not None]
+def _row(injections: Sequence[Injection]) -> dict[str, Any]:
+    times_s = [injection.recovery_s for injection in injections if injection.recovery_s is not None]
     return {
-        "times": len(puts),
-        "alone": sum(put.alone for put in puts),
+        "times": len(injections),
+        "alone": sum(injection.alone for injection in injections),
         "recovered": len(times_s),
         "median_s": statistics.median(times_s) if times_s else None,
         "worst_s": max(times_s, default=None),
@@ -244,7 +250,7 @@ def _absences(over: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
     }
 
 
-def _course_of(
+def _use_of(
     readings: Sequence[Reading], pick: Callable[[Reading], float], most_growth: float
 ) -> dict[str, Any]:
     settled = [each for each in readings if each.age_s >= SETTLED_S] or list(readings)

@@ -12,7 +12,7 @@ _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Being:
+class Process:
     """A process, not merely a number that another one may get later.
 
     Attributes:
@@ -45,21 +45,21 @@ class Used:
     threads: int
 
 
-def being(pid: int) -> Being | None:
+def process_of(pid: int) -> Process | None:
     """The process of a number; ``None``: there is none."""
     fields = _stat(pid)
-    return Being(pid, int(fields[_STARTED])) if fields else None
+    return Process(pid, int(fields[_STARTED])) if fields else None
 
 
-def descendants(pid: int) -> set[Being]:
+def descendants(pid: int) -> set[Process]:
     """Children of a process, theirs, and so on."""
-    children: dict[int, list[Being]] = {}
+    children: dict[int, list[Process]] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 - thousands of times an hour
         fields = _stat(int(entry)) if entry.isdigit() else []
         if fields:
-            found = Being(int(entry), int(fields[_STARTED]))
+            found = Process(int(entry), int(fields[_STARTED]))
             children.setdefault(int(fields[_PARENT]), []).append(found)
-    found_all: set[Being] = set()
+    found_all: set[Process] = set()
     ahead = [pid]
     while ahead:
         for each in children.get(ahead.pop(), []):
@@ -90,9 +90,9 @@ def address_space(pid: int) -> int:
         raise ProcessLookupError(f"process {pid} has ended") from error
 
 
-def survivors(beings: Iterable[Being]) -> list[Being]:
+def survivors(processes: Iterable[Process]) -> list[Process]:
     """Those that are still there."""
-    return [each for each in beings if each.lives]
+    return [each for each in processes if each.lives]
 
 
 def _stat(pid: int) -> list[str]:

@@ -47,7 +47,7 @@ class Server:
             self._running = None
 
 
-class Liar:
+class Falseticker:
     """Stands between the daemon and one of the servers, and passes on or lies as he is told.
 
     Args:
@@ -59,7 +59,7 @@ class Liar:
         self._loop = asyncio.new_event_loop()
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._attacker: Attacker | None = None
-        self._thread = threading.Thread(target=self._run, name="liar", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="falseticker", daemon=True)
 
     @property
     def address(self) -> str:
@@ -96,17 +96,17 @@ class Liar:
 
 
 class Servers:
-    """Some honest servers; between the daemon and the first one stands a liar.
+    """Some honest servers; between the daemon and the first one stands a falseticker.
 
     Attributes:
         honest: the servers.
-        liar: between the daemon and ``honest[0]``.
+        falseticker: between the daemon and ``honest[0]``.
         addresses: what the daemon is to ask.
     """
 
-    def __init__(self, honest: Sequence[Server], liar: Liar) -> None:
-        self.honest, self.liar = list(honest), liar
-        self.addresses = [liar.address, *(server.address for server in self.honest[1:])]
+    def __init__(self, honest: Sequence[Server], falseticker: Falseticker) -> None:
+        self.honest, self.falseticker = list(honest), falseticker
+        self.addresses = [falseticker.address, *(server.address for server in self.honest[1:])]
 
 
 @contextlib.contextmanager
@@ -121,7 +121,7 @@ def serving(count: int) -> Iterator[Servers]:
         for server in honest:
             stack.callback(server.stop)
             server.start()
-        liar = Liar(honest[0])
-        liar.start()
-        stack.callback(liar.close)
-        yield Servers(honest, liar)
+        falseticker = Falseticker(honest[0])
+        falseticker.start()
+        stack.callback(falseticker.close)
+        yield Servers(honest, falseticker)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from chronotick.lab.faults.procfs import Being, descendants, survivors
+from chronotick.lab.faults.procfs import Process, descendants, survivors
 from chronotick.lab.faults.publications import Publications
 from chronotick.shm.clocks import raw_ns
 
@@ -62,7 +62,7 @@ class Service:
     ) -> None:
         self.silences: list[tuple[int, int]] = []
         self.exits: dict[int, int] = {}
-        self.orphans: list[Being] = []
+        self.orphans: list[Process] = []
         self.starts = self.failed_in_a_row = 0
         self._command, self._directory, self._say = list(command), directory, say
         self._restart_s = restart_s
@@ -73,8 +73,8 @@ class Service:
             "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6)),
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self._descendants: set[Being] = set()
-        self._bereaved: list[tuple[float, set[Being]]] = []
+        self._descendants: set[Process] = set()
+        self._families: list[tuple[float, set[Process]]] = []
         self._start_at_s: float | None = None
         self._alive_at_s = 0.0
         self._publications = publications
@@ -122,17 +122,17 @@ class Service:
             self._say(f"daemon {self.pid} did not end within {STOP_S:g} s of SIGTERM: killed")
             self._process.kill()
             code = self._process.wait()
-        self._bury(code)
+        self._note_end(code)
         self._start_at_s = None
         return code
 
     def look(self) -> None:
         """Do what is due: to be called several times a second."""
-        self._hear()
+        self._take_notices()
         self._look_for_publications()
         process, now_s = self._process, time.monotonic()
         if process is not None and (code := process.poll()) is not None:
-            self._bury(code)
+            self._note_end(code)
             again = code not in {0, BAD_CONFIGURATION}
             self._start_at_s = now_s + self._restart_s if again else None
         elif process is not None and not self._frozen and now_s - self._alive_at_s > WATCHDOG_S:
@@ -149,14 +149,14 @@ class Service:
             self._descendants |= descendants(self._process.pid)
             self._descendants = set(survivors(self._descendants))
 
-    def close(self) -> list[Being]:
+    def close(self) -> list[Process]:
         """End the daemon and return what is left of all its processes, which is ended as well."""
         self.note_descendants()
         left = set(self._descendants)
         self._end_silence()
         self.stop()
         time.sleep(ORPHANED_S)
-        left |= {each for _, family in self._bereaved for each in family}
+        left |= {each for _, family in self._families for each in family}
         orphans = survivors(left)
         for each in orphans:
             with contextlib.suppress(ProcessLookupError):
@@ -165,23 +165,23 @@ class Service:
         self._publications.close()
         return orphans
 
-    def _bury(self, code: int) -> None:
+    def _note_end(self, code: int) -> None:
         self.exits[code] = self.exits.get(code, 0) + 1
         self.failed_in_a_row += code > 0
         self._falls_silent()
-        self._bereaved.append((time.monotonic() + ORPHANED_S, self._descendants))
+        self._families.append((time.monotonic() + ORPHANED_S, self._descendants))
         self._process, self._descendants, self._frozen = None, set(), False
 
     def _look_for_orphans(self) -> None:
         now_s = time.monotonic()
-        due = [family for at_s, family in self._bereaved if at_s <= now_s]
-        self._bereaved = [each for each in self._bereaved if each[0] > now_s]
+        due = [family for at_s, family in self._families if at_s <= now_s]
+        self._families = [each for each in self._families if each[0] > now_s]
         for family in due:
             for each in survivors(family):
                 self._say(f"ORPHAN: process {each.pid} outlived its daemon")
                 self.orphans.append(each)
 
-    def _hear(self) -> None:
+    def _take_notices(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._take(self._notices.recv(4096))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from chronotick.lab.faults.seeing import Order, Report, Violation
+from chronotick.lab.faults.observations import Order, Report, Violation
 from chronotick.shm.clocks import raw_ns
 
 _ENDING_S: Final = 10.0
@@ -18,7 +18,8 @@ class Reader:
 
     Args:
         name: for reports.
-        command: its command line; what it writes is described in `chronotick.lab.faults.seeing`.
+        command: its command line; what it writes is described in
+            `chronotick.lab.faults.observations`.
         environ: its environment.
         output: file for what it writes.
     """
@@ -40,7 +41,7 @@ class Reader:
             self.ends[code] = self.ends.get(code, 0) + 1
             self._rest = ""
             self._hang_up()
-            self.report.reborn()
+            self.report.restarted()
             self._process = self._started()
         return samples
 
@@ -78,7 +79,7 @@ class Reader:
         return [sample for sample in told if sample is not None]
 
 
-class Audience:
+class Readers:
     """All readers.
 
     Args:
@@ -87,27 +88,27 @@ class Audience:
     """
 
     def __init__(self, readers: Sequence[Reader], say: Callable[[str], None]) -> None:
-        self.readers, self.order = list(readers), Order()
+        self.all, self.order = list(readers), Order()
         self._say, self._told = say, set[Violation]()
 
     @property
     def violations(self) -> list[Violation]:
         """All that must not be, so far."""
-        found = [each for reader in self.readers for each in reader.report.violations]
+        found = [each for reader in self.all for each in reader.report.violations]
         return found + self.order.violations
 
     def look(self) -> None:
         """Take in what readers told; to be called about once a second."""
-        for reader in self.readers:
+        for reader in self.all:
             self.order.take(reader.report.name, reader.look())
         self.order.look(raw_ns())
         for violation in self.violations:
             if violation not in self._told:
                 self._told.add(violation)
-                self._say(f"VIOLATION of {violation.reader}: {violation.told}")
+                self._say(f"VIOLATION of {violation.reader}: {violation.detail}")
 
     def close(self) -> None:
         """End all readers."""
-        for reader in self.readers:
+        for reader in self.all:
             self.order.take(reader.report.name, reader.close())
         self.order.look(2**63)

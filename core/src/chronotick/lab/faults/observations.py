@@ -98,13 +98,13 @@ class Violation:
         reader: who saw it.
         kind: ``outside``, ``backward``, ``torn``, ``untyped``, ``overconfident``.
         raw_ns: when.
-        told: everything about it.
+        detail: everything about it.
     """
 
     reader: str
     kind: str
     raw_ns: int
-    told: str
+    detail: str
 
 
 @dataclass
@@ -130,7 +130,7 @@ class Report:
         """Of all its lives."""
         return self.past + self.now
 
-    def reborn(self) -> None:
+    def restarted(self) -> None:
         """Its process ended; the next one counts anew."""
         self.past, self.now = self.total, Counted()
         if self.served and self.served[-1][1] is None:

@@ -1,10 +1,10 @@
 """A reader in Python that knows the true time, as a process of its own.
 
-    python -m chronotick.lab.faults.reading RECORD VALIDITY_NS [pure]
+    python -m chronotick.lab.faults.reader RECORD VALIDITY_NS [pure]
 
 reads as an application does (:class:`chronotick.client.served.ServedClock`), checks each answer
-against CLOCK_REALTIME, and writes the lines of :mod:`chronotick.lab.faults.seeing`. It ends when
-its standard input does.
+against CLOCK_REALTIME, and writes the lines of
+:mod:`chronotick.lab.faults.observations`. It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 
 from chronotick.client.errors import ChronoTickError, ClockUnsynchronised, DaemonUnavailable
 from chronotick.client.served import ServedClock
-from chronotick.lab.faults.seeing import Outcome
+from chronotick.lab.faults.observations import Outcome
 from chronotick.shm.clocks import raw_ns
 from chronotick.shm.layout import BODY, OFFSETS, Status
 from chronotick.shm.now import Now
@@ -35,7 +35,7 @@ _SECOND_NS: Final = 1_000_000_000
 _CRC: Final = slice(OFFSETS["crc32"], OFFSETS["crc32"] + 4)
 
 
-class Witness:
+class RecordWatcher:
     """Sees which record stands in the file, beside the reader that is checked."""
 
     def __init__(self, path: Path) -> None:
@@ -104,7 +104,7 @@ class Checker:
     """
 
     def __init__(self, path: Path, validity_ns: int, *, pure: bool) -> None:
-        self._clock, self._witness = ServedClock(path, pure=pure), Witness(path)
+        self._clock, self._watcher = ServedClock(path, pure=pure), RecordWatcher(path)
         self._validity_ns, self._reads = validity_ns, PURE_READS if pure else READS
         self._counts, self._spent_ns = [0] * len(Outcome), [0] * len(Outcome)
         self._outside = self._backward = self._torn = self._untyped = 0
@@ -136,7 +136,7 @@ class Checker:
         return " ".join(map(str, ["count", raw_ns(), *found, *numbers])) + "\n"
 
     def _read(self) -> Outcome:
-        sequence, before_ns = self._witness.sequence, time.time_ns()
+        sequence, before_ns = self._watcher.sequence, time.time_ns()
         try:
             now = self._clock.now()
         except DaemonUnavailable:
@@ -149,7 +149,7 @@ class Checker:
             return Outcome.UNAVAILABLE
         after_ns = time.time_ns()
         self._check(now, before_ns, after_ns)
-        record = self._witness.record_of(sequence)
+        record = self._watcher.record_of(sequence)
         if record is None:  # published since: of this read nobody can say which record it was
             self._look()
             return Outcome.HOLDOVER if now.status is Status.HOLDOVER else Outcome.FRESH
@@ -159,7 +159,7 @@ class Checker:
         return Outcome.HOLDOVER if now.status is Status.HOLDOVER else Outcome.FRESH
 
     def _look(self) -> None:
-        told = self._witness.look()
+        told = self._watcher.look()
         self._torn += told.startswith("torn")
         sys.stdout.write(told)
 
@@ -171,7 +171,7 @@ class Checker:
             self._outside += 1
             sys.stdout.write(
                 f"outside {raw_ns()} {now.earliest_ns} {now.latest_ns} {before_ns} {after_ns} "
-                f"{now.status} {self._witness}\n"
+                f"{now.status} {self._watcher}\n"
             )
 
     def _check_order(self, now: Now, epoch: int) -> None:
@@ -179,10 +179,10 @@ class Checker:
         self._before = epoch, now.estimate_ns
         if before is None or before[0] != epoch or now.estimate_ns >= before[1]:
             return
-        if self._witness.current:  # else its epoch may be another file's
+        if self._watcher.current:  # else its epoch may be another file's
             self._backward += 1
             sys.stdout.write(
-                f"backward {raw_ns()} {now.estimate_ns} {before[1]} {epoch} {self._witness}\n"
+                f"backward {raw_ns()} {now.estimate_ns} {before[1]} {epoch} {self._watcher}\n"
             )
 
     def _note_edge(self, began_ns: int, *, good: bool) -> None:

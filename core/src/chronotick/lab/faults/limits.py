@@ -21,13 +21,13 @@ class Limit:
         pid: of the process.
         what: ``resource.RLIMIT_…``.
         before: the limits it had.
-        told: the new one, for the log.
+        detail: the new one, for the log.
     """
 
     pid: int
     what: int
     before: tuple[int, int]
-    told: str
+    detail: str
 
     def give_back(self) -> None:
         """Put the old limits; nothing if the process has ended."""

@@ -1,4 +1,4 @@
-"""What faults are put to: a daemon, its files, its servers; and what it says of itself."""
+"""A test rig, into which faults are injected: a daemon, its files, its servers, what it says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PENDING_ROWS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class DaemonReport:
     """What a daemon said of itself.
 
     Attributes:
@@ -56,7 +56,7 @@ class Said:
         return not history.get("problem", "-") and history.get("pending", 0) < PENDING_ROWS
 
 
-class Inquirer:
+class StatusPoller:
     """Asks the daemon how it is, some times a second, in a thread of its own.
 
     Args:
@@ -67,9 +67,9 @@ class Inquirer:
     """
 
     def __init__(self, control: Path) -> None:
-        self.said = Said()
+        self.latest = DaemonReport()
         self._control, self._ended = control, threading.Event()
-        self._thread = threading.Thread(target=self._run, name="inquirer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def start(self) -> None:
         """Begin to ask."""
@@ -88,14 +88,16 @@ class Inquirer:
                     ask(method, socket_path=self._control, timeout=ANSWER_S)
                     for method in ("status", "models", "sources")
                 )
-                self.said = Said(at_s=now_s, status=status, models=models, sources=sources)
+                self.latest = DaemonReport(
+                    at_s=now_s, status=status, models=models, sources=sources
+                )
             except ChronoTickError:
-                self.said = Said(at_s=now_s)
+                self.latest = DaemonReport(at_s=now_s)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """Everything that faults are put to.
+class Rig:
+    """Everything that faults are injected into.
 
     Attributes:
         directory: of record, control socket and logs.
@@ -103,9 +105,9 @@ class Scene:
         disk: the small file system it lies on, if it does.
         service: the daemon.
         servers: its time servers.
-        inquirer: what the daemon says.
+        poller: what the daemon says.
         system_clock: what the daemon takes for CLOCK_REALTIME, if that can be moved.
-        glutton: a model whose worker takes memory up to its limit, again and again.
+        memory_hog: a model whose worker takes memory up to its limit, again and again.
     """
 
     directory: Path
@@ -113,9 +115,9 @@ class Scene:
     disk: Path | None
     service: Service
     servers: Servers
-    inquirer: Inquirer
+    poller: StatusPoller
     system_clock: SteppedClock | None
-    glutton: str
+    memory_hog: str
 
     @property
     def record(self) -> Path:
@@ -129,14 +131,14 @@ class Scene:
 
     @property
     def workers(self) -> dict[str, int]:
-        """Processes of workers, by model; without the glutton's."""
-        return {n: pid for n, pid in self.inquirer.said.workers.items() if n != self.glutton}
+        """Processes of workers, by model; without the memory hog's."""
+        return {n: pid for n, pid in self.poller.latest.workers.items() if n != self.memory_hog}
 
     @property
-    def liar_is_found(self) -> bool:
-        """Whether the daemon takes the server that the liar stands before for a falseticker."""
-        address = self.servers.liar.address
-        told = self.inquirer.said.sources
+    def falseticker_is_found(self) -> bool:
+        """Whether the daemon takes the server that the others call ``x`` for one."""
+        address = self.servers.falseticker.address
+        told = self.poller.latest.sources
         return any(address in {each["id"], each["name"]} and each["reason"] == "x" for each in told)
 
     @property
@@ -153,13 +155,13 @@ class Scene:
         Args:
             since_s: what the daemon said before this (monotonic) does not count.
         """
-        said = self.inquirer.said
+        said = self.poller.latest
         answers = said.at_s > since_s and said.status.get("status") == "synchronised"
         return answers and self.serves
 
     def all_work(self) -> bool:
         """Whether every worker answers."""
-        models = self.inquirer.said.models
+        models = self.poller.latest.models
         return bool(models) and all(
-            told.get("state") == "ready" for name, told in models.items() if name != self.glutton
+            told.get("state") == "ready" for name, told in models.items() if name != self.memory_hog
         )

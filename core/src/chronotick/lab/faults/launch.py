@@ -1,4 +1,4 @@
-"""Setting the scene: servers, daemon, models, readers, and the end of all of them."""
+"""Starting the rig: servers, daemon, models, readers, and the end of all of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from chronotick.lab.faults.audience import Audience, Reader
 from chronotick.lab.faults.publications import Publications
-from chronotick.lab.faults.scene import Inquirer, Scene
+from chronotick.lab.faults.readers import Reader, Readers
+from chronotick.lab.faults.rig import Rig, StatusPoller
 from chronotick.lab.faults.servers import serving
 from chronotick.lab.faults.service import RESTART_S, Service
 from chronotick.lab.faults.system_clock import SteppedClock, build
@@ -23,10 +23,10 @@ SERVERS: Final = 5
 VALIDITY_NS: Final = 3_000_000_000
 """``shm.validity_seconds``, the default."""
 DISK_MIB: Final = 64
-GLUTTON: Final = "echo-9"
-"""Takes `GLUTTON_MIB` with each answer, up to its limit."""
-GLUTTON_MIB: Final = 2
-GLUTTON_LIMIT_MIB: Final = 250
+MEMORY_HOG: Final = "echo-9"
+"""Takes `MEMORY_HOG_MIB` with each answer, up to its limit."""
+MEMORY_HOG_MIB: Final = 2
+MEMORY_HOG_LIMIT_MIB: Final = 250
 ECHOES: Final = """
 from dataclasses import replace
 from chronotick.plugin import echo, hookimpl
@@ -54,7 +54,7 @@ _HURRIED: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Props:
+class Setup:
     """What a run is made with.
 
     Attributes:
@@ -67,7 +67,7 @@ class Props:
         hurried: poll more often, warm up faster and restart at once.
         settings: further variables of the daemon's environment.
         disk: lay the history on a small file system, if this may be mounted.
-        glutton: have a model that takes more and more memory.
+        memory_hog: have a model that takes more and more memory.
     """
 
     directory: Path
@@ -79,67 +79,67 @@ class Props:
     hurried: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     disk: bool = True
-    glutton: bool = True
+    memory_hog: bool = True
 
 
 @contextlib.contextmanager
-def staged(props: Props, say: Callable[[str], None]) -> Iterator[Scene]:
+def running_rig(setup: Setup, say: Callable[[str], None]) -> Iterator[Rig]:
     """Run servers and a daemon for the length of the block; the caller closes the service.
 
     Raises:
         ChronydError: chronyd is missing or does not start.
     """
-    directory = props.directory
+    directory = setup.directory
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(serving(SERVERS))
-        disk = stack.enter_context(small_disk(directory / "disk", say)) if props.disk else None
+        disk = stack.enter_context(small_disk(directory / "disk", say)) if setup.disk else None
         history = (disk or directory) / "history.sqlite3"
-        clock = _system_clock(props, say)
+        clock = _system_clock(setup, say)
         if clock is not None:
             stack.callback(clock.close)
-        models = ["echo-1", *([GLUTTON] if props.glutton else []), *props.models]
+        models = ["echo-1", *([MEMORY_HOG] if setup.memory_hog else []), *setup.models]
         command = [sys.executable, "-m", "chronotick", "run", "--models", ",".join(models)]
         for address in servers.addresses:
             command += ["--server", address]
-        command += ["--checkpoint", f"{GLUTTON}=allocate={GLUTTON_MIB}", "--offline"]
-        environ = _environment(props, history, clock)
-        restart_s = _AT_ONCE_S if props.hurried else RESTART_S
+        command += ["--checkpoint", f"{MEMORY_HOG}=allocate={MEMORY_HOG_MIB}", "--offline"]
+        environ = _environment(setup, history, clock)
+        restart_s = _AT_ONCE_S if setup.hurried else RESTART_S
         publications = Publications(directory / "record", VALIDITY_NS)
         service = Service(command, environ, directory, publications, say, restart_s=restart_s)
-        inquirer = Inquirer(directory / "control.sock")
-        inquirer.start()
-        stack.callback(inquirer.close)
+        poller = StatusPoller(directory / "control.sock")
+        poller.start()
+        stack.callback(poller.close)
         service.start()
         stack.callback(service.close)
-        yield Scene(
+        yield Rig(
             directory=directory,
             history=history,
             disk=disk,
             service=service,
             servers=servers,
-            inquirer=inquirer,
+            poller=poller,
             system_clock=clock,
-            glutton=GLUTTON,
+            memory_hog=MEMORY_HOG,
         )
 
 
 @contextlib.contextmanager
-def seated(props: Props, say: Callable[[str], None]) -> Iterator[Audience]:
+def running_readers(setup: Setup, say: Callable[[str], None]) -> Iterator[Readers]:
     """Run the readers for the length of the block."""
-    record, directory = str(props.directory / "record"), props.directory
-    python = [sys.executable, "-m", "chronotick.lab.faults.reading", record, str(VALIDITY_NS)]
+    record, directory = str(setup.directory / "record"), setup.directory
+    python = [sys.executable, "-m", "chronotick.lab.faults.reader", record, str(VALIDITY_NS)]
     commands = {"python": python, "pure": [*python, "pure"]}
-    if props.c_reader:
-        commands["c"] = [*props.c_reader, record, str(VALIDITY_NS)]
-    readers = [
+    if setup.c_reader:
+        commands["c"] = [*setup.c_reader, record, str(VALIDITY_NS)]
+    each = [
         Reader(name, command, os.environ, directory / f"reader-{name}")
         for name, command in commands.items()
     ]
-    audience = Audience(readers, say)
+    readers = Readers(each, say)
     try:
-        yield audience
+        yield readers
     finally:
-        audience.close()
+        readers.close()
 
 
 @contextlib.contextmanager
@@ -158,22 +158,22 @@ def small_disk(at: Path, say: Callable[[str], None]) -> Iterator[Path | None]:
         subprocess.run(["umount", "--lazy", str(at)], check=False)  # noqa: S607 - wherever it is
 
 
-def _system_clock(props: Props, say: Callable[[str], None]) -> SteppedClock | None:
-    if props.clock_source is None:
+def _system_clock(setup: Setup, say: Callable[[str], None]) -> SteppedClock | None:
+    if setup.clock_source is None:
         return None
     try:
-        library = build(props.clock_source, props.directory)
-        return SteppedClock(library, props.directory / "clock_page")
+        library = build(setup.clock_source, setup.directory)
+        return SteppedClock(library, setup.directory / "clock_page")
     except (OSError, subprocess.CalledProcessError) as error:
         say(f"the daemon's system clock stays as it is: {error}")
         return None
 
 
-def _environment(props: Props, history: Path, clock: SteppedClock | None) -> Mapping[str, str]:
-    directory = props.directory
-    limited = {GLUTTON: {"memory_limit_mb": GLUTTON_LIMIT_MIB}}
+def _environment(setup: Setup, history: Path, clock: SteppedClock | None) -> Mapping[str, str]:
+    directory = setup.directory
+    limited = {MEMORY_HOG: {"memory_limit_mb": MEMORY_HOG_LIMIT_MIB}}
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CHRONOTICK_")}
-    path = [str(props.site), *filter(None, [kept.get("PYTHONPATH")])]
+    path = [str(setup.site), *filter(None, [kept.get("PYTHONPATH")])]
     chosen = {
         "CHRONOTICK_SHM": str(directory / "record"),
         "CHRONOTICK_CONTROL": str(directory / "control.sock"),
@@ -184,13 +184,13 @@ def _environment(props: Props, history: Path, clock: SteppedClock | None) -> Map
         "XDG_CACHE_HOME": str(directory / "cache"),
         "XDG_DATA_HOME": str(directory / "data"),
     }
-    if props.environments is not None:
-        chosen["CHRONOTICK_WORKERS__ENVIRONMENTS"] = str(props.environments)
-    pace = _HURRIED if props.hurried else _USUAL
+    if setup.environments is not None:
+        chosen["CHRONOTICK_WORKERS__ENVIRONMENTS"] = str(setup.environments)
+    pace = _HURRIED if setup.hurried else _USUAL
     return {
         **kept,
         **chosen,
         **pace,
-        **props.settings,
+        **setup.settings,
         **(clock.environ if clock is not None else {}),
     }

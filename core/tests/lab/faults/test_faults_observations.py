@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from chronotick.lab.faults import of_files, of_limits, procfs, seeing
-from chronotick.lab.faults.audience import Audience, Reader
-from chronotick.lab.faults.course import Reading
+from chronotick.lab.faults import file_faults, limits, procfs
+from chronotick.lab.faults.campaign import Reading
 from chronotick.lab.faults.figures import LONG_LIFE_S, grows, is_good, slope
 from chronotick.lab.faults.kinds import KINDS
-from chronotick.lab.faults.reading import Checker
-from chronotick.lab.faults.seeing import Order, Outcome, judged, overconfident
+from chronotick.lab.faults.observations import Order, Outcome, Report, judged, overconfident
+from chronotick.lab.faults.reader import Checker
+from chronotick.lab.faults.readers import Reader, Readers
 from chronotick.shm import clocks
 from chronotick.shm.layout import BODY, Status
 from chronotick.shm.record import Record, pack
@@ -41,10 +41,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "record"
 
 
-def seen_by(checker: Checker, capsys: pytest.CaptureFixture[str], bursts: int) -> seeing.Report:
+def seen_by(checker: Checker, capsys: pytest.CaptureFixture[str], bursts: int) -> Report:
     for _ in range(bursts):
         checker.burst()
-    report = seeing.Report("r")
+    report = Report("r")
     for line in (capsys.readouterr().out + checker.count()).splitlines():
         report.take(line)
     return report
@@ -142,7 +142,7 @@ def test_steps_back_between_readers_are_seen_whoever_tells_first():
     ],
 )
 def test_time_that_nobody_can_have_published_is_seen(served, is_seen):
-    report = seeing.Report("r", served=[served])
+    report = Report("r", served=[served])
     empty = judged([(10 * S, 20 * S)], 3 * S, S // 4)
     assert empty == [(13 * S + S // 4, 20 * S - S // 4)]
     assert bool(overconfident(report, empty)) is is_seen
@@ -163,13 +163,13 @@ def test_a_reader_that_is_killed_is_started_again_and_what_it_counted_stays(tmp_
     line = [sys.executable, "-c", program, str(tmp_path / "mark")]
     reader = Reader("r", line, os.environ, tmp_path / "told")
     told: list[str] = []
-    audience = Audience([reader], told.append)
+    readers = Readers([reader], told.append)
     deadline = time.monotonic() + 30
     while reader.report.total.reads < 10:
         assert time.monotonic() < deadline
-        audience.look()
+        readers.look()
         time.sleep(0.02)
-    audience.close()
+    readers.close()
     assert reader.ends == {-7: 1}
     assert reader.report.total.reads == 10
     assert told == []
@@ -251,7 +251,7 @@ def test_a_limit_takes_descriptors_away_until_it_is_given_back():
             return child.stdout.readline().strip()
 
         assert tried() == "opened"
-        limit = of_limits.no_more_descriptors(child.pid)
+        limit = limits.no_more_descriptors(child.pid)
         assert tried() == "Too many open files"
         limit.give_back()
         assert tried() == "opened"
@@ -263,7 +263,7 @@ def test_noise_over_a_record_leaves_only_that_it_is_one(path: Path):
 
     before = raw_bytes(pack(true_record()), 2)
     path.write_bytes(before)
-    of_files.spoil_record(path, random.Random(1))
+    file_faults.spoil_record(path, random.Random(1))
     after = path.read_bytes()
     assert after[BODY.stop - 4 :] == before[BODY.stop - 4 :]
     assert after[: BODY.stop - 4] != before[: BODY.stop - 4]
