@@ -3,9 +3,10 @@
     python bench/soak.py [--polls N]
 
 lets the daemon's own code measure four servers on a virtual host (``chronotick lab scenarios``),
-with a real history whose rows are kept for a few hours only. At forty points it prints memory,
-descriptors, how many objects there are and how much all containers hold, and rows; at the end, how
-each changed from then on when all that is bounded is full.
+with a real history whose rows are kept for a few hours only. At forty points it prints memory
+(resident; in use, of what malloc has given out; blocks that Python's allocator has), descriptors,
+how many objects there are and how much all containers hold, and rows; at the end, how each changed
+from then on when all that is bounded is full.
 
     python bench/soak.py --live SECONDS
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import gc
 import json
 import math
@@ -53,6 +55,8 @@ from chronotick.testing.installed import lay_out
 
 START_RAW_NS = 200_000_000_000_000
 """Of a host that has run for two days: SQLite writes what is past 2**47 longer (8 bytes, not 6)."""
+GRID_S = 64.0
+"""Of the simulated oscillator, which keeps its whole past: on its usual grid 0.7 MB a day."""
 POLL_S = 8.0
 PUBLISH_S = 4.0
 FORECAST_S = 16.0
@@ -152,6 +156,8 @@ def looked_at(daemon: VirtualDaemon, memory: Memory, history: Path) -> Row:
     return {
         "polls": measured(daemon),
         "resident MiB": uses.resident_mib if uses else math.nan,
+        **({"malloc MiB": in_use / MIB} if (in_use := of_malloc()) else {}),
+        "blocks": sys.getallocatedblocks(),
         **({"traced MiB": traced / MIB} if (traced := tracemalloc.get_traced_memory()[0]) else {}),
         "descriptors": uses.descriptors if uses else math.nan,
         "threads": uses.threads if uses else math.nan,
@@ -162,9 +168,31 @@ def looked_at(daemon: VirtualDaemon, memory: Memory, history: Path) -> Row:
     }
 
 
+class MallocInfo(ctypes.Structure):
+    """``struct mallinfo2`` of glibc (mallinfo(3))."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+def of_malloc() -> int:
+    """Bytes that malloc has given out and not got back; 0 where the C library does not say."""
+    asked = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if asked is None:
+        return 0
+    asked.restype = MallocInfo
+    found = asked()
+    return int(found.uordblks + found.hblkhd)
+
+
 @contextlib.contextmanager
 def living(folder: Path) -> Iterator[tuple[VirtualDaemon, Memory, HostLoop]]:
-    here = world(servers=4)
+    here = world(servers=4, step_s=GRID_S)
     scenario = Scenario(
         name="soak",
         happens="Nothing.",
