@@ -1,7 +1,8 @@
-"""A time server's reply under NTS: any fields, and any content under a genuine seal.
+"""A time server's authenticated reply: under NTS any fields, and any content under a genuine seal.
 
 The first byte says where the input stands: behind the header, as the body of the authenticator
-behind our own unique identifier, or inside of what a server with the right key has encrypted.
+behind our own unique identifier, or inside of what a server with the right key has encrypted; or
+behind the header of a reply under a symmetric key.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import contextlib
 
 from chronotick.ntp.checks import ReplyDroppedError
+from chronotick.ntp.keys.mac import Key
+from chronotick.ntp.keys.seal import KeySeal
 from chronotick.ntp.nts.fields import (
     FieldError,
     FieldKind,
@@ -26,6 +29,7 @@ from fuzz.oracle import require
 _KEYS = Keys(Cipher(b"c" * 32), Cipher(b"s" * 32))
 _REPLY = Packet(mode=MODE_SERVER, stratum=1, origin_timestamp=1)
 _NTSN = Packet(mode=MODE_SERVER, reference_id=int.from_bytes(b"NTSN", "big"), origin_timestamp=1)
+_SHARED = Key(10, "SHA1", b"k" * 20)
 _NONCE = b"n" * 16
 _MISSING = 8
 _COOKIE = b"k" * 100
@@ -38,6 +42,9 @@ def TestOneInput(data: bytes) -> None:  # noqa: N802 - libFuzzer's name
         Finding: it is believed without a seal, or brings what nobody sent.
     """
     how, body = (data[0] if data else 0), data[1:]
+    if how & 0x40:
+        _check_keyed(body)
+        return
     _check_fields(body)
     seal = NtsSeal(_KEYS, _COOKIE, missing=_MISSING)
     request = seal.seal(Packet(transmit_timestamp=1).pack())
@@ -58,6 +65,13 @@ def TestOneInput(data: bytes) -> None:  # noqa: N802 - libFuzzer's name
     require(len(seal.new_cookies) <= _MISSING, "no more cookies are kept than are missing")
     for cookie in seal.new_cookies:
         require(cookie in body and len(cookie) <= LONGEST_COOKIE, "cookies are the server's")
+
+
+def _check_keyed(body: bytes) -> None:
+    header = _REPLY.pack()
+    with contextlib.suppress(ReplyDroppedError):
+        KeySeal(_SHARED).check(header + body, _REPLY)
+        require(body == _SHARED.mac(header), "only what the shared key has signed is believed")
 
 
 def _sealed(inside: bytes, head: bytes) -> bytes:
@@ -87,5 +101,8 @@ def seeds() -> dict[str, bytes]:
         "forged": b"\2" + forged,
         "bare": b"\0" + pack_field(FieldKind.UNIQUE_ID, b"u" * 32) + cookie,
         "refused": b"\x81" + cookie,
+        "crypto_nak": b"\x40" + bytes(4),
+        "keyed": b"\x40" + _SHARED.mac(_REPLY.pack()),
+        "keyed_on": b"\x40" + cookie + _SHARED.mac(_REPLY.pack() + cookie),
         "unknown": b"\1" + pack_field(0x4242, b"?" * 20) + cookie,
     }

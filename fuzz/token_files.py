@@ -1,4 +1,4 @@
-"""Files that say who may ask: a bearer token, keys of workers, a list of clocks.
+"""Files with secrets: a bearer token, keys of workers, keys shared with time servers.
 
 The first byte chooses which.
 """
@@ -10,6 +10,7 @@ import contextlib
 from chronotick.access.errors import HttpError
 from chronotick.access.tokens import TokenError, read_token
 from chronotick.http.gate import Gate
+from chronotick.ntp.keys import KeyFileError, read_key
 from chronotick.workers.keys import KeyProblem, read_keys, read_pair, read_public
 from fuzz.oracle import require
 from fuzz.places import scratch, written
@@ -26,7 +27,9 @@ def TestOneInput(data: bytes) -> None:  # noqa: N802 - libFuzzer's name
         Finding: somebody is let in who should not be, or is not who should.
     """
     how, content = (data[0] if data else 0), data[1:]
-    if how & 1:
+    if how & 2:
+        _check_shared_keys(content)
+    elif how & 1:
         _check_keys(content)
     else:
         _check_token(content)
@@ -63,6 +66,17 @@ def _check_keys(content: bytes) -> None:
         require(read_pair(directory).secret not in repr(read_pair(directory)), "secrets stay so")
 
 
+def _check_shared_keys(content: bytes) -> None:
+    path = written("ntp.keys", content)
+    try:
+        key = read_key(path, 10)
+    except KeyFileError as error:
+        require(str(error).startswith(str(path)), "a refusal begins with the file")
+        return
+    require(key.number == 10 and len(key.mac(b"")) in {20, 24}, "a key is one")  # noqa: PLR2004
+    require(repr(key) == f"Key(number=10, kind={key.kind!r})", "secrets stay so")
+
+
 def seeds() -> dict[str, bytes]:
     """What the corpus begins with."""
     return {
@@ -71,5 +85,8 @@ def seeds() -> dict[str, bytes]:
         "lines": b"\0correct-horse\nbattery-staple\n",
         "pair": b"\1# ours\n" + _PAIR + _SECRET,
         "list": b"\1" + _PAIR.replace(b"public", b"ada") + b"\n# nobody\n",
+        "shared": b"\2# ours\n10 AES128 HEX:" + b"7a" * 16 + b"\n11 SHA1 ASCII:correct-horse\n",
+        "shared_md5": b"\0029 correct-horse\n10 MD5 correct-horse\n",
+        "shared_odd": b"\00210 SHA512 HEX:7\n",
         "odd": b"\1" + _PAIR[:39] + b"\xc3\xa4 x\n",
     }

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from chronotick.config.errors import ConfigError, Origin, Problem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from chronotick.config import Loaded
     from chronotick.plugin.registry import Plugins
 
@@ -38,6 +40,7 @@ def misfits(loaded: Loaded, plugins: Plugins) -> Iterator[Problem]:
     yield from _strange_overrides(loaded, plugins)
     yield from _impossible_servers(loaded, plugins)
     yield from _missing_packages(loaded)
+    yield from _unusable_keys(loaded)
     yield from _missing_token(loaded)
     for key, cpus in _bindings(loaded).items():
         yield from _missing_cpus(loaded, key, cpus)
@@ -126,6 +129,28 @@ def _missing_packages(loaded: Loaded) -> Iterator[Problem]:
     if authenticated and find_spec("cryptography") is None:
         advice = "Run: pip install 'chronotick[nts]'"
         yield Problem("nts:// needs more packages", key, loaded.origins[key], advice=advice)
+
+
+def _unusable_keys(loaded: Loaded) -> Iterator[Problem]:
+    from chronotick.config.servers import parse_server
+
+    measured = loaded.config.clock_measurement
+    path, key = measured.ntp.key_file, "clock_measurement.ntp.key_file"
+    if path is not None:
+        told = (_unusable_key(path, parse_server(text).key_id) for text in measured.keyed)
+        for problem in dict.fromkeys(told):
+            if problem:
+                yield Problem(problem, key, loaded.origins[key])
+
+
+def _unusable_key(path: Path, number: int) -> str:
+    from chronotick.ntp.keys import KeyFileError, read_key
+
+    try:
+        read_key(path, number)
+    except KeyFileError as error:
+        return str(error)
+    return ""
 
 
 def _missing_token(loaded: Loaded) -> Iterator[Problem]:

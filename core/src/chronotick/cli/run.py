@@ -209,10 +209,10 @@ def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded])
             log.warning(remark)
         return loaded.config
 
-    config = remarked(loaded)
+    config, path = remarked(loaded), loaded.path.absolute() if loaded.path else None
 
     async def serve() -> None:
-        daemon = Daemon(config, discovery, lambda: remarked(load_again()))
+        daemon = Daemon(config, discovery, lambda: remarked(load_again()), path)
         for problem in daemon.plugins.problems:
             log_problem(problem)
         await daemon.run()
@@ -220,4 +220,5 @@ def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded])
     try:
         asyncio.run(serve())
     except (RecordError, ControlSocketError, OSError) as error:
-        fail(error, FAILED)
+        log.error("%s", error)  # noqa: TRY400 - a sentence that says what to do, no traceback
+        raise click.exceptions.Exit(FAILED) from None

@@ -100,7 +100,8 @@ class Ntp(Section):
         "sources, any other name one. `chronyd` is no server but what the chronyd of this host "
         "believes, without any NTP sent; also `chronyd://127.0.0.1:PORT` and "
         "`chronyd:///run/chrony/chronyd.sock`. `nts://HOST` is asked with NTS (also "
-        "`nts://HOST:PORT`, the port of its key exchange, 4460 by default).",
+        "`nts://HOST:PORT`, the port of its key exchange, 4460 by default), `key://ID@HOST` with "
+        "the symmetric key of that number in `key_file`.",
     )
     pool_size: int = Field(4, ge=1, le=16, description="Sources taken from one pool name.")
     timeout_seconds: Seconds = Field(2.0, description="How long a reply is waited for.")
@@ -124,14 +125,19 @@ class Ntp(Section):
     )
     authentication: Literal["require", "prefer", "ignore"] = Field(
         "prefer",
-        description="What authenticated sources (`nts://`) are worth. `require`: only they are "
-        "believed. `prefer`: who contradicts those of them that agree is not believed. `ignore`: "
-        "no more than others.",
+        description="What authenticated sources (`nts://`, `key://`) are worth. `require`: only "
+        "they are believed. `prefer`: who contradicts those of them that agree is not believed. "
+        "`ignore`: no more than others.",
     )
     nts_trusted_certs: FilePath | None = Field(
         None,
         description="Certificates (PEM, a file or a directory) that alone are trusted when NTS "
         "servers prove their names. null: those that this system trusts.",
+    )
+    key_file: FilePath | None = Field(
+        None,
+        description="Symmetric keys for `key://ID@HOST`, one `ID TYPE HEX:KEY` a line, as in "
+        "chrony.keys. Others must not be able to read it. null: there are none.",
     )
 
 
@@ -254,6 +260,21 @@ class ClockMeasurement(Section):
     ntp: Ntp = Field(default_factory=Ntp)
     timing: Timing = Field(default_factory=Timing)
     watchdog: WatchdogSection = Field(default_factory=WatchdogSection)
+
+    @model_validator(mode="after")
+    def _keys_are_somewhere(self) -> ClockMeasurement:
+        if self.keyed and self.ntp.key_file is None:
+            raise ValueError(
+                f"{self.keyed[0]} needs a key: give its file as clock_measurement.ntp.key_file"
+            )
+        return self
+
+    @property
+    def keyed(self) -> list[str]:
+        """Servers that are asked with a symmetric key, by the clock or by the watchdog."""
+        watching = self.watchdog.servers if self.watchdog.enabled else []
+        every = dict.fromkeys([*self.ntp.servers, *watching])
+        return [text for text in every if parse_server(text).protocol is Protocol.KEY]
 
 
 class Clock(Section):

@@ -68,11 +68,12 @@ def named(endpoint: str) -> int:
     """The reference identifier of a server.
 
     Args:
-        endpoint: ``host:port`` or ``[v6]:port`` of the server, ``nts://`` before it or not; what is
-            no address has no name.
+        endpoint: ``host:port`` or ``[v6]:port`` of the server, with or without ``nts://`` or
+            ``key://ID@`` before it; what is no address has no name.
     """
+    place = endpoint.rpartition("://")[2].rpartition("@")[2]
     try:
-        return reference_id_of(endpoint.rpartition("://")[2].rpartition(":")[0].strip("[]"))
+        return reference_id_of(place.rpartition(":")[0].strip("[]"))
     except ValueError:
         return _LOCAL_REFERENCE
 

@@ -35,12 +35,14 @@ class Endpoint:
         sockaddr: what ``connect`` takes: a tuple that begins with host and port, or a path.
         protocol: how it is asked.
         name: whom the certificate must be made out to, with NTS.
+        key_id: number of the symmetric key; 0 without one.
     """
 
     family: int
     sockaddr: tuple[Any, ...] | str
     protocol: Protocol = Protocol.NTP
     name: str = ""
+    key_id: int = 0
 
     @property
     def host(self) -> str:
@@ -54,6 +56,8 @@ class Endpoint:
 
     def __str__(self) -> str:
         scheme = "" if self.protocol is Protocol.NTP else f"{self.protocol.value}://"
+        if self.key_id:
+            scheme += f"{self.key_id}@"
         if isinstance(self.sockaddr, str):
             return f"{scheme}{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -85,7 +89,8 @@ async def _lookup(server: ServerName) -> list[Endpoint]:
         found = await look_up(server.host, server.port, socket.SOCK_DGRAM)
     name = certificate_name(server)
     return [
-        Endpoint(family, sockaddr, server.protocol, name) for family, _, _, _, sockaddr in found
+        Endpoint(family, sockaddr, server.protocol, name, server.key_id)
+        for family, _, _, _, sockaddr in found
     ]
 
 

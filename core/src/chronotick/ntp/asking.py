@@ -1,7 +1,7 @@
 """How a source is asked: a question, what it came to, and one kind of asker for each protocol.
 
 :class:`~chronotick.ntp.source.Source` decides when to ask and what follows from the answer; what
-goes over the wire is an asker's affair. :mod:`chronotick.ntp.nts` and
+goes over the wire is an asker's affair. :mod:`chronotick.ntp.nts`, :mod:`chronotick.ntp.keys` and
 :mod:`chronotick.ntp.chronyd` have the other kinds.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chronotick.ntp.address import Endpoint
-from chronotick.ntp.exchange import Query, run_exchange
+from chronotick.ntp.exchange import Query, Seal, run_exchange
 from chronotick.ntp.measurement import Measurement
 
 
@@ -27,12 +27,14 @@ class Terms:
         kernel_stamps: False measures with user-space stamps (for comparison).
         trusted_certs: certificates that alone are trusted with NTS, a file or a directory; None:
             the system's.
+        key_file: symmetric keys; None: there are none.
     """
 
     timeout_s: float
     max_delay_ns: int
     kernel_stamps: bool = True
     trusted_certs: Path | None = None
+    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +72,20 @@ class NtpAsker:
         self._endpoint = endpoint
         self._previous_transmit: int | None = None
 
-    async def ask(self, terms: Terms) -> Answer:
-        """Do one exchange."""
+    async def ask(self, terms: Terms, seal: Seal | None = None) -> Answer:
+        """Do one exchange.
+
+        Args:
+            terms: how.
+            seal: authenticates it; None asks in plain NTP.
+        """
         query = Query(
             endpoint=self._endpoint,
             timeout_s=terms.timeout_s,
             max_delay_ns=terms.max_delay_ns,
             previous_transmit=self._previous_transmit,
             kernel_stamps=terms.kernel_stamps,
+            seal=seal,
         )
         outcome = await run_exchange(query)
         if outcome.reply is not None:

@@ -40,10 +40,12 @@ class Drop(Worded):
     ORIGIN = "origin", "does not answer our request (spoofed, late or misdirected)"
     DUPLICATE = "duplicate", "an earlier reply, repeated"
     ADDRESS = "address", "came from another address than was asked"
-    UNAUTHENTICATED = "unauthenticated", "not authenticated, though we asked with NTS"
+    UNAUTHENTICATED = "unauthenticated", "not authenticated, though the request was"
     UNIQUE_ID = "unique-id", "authenticated for another request than ours (NTS, repeated?)"
     FORGED = "forged", "the authentication is wrong: changed on the way, or not by the server"
     NTS_REFUSED = "nts-refused", "the server no longer accepts our NTS cookies"
+    KEY = "key", "the key for the server cannot be used"
+    CRYPTO_NAK = "crypto-nak", "the server does not accept our key (crypto-NAK)"
     KISS = "kiss", "the server refuses service (kiss-o'-death)"
     UNSYNCHRONISED = "unsynchronised", "the server says its clock is not synchronised (leap 3)"
     STRATUM = "stratum", "the server's stratum is not 1 to 15"
@@ -93,7 +95,8 @@ def check_reply(
         origin: transmit timestamp of the request, 64 random bits.
         previous_transmit: transmit timestamp of this server's last accepted reply.
         ours: identifier of our own address; a server that follows it tells our own time.
-        authenticate: raises if the datagram is not the server's own; given where we asked with NTS.
+        authenticate: raises if the datagram is not the server's own; given where the request was
+            authenticated.
 
     Raises:
         ReplyDroppedError: the first check that fails.

@@ -36,7 +36,7 @@ class Measurement:
         leap: leap indicator, 0 none, 1 insert, 2 delete.
         reference_id: the server's reference identifier, as sent.
         stamps: where the local timestamps came from.
-        authenticated: the reply was authenticated (NTS).
+        authenticated: the reply was authenticated (by NTS or a symmetric key).
         delay_known: false only in recordings that do not hold the delay: ``delay_ns`` is then the
             precision, and what is known of the error stands in ``root_dispersion_ns``.
     """

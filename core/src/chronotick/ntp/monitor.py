@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chronotick.config.schema import Ntp, Timing
-from chronotick.config.servers import Protocol, ServerName, parse_server
+from chronotick.config.servers import ServerName, parse_server
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import NS_PER_S
 from chronotick.ntp.poll import PollLimits
@@ -176,12 +176,12 @@ class NtpMonitor:
     def _limits_now(self, raw_ns: int) -> Limits:
         """The configured limits, but preferred sources alone while they may still answer first.
 
-        A key exchange takes longer than a question in plain NTP: whoever answers faster would
+        A key exchange (NTS) takes longer than a question in plain NTP: whoever answers faster would
         otherwise set the time at every start.
         """
         if self._limits.authentication != "prefer" or raw_ns > self._preferred_until_ns:
             return self._limits
-        preferred = [s for name, s in self._servers.items() if name.protocol is Protocol.NTS]
+        preferred = [s for name, s in self._servers.items() if name.is_authenticated]
         if any(s.answered for s in preferred) or not any(s.awaited for s in preferred):
             return self._limits
         return replace(self._limits, authentication="require")
@@ -214,6 +214,7 @@ def _source_settings(ntp: Ntp, timing: Timing, *, kernel_stamps: bool) -> Source
         max_delay_ns=round(ntp.max_delay * NS_PER_S),
         kernel_stamps=kernel_stamps,
         trusted_certs=ntp.nts_trusted_certs,
+        key_file=ntp.key_file,
         poll=PollLimits(
             minimum_s=normal.measurement_interval,
             maximum_s=normal.max_interval,

@@ -15,6 +15,7 @@ from chronotick.ntp.asking import Answer, Asker, NtpAsker, Terms
 from chronotick.ntp.chronyd import ChronydAsker
 from chronotick.ntp.clock_filter import filter_samples
 from chronotick.ntp.drift import Drift
+from chronotick.ntp.keys import KeyAsker
 from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.packet import NS_PER_S, reference_id_text
 from chronotick.ntp.poll import Poll, PollLimits
@@ -33,7 +34,12 @@ def _nts_asker(endpoint: Endpoint) -> Asker:
 
 
 _ASKERS: Mapping[Protocol, Callable[[Endpoint], Asker]] = MappingProxyType(
-    {Protocol.NTP: NtpAsker, Protocol.NTS: _nts_asker, Protocol.CHRONYD: ChronydAsker}
+    {
+        Protocol.NTP: NtpAsker,
+        Protocol.KEY: KeyAsker,
+        Protocol.NTS: _nts_asker,
+        Protocol.CHRONYD: ChronydAsker,
+    }
 )
 
 

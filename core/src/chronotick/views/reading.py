@@ -41,7 +41,7 @@ class TimeReading(BaseModel):
     )
     measurements: int = Field(ge=0, description="Measurements accepted since the daemon started.")
     authenticated: bool = Field(
-        description="Whether all that is behind the time came from authenticated sources (NTS)."
+        description="Whether all that is behind the time came from authenticated sources."
     )
     leap: str = Field(
         description="`insert` or `delete`: the last minute of the UTC day will have a second more "

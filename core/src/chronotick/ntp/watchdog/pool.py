@@ -1,4 +1,4 @@
-"""A large pool of servers, gathered from DNS little by little (RFC 9523, section 3.1).
+"""The pool: many servers, gathered from DNS little by little (RFC 9523, section 3.1).
 
 Who answers for the names once must not own what is asked. Of each answer a few addresses are taken,
 however many it has, and the names are looked up again and again, in rounds that are minutes, later
@@ -15,14 +15,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
-from chronotick.config.servers import ServerName, is_loopback
+from chronotick.config.servers import ServerName
 from chronotick.ntp.address import Endpoint, ResolveError, resolve
 from chronotick.ntp.asking import Answer, Asker, Terms
 from chronotick.ntp.source import asker_of
+from chronotick.ntp.watchdog.kept import KeptPool, KeptServer
+from chronotick.ntp.watchdog.member import Member, endpoint_of, mixed
 
 logger = logging.getLogger("chronotick.ntp.watchdog")
 
@@ -30,46 +30,16 @@ TAKEN_AT_ONCE = 4
 """Addresses taken from one answer for one name, which is as many as honest pools give."""
 ROUND_S = 600.0
 """What is learnt from DNS within that time may have come from one hand."""
-REST_S = 60.0
-"""For how long a server is left alone after a question, unless it is on this host."""
 GIVEN_UP_AFTER = 3
 """Questions in a row without a valid answer."""
 REFUSED_S = 24 * 3600.0
 """For how long who sent a kiss code is left alone."""
+LISTED_S = 30 * 24 * 3600.0
+"""For how long what DNS said counts: who leaves the pool is not to be asked for ever."""
 _random = random.SystemRandom()  # no seed: nobody should guess whom we ask
 
 
-@dataclass(slots=True)
-class Member:
-    """One server of the pool.
-
-    Attributes:
-        endpoint: its address.
-        asker: asks it.
-        name: where it comes from.
-        round: of look-ups, in which it was found; None: it is no pool's, see the module.
-        unanswered: questions without a valid answer since the last one.
-        asked_s: when it was asked last, by the loop's clock.
-    """
-
-    endpoint: Endpoint
-    asker: Asker
-    name: ServerName
-    round: int | None
-    unanswered: int = 0
-    asked_s: float = float("-inf")
-
-    @property
-    def id(self) -> str:
-        """Identifier, as of a source."""
-        return str(self.endpoint)
-
-    def rests(self, now_s: float) -> bool:
-        """It was asked a moment ago."""
-        return now_s - self.asked_s < REST_S and not is_loopback(self.endpoint.host)
-
-
-class ServerPool:
+class Pool:
     """The servers gathered so far.
 
     Args:
@@ -79,6 +49,9 @@ class ServerPool:
             now or later.
         lookup: turns a name into addresses.
         asker: makes who asks an address.
+
+    Attributes:
+        changes: how often servers have come or left, for who keeps them.
     """
 
     def __init__(
@@ -95,6 +68,7 @@ class ServerPool:
         self._taken = taken
         self._lookup = lookup
         self._asker = asker
+        self.changes = 0
         self._members: dict[str, Member] = {}
         self._refused: dict[str, float] = {}  # and when, by the loop's clock
         self._errors: dict[ServerName, str] = {}
@@ -111,22 +85,22 @@ class ServerPool:
 
     def usable(self, count: int) -> int:
         """How many there are for a sample of so many, a third of it from one round at most."""
-        return len(_mixed(self.members, count // 3))
+        return len(mixed(self.members, count // 3))
 
     def sample(self, count: int) -> list[Member]:
         """Draw so many of those that may be asked now, or as many as there are.
 
         A third of so many come from one round at most. Nobody can guess whom, nor in which order.
         """
-        return _mixed(self._rested(), count // 3)[:count]
+        return mixed(self._rested(), count // 3)[:count]
 
     def whole(self) -> list[Member]:
         """As many as may be asked now, a third of them from one round at most, drawn likewise."""
         members = self._rested()
         for third in range(len(members) // 3, 0, -1):
-            mixed = _mixed(members, third)
-            if third <= len(mixed) // 3:
-                return mixed
+            fair = mixed(members, third)
+            if third <= len(fair) // 3:
+                return fair
         return [member for member in members if member.round is None]
 
     def _rested(self) -> list[Member]:
@@ -147,13 +121,25 @@ class ServerPool:
         sample may have: others would only fill the pool.
         """
         self._forgive()
-        self._members = {member.id: member for member in self.members}  # room for others
+        self._make_room()
         self._begin_round()
         known = {member.name for member in self._members.values()}
         for name in self._names:
             room = self._room(sample_size) if name.is_pool else min(self._free, name not in known)
             if room > 0:
                 self._take(name, await self._found(name), room)
+
+    def _make_room(self) -> None:
+        """Let those go that the clock is measured by now, and those that DNS told of long ago."""
+        now_s = asyncio.get_running_loop().time()
+        stay = [member for member in self.members if not self._is_outdated(member, now_s)]
+        self.changes += len(stay) < len(self._members)
+        self._members = {member.id: member for member in stay}
+
+    def _is_outdated(self, member: Member, now_s: float) -> bool:
+        """It is to be looked up again, unless its name cannot be."""
+        is_old = member.round is not None and now_s - member.found_s >= LISTED_S
+        return is_old and member.name not in self._errors
 
     def _begin_round(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -193,9 +179,13 @@ class ServerPool:
         unwanted = {*self._taken(), *self._refused, *self._members}
         fresh = [each for each in found if str(each) not in unwanted]
         of_round = self._round if name.is_pool else None
+        now_s = asyncio.get_running_loop().time()
         for endpoint in fresh[:room]:
-            member = Member(endpoint, self._asker(endpoint), name, of_round)
-            self._members[member.id] = member
+            self._add(Member(endpoint, self._asker(endpoint), name, of_round, now_s))
+
+    def _add(self, member: Member) -> None:
+        self._members[member.id] = member
+        self.changes += 1
 
     def _forgive(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -224,14 +214,47 @@ class ServerPool:
             self._refused[member.id] = asyncio.get_running_loop().time()
         if kiss is not None or member.unanswered >= GIVEN_UP_AFTER:
             self._members.pop(member.id, None)
+            self.changes += 1
 
+    def kept(self) -> KeptPool:
+        """What is worth keeping over a restart."""
+        now_s = asyncio.get_running_loop().time()
+        return KeptPool(
+            servers=tuple(
+                KeptServer(each.endpoint.host, str(each.name), each.round, now_s - each.found_s)
+                for each in self._members.values()
+                if each.round is not None
+            ),
+            refused={who: now_s - at_s for who, at_s in self._refused.items()},
+            round=self._round,
+            round_age_s=now_s - self._round_began_s if self._round else 0.0,
+        )
 
-def _mixed(members: Iterable[Member], most: int) -> list[Member]:
-    """Members in their order, without those that would make it more than so many of one round."""
-    counts: Counter[int | None] = Counter()
-    mixed = []
-    for member in members:
-        counts[member.round] += 1
-        if member.round is None or counts[member.round] <= most:
-            mixed.append(member)
-    return mixed
+    def restore(self, kept: KeptPool, elapsed_s: float) -> None:
+        """Take in what was kept, where its name is still asked for; rounds go on from there.
+
+        Args:
+            kept: of this pool or another.
+            elapsed_s: time since.
+
+        Raises:
+            ValueError: an address is none. Nothing was taken in then.
+        """
+        before_s = asyncio.get_running_loop().time() - elapsed_s
+        names = {str(name): name for name in self._names if name.is_pool}
+        members = [
+            self._restored(each, names[each.name], before_s - each.age_s)
+            for each in kept.servers
+            if each.name in names
+        ]
+        if kept.round:
+            self._round, self._round_began_s = kept.round, before_s - kept.round_age_s
+        self._refused = {who: before_s - age_s for who, age_s in kept.refused.items()}
+        for member in members[: self._size]:
+            self._add(member)
+        self._forgive()
+        self._make_room()
+
+    def _restored(self, kept: KeptServer, name: ServerName, found_s: float) -> Member:
+        endpoint = endpoint_of(kept.host, name)
+        return Member(endpoint, self._asker(endpoint), name, kept.round, found_s)

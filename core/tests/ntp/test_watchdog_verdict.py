@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronotick.ntp.watchdog import Compared, Finding, Verdict, Watchdog, judge
+from chronotick.ntp.watchdog.verdict import Compared, Finding, Tally, Verdict, judge
 
 W_NS = 25_000_000
 BOUND_NS = 5_000_000
@@ -80,53 +80,53 @@ SILENT = found([0], asked=15)
 
 
 def test_so_many_failures_in_a_row_call_for_a_panic_and_one_agreement_forgets_them():
-    watchdog = Watchdog(3)
+    tally = Tally(3)
     for finding in (CONTRADICTS, DIVIDED, AGREES, CONTRADICTS, DIVIDED):
-        watchdog.sampled(finding)
-        assert not watchdog.panics_next
-    watchdog.sampled(CONTRADICTS)
-    assert watchdog.panics_next
+        tally.sampled(finding)
+        assert not tally.panics_next
+    tally.sampled(CONTRADICTS)
+    assert tally.panics_next
 
 
 def test_silence_neither_accuses_nor_acquits():
-    watchdog = Watchdog(2)
+    tally = Tally(2)
     for finding in (CONTRADICTS, SILENT, SILENT):
-        watchdog.sampled(finding)
-    assert watchdog.failures == 1
+        tally.sampled(finding)
+    assert tally.failures == 1
 
 
 def test_samples_alone_give_no_alarm():
-    watchdog = Watchdog(1)
-    watchdog.sampled(CONTRADICTS)
-    assert watchdog.alarm is None
+    tally = Tally(1)
+    tally.sampled(CONTRADICTS)
+    assert tally.alarm is None
 
 
 def test_the_whole_pool_gives_the_alarm_and_a_sample_ends_it():
-    watchdog = Watchdog(1)
-    watchdog.sampled(CONTRADICTS)
-    watchdog.panicked(CONTRADICTS)
-    assert (watchdog.alarm, watchdog.panics_next) == (CONTRADICTS, False)
-    watchdog.sampled(SILENT)
-    watchdog.sampled(DIVIDED)
-    assert watchdog.alarm is CONTRADICTS
-    watchdog.sampled(AGREES)
-    assert watchdog.alarm is None
+    tally = Tally(1)
+    tally.sampled(CONTRADICTS)
+    tally.panicked(CONTRADICTS)
+    assert (tally.alarm, tally.panics_next) == (CONTRADICTS, False)
+    tally.sampled(SILENT)
+    tally.sampled(DIVIDED)
+    assert tally.alarm is CONTRADICTS
+    tally.sampled(AGREES)
+    assert tally.alarm is None
 
 
 def test_a_divided_or_silent_pool_changes_no_alarm():
-    watchdog = Watchdog(1)
-    watchdog.panicked(DIVIDED)
-    assert watchdog.alarm is None
-    watchdog.panicked(CONTRADICTS)
-    watchdog.panicked(DIVIDED)
-    watchdog.panicked(SILENT)
-    assert watchdog.alarm is CONTRADICTS
-    watchdog.panicked(AGREES)
-    assert watchdog.alarm is None
+    tally = Tally(1)
+    tally.panicked(DIVIDED)
+    assert tally.alarm is None
+    tally.panicked(CONTRADICTS)
+    tally.panicked(DIVIDED)
+    tally.panicked(SILENT)
+    assert tally.alarm is CONTRADICTS
+    tally.panicked(AGREES)
+    assert tally.alarm is None
 
 
 def test_an_alarm_that_goes_on_is_counted_once():
-    watchdog = Watchdog(1)
+    tally = Tally(1)
     for finding in (CONTRADICTS, CONTRADICTS, AGREES, CONTRADICTS):
-        watchdog.panicked(finding)
-    assert (watchdog.alarms, watchdog.panics) == (2, 4)
+        tally.panicked(finding)
+    assert (tally.alarms, tally.panics) == (2, 4)

@@ -1,4 +1,4 @@
-"""Whether a large pool of servers agrees with served time: what Khronos (RFC 9523) decides.
+"""The verdict: whether servers of a large pool agree with served time (RFC 9523, Khronos).
 
 The servers that a clock is measured by may lie, all of them. A watchdog asks others: at each of its
 moments a few, chosen at random from a large pool, so that nobody knows who will be asked, and who
@@ -98,25 +98,28 @@ def judge(answers: Sequence[Compared], *, asked: int, w_ns: int) -> Finding:
     )
 
 
-class Watchdog:
+class Tally:
     """Counts findings, and knows when it is time for a panic and whether there is an alarm.
 
     Args:
         panic_trigger: how many samples in a row must fail before the whole pool is asked (K).
 
     Attributes:
+        panic_trigger: the same.
         failures: samples that have failed since the last that agreed, or the last panic.
         alarm: the finding of the whole pool that served time is wrong, until a sample agrees.
-        alarms: how many there were.
+        from_before: the alarm is of before a restart, and nobody has confirmed it since.
+        alarms: how many have begun.
         panics: how often the whole pool was asked.
         samples: how many samples there were of each verdict.
         last: the newest finding.
     """
 
     def __init__(self, panic_trigger: int) -> None:
-        self._panic_trigger = panic_trigger
+        self.panic_trigger = panic_trigger
         self.failures = 0
         self.alarm: Finding | None = None
+        self.from_before = False
         self.alarms = 0
         self.panics = 0
         self.samples = dict.fromkeys(Verdict, 0)
@@ -125,14 +128,15 @@ class Watchdog:
     @property
     def panics_next(self) -> bool:
         """So many samples in a row have failed that the whole pool is to be asked."""
-        return self.failures >= self._panic_trigger
+        return self.failures >= self.panic_trigger
 
     def sampled(self, finding: Finding) -> None:
         """Take in what came of a sample; silence is no evidence."""
         self.last = finding
         self.samples[finding.verdict] += 1
         if finding.verdict is Verdict.AGREES:
-            self.failures, self.alarm = 0, None
+            self.failures = 0
+            self._end()
         elif finding.verdict is not Verdict.SILENT:
             self.failures += 1
 
@@ -142,7 +146,14 @@ class Watchdog:
         self.panics += 1
         self.failures = 0
         if finding.verdict is Verdict.AGREES:
-            self.alarm = None
+            self._end()
         elif finding.verdict is Verdict.CONTRADICTS:
             self.alarms += self.alarm is None
-            self.alarm = finding
+            self.alarm, self.from_before = finding, False
+
+    def restore(self, alarm: Finding) -> None:
+        """Let an alarm of before a restart stand again, until a sample or the pool says more."""
+        self.alarm, self.from_before = alarm, True
+
+    def _end(self) -> None:
+        self.alarm, self.from_before = None, False

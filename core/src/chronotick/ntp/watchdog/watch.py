@@ -1,4 +1,4 @@
-"""Asks a large pool of servers, a few at a time, whether served time is right (RFC 9523).
+"""The watch: asks the pool, a few servers at a time, whether served time is right (RFC 9523).
 
 Nobody is to know when it asks whom, and nobody is to be bothered by it: moments and servers are
 drawn by the system's random numbers; questions are a second apart; between two questions to a
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from typing import Any
 
 from chronotick.ntp.asking import Terms
 from chronotick.ntp.measurement import Measurement
-from chronotick.ntp.server_pool import Member, ServerPool
 from chronotick.ntp.tasks import Tasks
 from chronotick.ntp.timestamps import raw_now_ns, stamping_kept_on
-from chronotick.ntp.watchdog import Compared, Finding, Verdict, Watchdog, judge
+from chronotick.ntp.watchdog import words
+from chronotick.ntp.watchdog.kept import Kept
+from chronotick.ntp.watchdog.member import Member
+from chronotick.ntp.watchdog.pool import Pool
+from chronotick.ntp.watchdog.verdict import Compared, Finding, Tally, Verdict, judge
 
 logger = logging.getLogger("chronotick.ntp.watchdog")
 
@@ -58,7 +62,7 @@ Served = Callable[[int], "tuple[int, int] | None"]
 """Served time (UTC, ns) at a reading of CLOCK_MONOTONIC_RAW of a moment ago, and its bound (ns)."""
 
 
-class PoolWatch:
+class Watch:
     """Watches served time until cancelled.
 
     Args:
@@ -66,27 +70,31 @@ class PoolWatch:
         settings: how.
         served: what is watched; None while there is no time.
         changed: called whenever an alarm begins or ends.
+        keep: called whenever there is something new that :meth:`kept` would tell.
         read_raw_ns: CLOCK_MONOTONIC_RAW.
     """
 
     def __init__(
         self,
-        pool: ServerPool,
+        pool: Pool,
         settings: WatchSettings,
         served: Served,
         changed: Callable[[], None],
         *,
+        keep: Callable[[], None] = lambda: None,
         read_raw_ns: Callable[[], int] = raw_now_ns,
     ) -> None:
         self._pool = pool
         self._settings = settings
         self._served = served
         self._changed = changed
+        self._keep = keep
         self._read_raw_ns = read_raw_ns
-        self._watchdog = Watchdog(settings.panic_trigger)
+        self._tally = Tally(settings.panic_trigger)
         self._panicked_s = float("-inf")
         self._found_raw_ns: int | None = None
         self._failure = ""
+        self._logged: set[Verdict] = set()  # since the last agreement
 
     async def run(self) -> None:
         """Gather servers and ask them until cancelled."""
@@ -98,7 +106,37 @@ class PoolWatch:
     @property
     def alarm(self) -> Finding | None:
         """What the whole pool said when it contradicted served time; None without alarm."""
-        return self._watchdog.alarm
+        return self._tally.alarm
+
+    def configure(self, settings: WatchSettings) -> None:
+        """Take other settings; for the next run, which need not wait to ask the whole pool."""
+        self._settings = settings
+        self._tally.panic_trigger = settings.panic_trigger
+        self._panicked_s = float("-inf")
+
+    def kept(self) -> Kept:
+        """What is worth keeping over a restart."""
+        since_s = asyncio.get_running_loop().time() - self._panicked_s
+        return Kept(
+            pool=self._pool.kept(),
+            alarm=self.alarm,
+            panic_age_s=since_s if math.isfinite(since_s) else None,
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from what was kept; for before the first run.
+
+        Raises:
+            ValueError: it is not of a pool. Nothing was taken up then.
+        """
+        elapsed_s = kept.elapsed_s()
+        self._pool.restore(kept.pool, elapsed_s)
+        if kept.panic_age_s is not None:
+            now_s = asyncio.get_running_loop().time()
+            self._panicked_s = now_s - kept.panic_age_s - elapsed_s
+        if kept.alarm is not None:
+            self._tally.restore(kept.alarm)
+            words.log_alarm(kept.alarm, from_before=True)
 
     async def _noting(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Remember by which mistake the work has ended, for status; it will begin again."""
@@ -110,7 +148,10 @@ class PoolWatch:
 
     async def _gather(self) -> None:
         while True:
+            known = self._pool.changes
             await self._pool.gather(self._settings.sample_size)
+            if self._pool.changes != known:
+                self._keep()
             await asyncio.sleep(GATHERED_EVERY_S if self._enough else HURRIED_S)
 
     async def _watch(self) -> None:
@@ -126,9 +167,9 @@ class PoolWatch:
 
     def _pause_s(self) -> float:
         """Anything from half to one and a half intervals; less while served time is in doubt."""
-        watchdog, interval_s = self._watchdog, self._settings.interval_s
-        doubtful = watchdog.last is None or watchdog.failures > 0
-        if doubtful and (self._may_panic or not watchdog.panics_next):
+        tally, interval_s = self._tally, self._settings.interval_s
+        doubtful = tally.last is None or tally.failures > 0
+        if doubtful and (self._may_panic or not tally.panics_next):
             return min(RESAMPLE_S, interval_s) * _random.uniform(1.0, 2.0)
         return interval_s * _random.uniform(0.5, 1.5)
 
@@ -139,24 +180,42 @@ class PoolWatch:
 
     async def _look(self) -> None:
         """Ask a sample, or, where samples have failed, the whole pool; nobody if there are few."""
-        before, size = self.alarm, self._settings.sample_size
-        panics = self._watchdog.panics_next and self._may_panic
+        before, known, size = self._standing, self._pool.changes, self._settings.sample_size
+        panics = self._tally.panics_next and self._may_panic
         members = self._pool.whole() if panics else self._pool.sample(size)
         if len(members) < size:
             return
         if panics:
             self._panicked_s = asyncio.get_running_loop().time()
-            finding = await self._ask(members)
-            self._watchdog.panicked(finding)
-            _tell_divided(finding)
-        else:
-            finding = await self._ask(members)
-            self._watchdog.sampled(finding)
+        finding = await self._ask(members)
+        (self._tally.panicked if panics else self._tally.sampled)(finding)
         self._found_raw_ns, self._failure = self._read_raw_ns(), ""
-        logger.debug("%s", finding)
-        if (before is None) is not (self.alarm is None):
-            _tell(self.alarm)
+        self._log(finding, panics=panics, is_new=self._standing != before)
+        if self._standing != before:
             self._changed()
+        if panics or self._standing != before or self._pool.changes != known:
+            self._keep()
+
+    @property
+    def _standing(self) -> tuple[bool, bool]:
+        """Whether there is an alarm, and whether it is of before a restart."""
+        return self.alarm is not None, self._tally.from_before
+
+    def _log(self, finding: Finding, *, panics: bool, is_new: bool) -> None:
+        """Say once what many findings in a row say; an agreement begins anew."""
+        logger.debug("%s", finding)
+        if is_new:
+            words.log_content() if self.alarm is None else words.log_alarm(self.alarm)
+        if finding.verdict is Verdict.AGREES:
+            self._logged.clear()
+        if finding.verdict in self._logged:
+            return
+        if finding.verdict is Verdict.CONTRADICTS and self.alarm is None:
+            words.log_doubt(finding)
+            self._logged.add(finding.verdict)
+        elif finding.verdict is Verdict.DIVIDED and panics:
+            words.log_divided(finding)
+            self._logged.add(finding.verdict)
 
     async def _ask(self, members: Collection[Member]) -> Finding:
         answers = [each async for each in self._answers(members)]
@@ -181,32 +240,33 @@ class PoolWatch:
 
     def report(self) -> dict[str, Any]:
         """What it has found, for status."""
-        watchdog, found = self._watchdog, self._found_raw_ns
-        last = watchdog.last or _NOTHING
+        tally, found = self._tally, self._found_raw_ns
+        last = tally.last or _NOTHING
         return {
-            "alarm": watchdog.alarm is not None,
-            "verdict": last.verdict.value if watchdog.last else None,
+            "alarm": tally.alarm is not None,
+            "alarm_from_before": tally.from_before,
+            "verdict": last.verdict.value if tally.last else None,
             "asked": last.asked,
             "answered": last.answered,
-            "offset_s": _seconds(last.mean_ns),
-            "spread_s": _seconds(last.spread_ns),
-            "allowed_s": _seconds(last.allowed_ns),
+            "offset_s": words.seconds(last.mean_ns),
+            "spread_s": words.seconds(last.spread_ns),
+            "allowed_s": words.seconds(last.allowed_ns),
             "age_s": None if found is None else (self._read_raw_ns() - found) * 1e-9,
             "pool": len(self._pool),
-            "samples": {verdict.value: n for verdict, n in watchdog.samples.items()},
-            "panics": watchdog.panics,
-            "alarms": watchdog.alarms,
+            "samples": {verdict.value: n for verdict, n in tally.samples.items()},
+            "panics": tally.panics,
+            "alarms": tally.alarms,
             "problem": self._problem(),
         }
 
     def _problem(self) -> str:
         if self.alarm is not None:
-            return in_words(self.alarm)
+            return words.of_alarm(self.alarm, from_before=self._tally.from_before)
         if self._failure:
             return f"the watchdog failed by a mistake in ChronoTick, see the log: {self._failure}"
         if not self._enough:
             return self._few()
-        return _blindness(self._watchdog.last)
+        return words.of_blindness(self._tally.last)
 
     def _few(self) -> str:
         needed = self._settings.sample_size
@@ -215,61 +275,3 @@ class PoolWatch:
             f"a sample, of which ten minutes of DNS may give a third"
         )
         return f"{few}. {self._pool.error}" if self._pool.error else few
-
-
-def _blindness(last: Finding | None) -> str:
-    if last is not None and last.verdict is Verdict.DIVIDED:
-        return (
-            f"the watchdog is blind: those it asked contradict each other by "
-            f"{_ms(last.spread_ns):.1f} ms (divided)"
-        )
-    if last is not None and last.verdict is Verdict.SILENT:
-        return (
-            f"the watchdog is blind: {last.answered} of {last.asked} that it asked have answered "
-            "(silent). Check the network, and whether UDP port 123 is let through"
-        )
-    return ""
-
-
-def in_words(alarm: Finding) -> str:
-    """Say what an alarm is about, with its figures."""
-    return (
-        f"{alarm.answered} servers of the watchdog's pool put true time {_ms(alarm.mean_ns):+.1f} "
-        f"ms from served time, where {_ms(alarm.allowed_ns):.1f} ms can be explained: the servers "
-        "it is measured by may lie. See: chronotick sources"
-    )
-
-
-def _tell(alarm: Finding | None) -> None:
-    if alarm is None:
-        logger.info(
-            "the watchdog's pool agrees with served time again",
-            extra={"event": "watchdog_content", "is_change": True},
-        )
-        return
-    figures = {
-        "answered": alarm.answered,
-        "offset_s": _seconds(alarm.mean_ns),
-        "allowed_s": _seconds(alarm.allowed_ns),
-    }
-    logger.warning(
-        "served time is contradicted: %s",
-        in_words(alarm),
-        extra={"event": "watchdog_alarm", "fields": figures, "is_change": True},
-    )
-
-
-def _tell_divided(finding: Finding) -> None:
-    if finding.verdict is Verdict.DIVIDED:
-        logger.warning(
-            "the watchdog's pool contradicts itself by %.1f ms: it says nothing of served time",
-            _ms(finding.spread_ns),
-        )
-
-
-def _ms(ns: int | None) -> float:
-    return (ns or 0) * 1e-6
-
-
-def _seconds(ns: int | None) -> float | None:
-    return None if ns is None else ns * 1e-9

@@ -1,0 +1,145 @@
+"""The daemon with symmetric keys: what it believes, and what it says of it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are not packages
+from documents import blocks
+
+from chronotick.client import ChronoTickError
+from chronotick.shm.layout import Flags, Status
+from chronotick.shm.reader import RecordReader
+
+pytestmark = pytest.mark.chronyd
+
+NTP = "CHRONOTICK_CLOCK_MEASUREMENT__NTP__"
+TIMING = "CHRONOTICK_CLOCK_MEASUREMENT__TIMING__"
+SECRET = "75530bf0a4b5ffe788bff3d85961ec48"  # noqa: S105 - of nobody
+LINE = f"10 AES128 HEX:{SECRET}\n"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return written(tmp_path / "keys", LINE)
+
+
+@pytest.fixture
+def keyed(start_chronyd, tmp_path: Path):
+    """A chronyd that has the key."""
+    with start_chronyd(f"keyfile {written(tmp_path / 'server.keys', LINE)}") as port:
+        yield f"key://10@127.0.0.1:{port}"
+
+
+def written(path: Path, text: str) -> Path:
+    """Write all at once: the daemon looks at any moment."""
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    return new.replace(path)
+
+
+def variables(keys: Path) -> dict[str, str]:
+    return {
+        f"{NTP}KEY_FILE": str(keys),
+        f"{NTP}AUTHENTICATION": "require",
+        f"{NTP}TIMEOUT_SECONDS": "0.4",
+        "CHRONOTICK_WARMUP": "0.5",
+        f"{TIMING}WARM_UP__MEASUREMENT_INTERVAL": "0.1",
+        f"{TIMING}NORMAL_OPERATION__MEASUREMENT_INTERVAL": "0.2",
+        f"{TIMING}NORMAL_OPERATION__MAX_INTERVAL": "0.4",
+    }
+
+
+def sources(daemon) -> dict[str, dict]:
+    try:
+        return {source["name"]: source for source in daemon.ask("sources")}
+    except ChronoTickError:  # it does not listen yet
+        return {}
+
+
+def is_authenticated(daemon) -> bool:
+    with contextlib.closing(RecordReader(daemon.record)) as reader:
+        record, _ = reader.read()
+    return bool(record.flags & Flags.AUTHENTICATED)
+
+
+def run(daemon, *words: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "chronotick", *words]
+    return subprocess.run(line, env=daemon.environ, capture_output=True, text=True, check=False)
+
+
+def test_where_authentication_is_required_a_server_with_a_key_is_enough(
+    start_daemon, keyed, chronyd, keys
+):
+    daemon = start_daemon("--server", keyed, "--server", chronyd, **variables(keys))
+    daemon.wait_for(Status.SYNCHRONISED)
+    daemon.wait_until(lambda: sources(daemon)[chronyd]["reason"] == "A")
+    found = sources(daemon)
+    assert (found[keyed]["reason"], found[keyed]["authenticated"]) == ("*", True)
+    assert (found[keyed]["id"], found[keyed]["stamps"]) == (keyed, "kernel")
+    assert not found[chronyd]["authenticated"]
+    assert is_authenticated(daemon)
+    shown = run(daemon, "sources").stdout
+    assert keyed in shown
+    assert SECRET not in (daemon.log + shown).lower()
+
+
+def test_a_changed_key_ends_in_holdover_and_a_mended_file_ends_that(start_daemon, keyed, keys):
+    daemon = start_daemon("--server", keyed, **variables(keys))
+    daemon.wait_for(Status.SYNCHRONISED)
+    written(keys, LINE.replace("75", "57"))
+    daemon.wait_for(Status.HOLDOVER)
+    assert sources(daemon)[keyed]["last_error"] == (
+        "no reply in time; where key 10 is unknown or another one, servers are silent"
+    )
+    written(keys, f"10 {SECRET} AES128\n")
+    mistake = f"{keys}:1: the key's type is none of"
+    daemon.wait_until(lambda: sources(daemon)[keyed]["last_error"].startswith(mistake))
+    assert sources(daemon)[keyed]["drops"]["key"] > 0
+    written(keys, LINE)
+    daemon.wait_for(Status.SYNCHRONISED)
+    assert SECRET not in daemon.log.lower()
+    assert "Traceback" not in daemon.log
+
+
+def test_a_reload_and_a_check_tell_what_is_wrong_with_the_keys(start_daemon, keyed, keys):
+    daemon = start_daemon("--server", keyed, **variables(keys))
+    daemon.wait_for(Status.SYNCHRONISED)
+    keys.chmod(0o644)
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: "not reloaded" in daemon.log)
+    assert f"{keys}: others may read it. Run: chmod 640 {keys}" in daemon.log
+    again = run(daemon, "run", "--server", keyed)
+    assert again.returncode == 2
+    assert again.stderr.count("\n") == 1
+    assert "others may read it" in again.stderr
+    keys.chmod(0o600)
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: "configuration reloaded" in daemon.log)
+
+
+def test_the_page_on_symmetric_keys_can_be_followed(start_daemon, start_chronyd, tmp_path):
+    """Its own lines for making a key, for the server and for the client, on this machine."""
+    name = "test_the_page_on_symmetric_keys_can_be_followed"
+    page = blocks("docs/nts.md")
+    first = next(n for n, block in enumerate(page) if name in block.marked("run by"))
+    made, server, client = page[first : first + 3]
+    subprocess.run(["/bin/sh", "-c", made.text], cwd=tmp_path, check=True)
+    file = str(tmp_path / "chrony.keys")
+    directives = server.text.replace("/etc/chrony/chrony.keys", file).splitlines()
+    with start_chronyd(*directives) as port:
+        settings = yaml.safe_load(client.text)
+        ntp = settings["clock_measurement"]["ntp"]
+        ntp |= {"servers": [f"key://10@127.0.0.1:{port}"], "key_file": file}
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings))
+        daemon = start_daemon("--config", str(tmp_path / "c.yaml"))
+        daemon.wait_for(Status.SYNCHRONISED)
+        assert is_authenticated(daemon)
