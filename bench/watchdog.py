@@ -15,9 +15,14 @@ without an answer. Those are assumptions: no public server is asked. The tables:
 3. served time is wrong, and part of the pool covers it up by saying the same: share of runs with an
    alarm within an hour and within a day, and after which time half of them have one.
 4. chances of a sample of 15 from 500 servers of which a seventh lie, computed exactly.
+5. the pool is gathered from DNS (four names, four addresses an answer, of 2000 honest servers), and
+   somebody answers in its place: now and then, or all questions for some time after the start. A
+   forged answer has 89 addresses, nowhere the same. The liars among them say that time is 1 s off,
+   where it is right (false alarms: share of runs with any, and for how long), or cover up that it
+   is (alarm within a day).
 
 Run: `python bench/watchdog.py [--worlds N] [--runs N] [--weeks N] [--attack S] [--w MS]
-[--rows WORD]`.
+[--rows WORD] [--gathering]`. The last makes table 5 alone.
 """
 
 from __future__ import annotations
@@ -45,8 +50,8 @@ from chronotick.lab.world import World
 from chronotick.ntp.address import Endpoint
 from chronotick.ntp.asking import Answer, Terms
 from chronotick.ntp.measurement import Measurement
-from chronotick.ntp.pool_watch import PoolWatch, WatchSettings
-from chronotick.ntp.server_pool import ServerPool
+from chronotick.ntp.watchdog.pool import Pool
+from chronotick.ntp.watchdog.watch import Watch, WatchSettings
 
 NS, MS = 1_000_000_000, 1_000_000
 POOL, SAMPLE, INTERVAL_S, PANIC_TRIGGER = 500, 15, 640.0, 3
@@ -63,6 +68,10 @@ ATTACKED = (
 )
 SHARES = (0.0, 0.1, 0.2, 1 / 3, 0.4, 0.5)
 SHIFTS_S = (0.01, 0.1, 1.0)
+HONEST, LIARS = 2000, 11  # honest servers that DNS knows; first octet of a liar's address
+ANSWERED_AT_ONCE, FORGED_AT_ONCE = 4, 89  # addresses of an answer
+FORGED_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+FORGED_HOURS = (0.1, 0.25, 0.5, 1.0, 4.0, 12.0, 24.0)
 
 Error = Callable[[float], int]
 """How wrong a clock is (ns), by time (s)."""
@@ -85,6 +94,63 @@ class Course:
 def steady(error_s: float) -> Course:
     """Time that is always wrong by as much."""
     return Course((0.0,), (round(error_s * NS),), (BOUND_NS,))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A pool of servers that are named one by one, of whom some lie."""
+
+    names: Sequence[ServerName]
+    lying: frozenset[str]
+
+    @classmethod
+    def of(cls, seed: int, liars: float) -> Listed:
+        """A share of liars, drawn anew for each seed."""
+        names = [parse_server(f"10.0.{n // 250}.{n % 250 + 1}") for n in range(POOL)]
+        lying = random.Random(seed).sample(names, round(liars * POOL))
+        return cls(names, frozenset(name.host for name in lying))
+
+    async def look_up(self, name: ServerName) -> list[Endpoint]:
+        """Give the address that it is."""
+        return [Endpoint(2, (name.host, name.port))]
+
+    def lies(self, host: str) -> bool:
+        """Whether a server does."""
+        return host in self.lying
+
+
+class Dns:
+    """A pool that is gathered from names, for which somebody else answers at times."""
+
+    names: Sequence[ServerName] = tuple(ServerName(f"{n}.pool.example") for n in range(4))
+
+    def __init__(self, seed: int, forges: Callable[[random.Random], bool]) -> None:
+        self._random = random.Random(seed)
+        self._forges = forges
+        self._forged = 0
+
+    async def look_up(self, _name: ServerName) -> list[Endpoint]:
+        """Answer as a pool does, or with as many addresses of one's own as fit into a packet."""
+        if self._forges(self._random):
+            numbers = range(self._forged, self._forged + FORGED_AT_ONCE)
+            self._forged += FORGED_AT_ONCE
+            return [Endpoint(2, (_address(LIARS, n), 123)) for n in numbers]
+        found = self._random.sample(range(HONEST), ANSWERED_AT_ONCE)
+        return [Endpoint(2, (_address(10, n), 123)) for n in found]
+
+    def lies(self, host: str) -> bool:
+        """Whether a server does: all of a forged answer do."""
+        return host.startswith(f"{LIARS}.")
+
+
+def _address(first: int, number: int) -> str:
+    return f"{first}.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
+
+
+def _number(host: str) -> int:
+    """Of a server, in as much as random numbers depend on it."""
+    _, first, second, third = map(int, host.split("."))
+    return first * 62_500 + second * 250 + third - 1
 
 
 class SimulatedServer:
@@ -127,9 +193,11 @@ def _measurement(time_s: float, offset_ns: int) -> Measurement:
 
 @dataclass
 class Watched:
-    """What became of a run: when alarms began (s), and the watchdog's own report."""
+    """What became of a run: when alarms began and ended (s), and the watchdog's own report."""
 
     alarms_s: list[float] = field(default_factory=list)
+    ends_s: list[float] = field(default_factory=list)
+    lying: float = 0.0
     report: dict[str, object] = field(default_factory=dict)
 
 
@@ -138,7 +206,7 @@ def watch(
     seconds: float,
     seed: int,
     *,
-    liars: float = 0.0,
+    population: Listed | Dns,
     lie: Error | None = None,
     w_ms: float,
     start_s: float = 0.0,
@@ -147,25 +215,17 @@ def watch(
     """Run a watchdog from `start_s` of a course on, until its first alarm or to the end."""
     loop, watched = VirtualLoop(), Watched()
     now_s = lambda: start_s + loop.time()  # noqa: E731 - said once
-    names = [parse_server(f"10.0.{n // 250}.{n % 250 + 1}") for n in range(POOL)]
-    lying = set(random.Random(seed).sample(names, round(liars * POOL)))
-    numbers = {name.host: number for number, name in enumerate(names)}
-    hosts = {name.host for name in lying}
-
-    async def found(name: ServerName) -> list[Endpoint]:
-        return [Endpoint(2, (name.host, name.port))]
 
     def asker(endpoint: Endpoint) -> SimulatedServer:
-        told = lie if endpoint.host in hosts else None
-        return SimulatedServer(seed, numbers[endpoint.host], now_s, told)
+        told = lie if population.lies(endpoint.host) else None
+        return SimulatedServer(seed, _number(endpoint.host), now_s, told)
 
     def served(raw_ns: int) -> tuple[int, int]:
         error_ns, bound_ns = course.at(raw_ns / NS)
         return raw_ns + error_ns, bound_ns
 
     def changed() -> None:
-        if watching.alarm is not None:
-            watched.alarms_s.append(now_s())
+        (watched.ends_s if watching.alarm is None else watched.alarms_s).append(now_s())
 
     settings = WatchSettings(
         sample_size=SAMPLE,
@@ -174,13 +234,15 @@ def watch(
         panic_trigger=PANIC_TRIGGER,
         terms=Terms(timeout_s=2.0, max_delay_ns=3 * NS),
     )
-    pool = ServerPool(names, POOL, lookup=found, asker=asker)
+    pool = Pool(population.names, POOL, lookup=population.look_up, asker=asker)
     read_raw_ns = lambda: round(now_s() * NS)  # noqa: E731 - said once
-    watching = PoolWatch(pool, settings, served, changed, read_raw_ns=read_raw_ns)
+    watching = Watch(pool, settings, served, changed, read_raw_ns=read_raw_ns)
     task = loop.create_task(watching.run())
     while loop.time() < seconds and not (first and watched.alarms_s):
         loop.run_until(min(loop.time() + HOUR_S / 4, seconds))
     watched.report = watching.report()
+    members = pool.members
+    watched.lying = sum(population.lies(m.endpoint.host) for m in members) / max(len(members), 1)
     task.cancel()
     loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
     loop.close()
@@ -221,7 +283,10 @@ def _attack_row(name: str, courses: Sequence[Course], runs: int, w_ms: float, li
             seed = 1000 * number + run
             begin_s = BEFORE_S / 2
             seconds = course.times_s[-1] - begin_s
-            done = watch(course, seconds, seed, liars=liars, lie=says, w_ms=w_ms, start_s=begin_s)
+            pool = Listed.of(seed, liars)
+            done = watch(
+                course, seconds, seed, population=pool, lie=says, w_ms=w_ms, start_s=begin_s
+            )
             alarms = done.alarms_s
             count += 1
             if alarms:
@@ -245,8 +310,9 @@ def of_false_alarms(weeks: int, w_ms: float) -> Iterator[str]:
             totals: Counter[str] = Counter()
             for seed in range(weeks):
                 lie = lambda _, shift_s=shift_s: round(shift_s * NS)  # noqa: E731
+                pool = Listed.of(seed, liars)
                 report = watch(
-                    steady(0.0), WEEK_S, seed, liars=liars, lie=lie, w_ms=w_ms, first=False
+                    steady(0.0), WEEK_S, seed, population=pool, lie=lie, w_ms=w_ms, first=False
                 ).report
                 totals.update({name: report[name] for name in ("alarms", "panics")})
                 totals.update({f"v {k}": v for k, v in report["samples"].items()})
@@ -265,8 +331,8 @@ def of_cover_ups(runs: int, w_ms: float) -> Iterator[str]:
             course = steady(shift_s)
             lie = lambda _, shift_s=shift_s: round(shift_s * NS)  # noqa: E731
             firsts = [
-                _first(watch(course, DAY_S, seed, liars=liars, lie=lie, w_ms=w_ms))
-                for seed in range(runs)
+                _first(watch(course, DAY_S, seed, population=pool, lie=lie, w_ms=w_ms))
+                for seed, pool in ((seed, Listed.of(seed, liars)) for seed in range(runs))
             ]
             half_s = statistics.median(firsts)
             hour, day = (sum(first < s for first in firsts) / runs for s in (HOUR_S, DAY_S))
@@ -276,6 +342,52 @@ def of_cover_ups(runs: int, w_ms: float) -> Iterator[str]:
 
 def _first(watched: Watched) -> float:
     return min(watched.alarms_s, default=float("inf"))
+
+
+def of_gathering(runs: int, w_ms: float) -> Iterator[str]:
+    """Table 5."""
+    lie = lambda _: NS  # noqa: E731 - said once
+    for share in FORGED_SHARES:
+        forges = lambda _, rng, share=share: rng.random() < share  # noqa: E731 - said once
+        yield _gathering_row(f"{share:.0%} of answers", forges, lie, runs, w_ms)
+    for hours in FORGED_HOURS:
+        forges = lambda now_s, _, hours=hours: now_s < hours * HOUR_S  # noqa: E731 - said once
+        yield _gathering_row(f"all, for {60 * hours:.0f} min", forges, lie, runs, w_ms)
+
+
+def _gathering_row(
+    name: str,
+    forges: Callable[[float, random.Random], bool],
+    lie: Error,
+    runs: int,
+    w_ms: float,
+) -> str:
+    def run(seed: int, error_s: float, *, first: bool) -> Watched:
+        dns = Dns(seed, lambda rng: forges(asyncio.get_running_loop().time(), rng))
+        seconds = DAY_S if first else 2 * DAY_S
+        return watch(
+            steady(error_s), seconds, seed, population=dns, lie=lie, w_ms=w_ms, first=first
+        )
+
+    right = [run(seed, 0.0, first=False) for seed in range(runs)]
+    wrong = [_first(run(seed, 1.0, first=True)) for seed in range(runs)]
+    alarmed = [_alarmed_s(each, 2 * DAY_S) for each in right]
+    cells = (
+        f"{name:20}",
+        f"{statistics.fmean(each.lying for each in right):8.0%}",
+        f"{sum(each > 0 for each in alarmed) / runs:8.0%}",
+        _minutes(max(alarmed)),
+        f"{statistics.fmean(each.report['panics'] for each in right) / 2:8.1f}",
+        f"{sum(each < DAY_S for each in wrong) / runs:8.0%}",
+        _minutes(statistics.median(wrong)) if statistics.median(wrong) < DAY_S else "    > 1 d",
+    )
+    return " ".join(cells)
+
+
+def _alarmed_s(watched: Watched, until_s: float) -> float:
+    """For how long there was an alarm."""
+    ends_s = [*watched.ends_s, *[until_s] * (len(watched.alarms_s) - len(watched.ends_s))]
+    return sum(end_s - begin_s for begin_s, end_s in zip(watched.alarms_s, ends_s, strict=True))
 
 
 def of_samples() -> Iterator[str]:
@@ -302,6 +414,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--attack", type=float, default=6 * HOUR_S, metavar="S", help="how long")
     parser.add_argument("--w", type=float, default=25.0, metavar="MS", help="w (tables 2 and 3)")
+    parser.add_argument("--gathering", action="store_true", help="table 5 alone")
     parser.add_argument("--rows", default="", metavar="WORD", help="only attacks named so")
     return parser.parse_args()
 
@@ -313,9 +426,17 @@ def show(heads: str, rows: Iterator[str]) -> None:
     print()
 
 
+def show_gathering(given: argparse.Namespace) -> None:
+    heads = f"{'forged':20} {'in pool':>8} {'alarmed':>8} {'for':>9} {'panic/d':>8}"
+    show(f"{heads} {'found':>8} {'after':>9}", of_gathering(5 * given.runs, given.w))
+
+
 def main() -> None:
     given = arguments()
     logging.getLogger("chronotick").setLevel(logging.CRITICAL)  # the alarms are in the tables
+    if given.gathering:
+        show_gathering(given)
+        return
     heads = f"{'attack':33} {'w, ms':>5} {'poisoned':>8} {'found':>8} {'median':>9} {'worst':>9}"
     show(f"{heads} {'error ms':>9}", of_attacks(given))
     if not given.weeks:
@@ -325,6 +446,7 @@ def main() -> None:
     heads = f"{'poisoned':>9} {'shift ms':>8} {'in 1 h':>9} {'in 1 day':>9} {'half after':>10}"
     show(heads, of_cover_ups(5 * given.runs, given.w))
     show("15 of 500, a seventh of them liars:", of_samples())
+    show_gathering(given)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -109,6 +110,30 @@ async def test_distrusted_time_is_disrupted_until_the_pool_agrees(start_daemon):
     assert "-> disrupted: the watchdog's pool contradicts served time" in daemon.log
     # The clock itself may be disrupted by then, as its sources came back to another time.
     assert re.search(r"disrupted -> (warming-up|synchronised): ", daemon.log)
+
+
+async def test_neither_a_reload_nor_a_restart_ends_an_alarm(start_daemon):
+    async with attacked() as (men, variables):
+        for man in men[:3]:
+            man.attack = attacks.shifted(Lie(offset_s=1.0))
+        action = {f"{MEASUREMENT}WATCHDOG__ACTION": "disrupt"}
+        daemon = start_daemon(*options(men), **variables, **action)
+        await asyncio.to_thread(daemon.wait_until, lambda: watchdog(daemon)["alarm"])
+        daemon.process.send_signal(signal.SIGHUP)
+        reloaded = lambda: "configuration reloaded" in daemon.log  # noqa: E731 - read once
+        await asyncio.to_thread(daemon.wait_until, reloaded)
+        told = await asyncio.to_thread(watchdog, daemon)
+        assert (told["alarm"], told["alarm_from_before"]) == (True, False)
+        assert await asyncio.to_thread(daemon.stop) == 0
+        await asyncio.to_thread(daemon.start)
+        await asyncio.to_thread(daemon.wait_until, lambda: watchdog(daemon)["alarm"])
+        assert (await asyncio.to_thread(daemon.ask, "status"))["status"] == "disrupted"
+        for man in men:
+            man.attack = attacks.nothing
+        await asyncio.to_thread(daemon.wait_for, Status.SYNCHRONISED)
+    assert "served time is contradicted: before the daemon was restarted, " in daemon.log
+    assert "the watchdog's pool agrees with served time again" in daemon.log
+    assert "Traceback" not in daemon.log
 
 
 async def test_without_an_attack_there_is_no_alarm(start_daemon):

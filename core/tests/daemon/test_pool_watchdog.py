@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from chronotick.config.schema import ClockMeasurement
 from chronotick.daemon.pool_watchdog import DISTRUSTED, PoolWatchdog
 from chronotick.daemon.publisher import Description, Plan
 from chronotick.daemon.status import StateMachine, Transition
+from chronotick.history import History, open_history
 from chronotick.lab.network import Leg, PathModel
 from chronotick.lab.oscillator import OSCILLATORS
 from chronotick.lab.server import Servers, serve
@@ -22,6 +24,7 @@ from chronotick.ntp.report import SourceReport
 from chronotick.ntp.selection import Reason
 from chronotick.shm.layout import Flags, Source, Status
 
+OTHERS = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
 SHORT = Leg(minimum_s=1e-4)
 WORLD = World(
     oscillator=OSCILLATORS["calm"],
@@ -48,18 +51,19 @@ class Measured:
     """The sources that the clock is measured by, as a monitor tells of them."""
 
     report: SourceReport
+    believed: bool = True
 
     def selected(self) -> Selection:
-        return Selection(survivors=(self.report.id,))
+        return Selection(survivors=(self.report.id,) if self.believed else ())
 
     def sources(self) -> list[SourceReport]:
         return [self.report]
 
 
 class Watched:
-    """A watchdog over a pool of real servers, and what it watches."""
+    """A watchdog over a pool of real servers, what it watches, and where it is remembered."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, history: History) -> None:
         self.servers = servers
         self.error_ns = 0
         self.changes = 0
@@ -68,7 +72,16 @@ class Watched:
         self.state.change(0, Status.SYNCHRONISED, "as the test wants it")
         report = SourceReport(id="192.0.2.1:123", name="a", port=123, reason=Reason.BEST)
         self.measured = Measured(report)
-        self.watchdog = PoolWatchdog(self._served, self.measured, self._changed)
+        self.history = history
+        self.watchdog = self._new()
+
+    def _new(self) -> PoolWatchdog:
+        return PoolWatchdog(self._served, self.measured, self._changed, self.history)
+
+    async def restart(self) -> None:
+        """End, and be another process."""
+        await self.watchdog.close()
+        self.watchdog = self._new()
 
     def configured(self, **keys: object) -> ClockMeasurement:
         section = {
@@ -96,18 +109,19 @@ class Watched:
 
 
 @contextlib.asynccontextmanager
-async def _watched() -> AsyncIterator[Watched]:
+async def _watched(path: Path) -> AsyncIterator[Watched]:
     async with serve(WORLD.starting_now()) as servers:
-        watched = Watched(servers)
+        watched = Watched(servers, open_history(path, 30).history)
         try:
             yield watched
         finally:
             await watched.watchdog.close()
+            watched.history.close()
 
 
 @pytest.fixture
-async def watched() -> AsyncIterator[Watched]:
-    async with _watched() as made:
+async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
+    async with _watched(tmp_path / "history.sqlite3") as made:
         yield made
 
 
@@ -151,17 +165,93 @@ async def test_a_pool_cannot_stop_a_clock_that_has_authenticated_time(watched: W
     assert watched.watchdog.report()["problem"]
 
 
-async def test_a_reload_that_changes_nothing_keeps_what_it_found(watched: Watched):
+async def test_a_reload_that_changes_no_pool_keeps_what_it_found(watched: Watched):
     watched.error_ns = 10**9
     await watched.watchdog.use(watched.configured())
     await watched.until(alarm=True)
     await watched.watchdog.use(watched.configured())
     await watched.watchdog.use(watched.configured(action="disrupt"))
     assert watched.watchdog.report()["disrupts"] is True
-    await watched.watchdog.use(watched.configured(w=0.5))
+    await watched.watchdog.use(watched.configured(w=0.5, interval_seconds=0.01))
+    told = watched.watchdog.report()
+    assert (told["alarm"], told["alarm_from_before"], told["alarms"]) == (True, False, 1)
+    watched.error_ns = 0
+    await watched.until(alarm=False)
+
+
+def dropped(caplog: pytest.LogCaptureFixture) -> list[str]:
+    told = [record.getMessage() for record in caplog.records]
+    return [line.partition(" while its alarm stood")[0] for line in told if "alarm stood" in line]
+
+
+@pytest.mark.parametrize(
+    ("change", "done"),
+    [
+        ({"enabled": False}, "the watchdog was disabled"),
+        ({"pool_size": 400}, "the watchdog's pool was changed"),
+        ({"servers": OTHERS}, "the watchdog's pool was changed"),
+    ],
+)
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_an_alarm_that_nobody_checks_any_more_ends_with_a_line(
+    watched: Watched, change, done: str, caplog: pytest.LogCaptureFixture, *, restarts: bool
+):
+    watched.error_ns = 10**9
+    await watched.watchdog.use(watched.configured())
+    await watched.until(alarm=True)
+    if restarts:
+        await watched.restart()
+    await watched.watchdog.use(watched.configured(**change))
+    assert dropped(caplog) == [done]
+    await watched.restart()
+    await watched.watchdog.use(watched.configured())
     assert watched.watchdog.report()["alarm"] is False
-    await watched.watchdog.use(watched.configured(enabled=False))
-    assert watched.watchdog.report() is None
+
+
+async def test_an_alarm_stands_after_a_restart_from_the_first_record_on(watched: Watched):
+    watched.error_ns = 10**9
+    await watched.watchdog.use(watched.configured(action="disrupt"))
+    await watched.until(alarm=True)
+    await watched.restart()
+    await watched.watchdog.use(watched.configured(action="disrupt"))
+    assert watched.considered().about.status is Status.DISRUPTED
+    assert watched.watchdog.report()["alarm_from_before"] is True
+    watched.error_ns = 0
+    await watched.until(alarm=False)
+    assert watched.considered() is PLAN
+    await watched.restart()
+    await watched.watchdog.use(watched.configured(action="disrupt"))
+    assert watched.considered() is PLAN
+
+
+async def test_who_vouched_before_a_restart_does_until_sources_are_believed(watched: Watched):
+    """Otherwise each start of a clock with authenticated time would be disrupted for a moment."""
+    watched.measured.report = replace(watched.measured.report, authenticated=True)
+    watched.error_ns = 10**9
+    await watched.watchdog.use(watched.configured(action="disrupt"))
+    await watched.until(alarm=True)
+    assert watched.considered() is PLAN
+    await watched.restart()
+    watched.measured.believed = False
+    await watched.watchdog.use(watched.configured(action="disrupt"))
+    assert watched.watchdog.report()["alarm"] is True
+    assert watched.considered() is PLAN
+    watched.measured.believed = True
+    watched.measured.report = replace(watched.measured.report, authenticated=False)
+    assert watched.considered().about.status is Status.DISRUPTED
+
+
+@pytest.mark.parametrize("body", [{}, {"version": 99}, {"version": 1, "pool": 7}])
+async def test_what_was_kept_and_cannot_be_used_is_a_line_in_the_log(
+    watched: Watched, body, caplog: pytest.LogCaptureFixture
+):
+    watched.history.keep("watchdog", body)
+    await watched.restart()
+    await watched.watchdog.use(watched.configured())
+    await watched.until(pool=3)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert told[0].startswith("the watchdog begins anew: what was kept of it cannot be used (")
 
 
 async def test_servers_that_the_clock_is_measured_by_are_not_asked(watched: Watched):

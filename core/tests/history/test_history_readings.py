@@ -88,12 +88,13 @@ def test_transitions_of_a_stretch(history: History, path: Path):
     assert [each.reason for each in found] == ["1"]
 
 
-def test_a_database_of_the_first_version_gets_the_table(
-    path: Path, monkeypatch: pytest.MonkeyPatch, measurement
+@pytest.mark.parametrize("version", range(1, tables.VERSION))
+def test_a_database_of_an_earlier_version_gets_the_tables(
+    path: Path, monkeypatch: pytest.MonkeyPatch, measurement, version: int
 ):
     with monkeypatch.context() as earlier:
-        earlier.setattr(tables, "_MIGRATIONS", tables._MIGRATIONS[:1])
-        earlier.setattr(tables, "VERSION", 1)
+        earlier.setattr(tables, "_MIGRATIONS", tables._MIGRATIONS[:version])
+        earlier.setattr(tables, "VERSION", version)
         with open_history(path, 30).history as history:
             history.add_measurement(measurement(1), selected=True)
     opened = open_history(path, 30)
@@ -101,5 +102,7 @@ def test_a_database_of_the_first_version_gets_the_table(
     with opened.history as history:
         assert history.counts()["measurements"] == 1
         history.add_reading(served(3))
+        history.keep("watchdog", {})
         assert history.flush()
+        assert history.kept("watchdog") == {}
     assert [each.raw_ns for each in between(path, 0, 9)] == [3 * 10**9]

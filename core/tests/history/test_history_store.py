@@ -159,7 +159,17 @@ def test_a_snapshot_json_cannot_hold_is_the_callers_error(history: History):
         history.save_state(boot_id(), 1, {"x": object()})
 
 
-@pytest.mark.parametrize("table", ["clock_state", "scores"])
+def test_what_a_part_of_the_daemon_keeps_is_there_after_a_restart(path: Path):
+    with open_history(path, 30).history as history:
+        history.keep("watchdog", {"servers": [1]})
+        history.keep("watchdog", {"servers": [1, 2]})
+        history.keep("other", {})
+    with open_history(path, 30).history as history:
+        assert history.kept("watchdog") == {"servers": [1, 2]}
+        assert (history.kept("other"), history.kept("nobody")) == ({}, None)
+
+
+@pytest.mark.parametrize("table", ["clock_state", "scores", "kept"])
 def test_a_saved_body_with_a_changed_digit_is_not_used(
     path: Path, table: str, caplog: pytest.LogCaptureFixture
 ):
@@ -167,11 +177,16 @@ def test_a_saved_body_with_a_changed_digit_is_not_used(
     with open_history(path, 30).history as history:
         history.save_state(boot_id(), 1, {"offset_ns": 1111})
         history.save_scores({"sum": 1111})
+        history.keep("watchdog", {"age_s": 1111})
     with sqlite3.connect(path) as connection:
         connection.execute(f"UPDATE {table} SET body = replace(body, '1111', '1911')")  # noqa: S608 - constants
     connection.close()
     with open_history(path, 30).history as history:
-        values = {"clock_state": history.load_state(boot_id()), "scores": history.load_scores()}
+        values = {
+            "clock_state": history.load_state(boot_id()),
+            "scores": history.load_scores(),
+            "kept": history.kept("watchdog"),
+        }
     assert not values[table]
     assert "is damaged and not used" in caplog.text
 

@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from chronotick.clock import (
@@ -68,18 +69,26 @@ class Daemon:
         config: a valid configuration.
         discovery: the installed models; those it does not know yet are used when it does.
         reload: returns the configuration anew, for SIGHUP.
+        path: the file the configuration is from, for those who ask; None: there is none.
 
     Raises:
         UnknownModel: the configuration names a model that no plugin provides.
     """
 
-    def __init__(self, config: Config, discovery: Discovery, reload: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        discovery: Discovery,
+        reload: Callable[[], Config],
+        path: Path | None = None,
+    ) -> None:
         self._discovery = discovery
         self.config = config
         self.plugins = discovery.plugins
         wanted(config, self.plugins)
         self.zoo = Zoo(self.plugins, config.control.socket.parent)
         self._reload = reload
+        self.path = path
         self._surroundings, self._covariates = Surroundings(), Covariates(KEEP)
         self.trace: Trace | None = None
         self._loops: list[PredictionLoop] = []
@@ -129,7 +138,7 @@ class Daemon:
         resumed = self.clockwork.resume(raw_ns)
         self.trace = self._open_trace(stack, raw_ns, resumed=resumed)
         self.monitor = self._new_monitor()
-        self.pool_watchdog = PoolWatchdog(self._served, self.monitor, self._make_plan)
+        self.pool_watchdog = PoolWatchdog(self._served, self.monitor, self._make_plan, self.memory)
         stack.push_async_callback(self.pool_watchdog.close)
         self._publisher_failed: asyncio.Future[None] = self._event_loop.create_future()
         self.publishing = SteadyThread(
@@ -174,6 +183,7 @@ class Daemon:
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         """Run everything until a signal, or until a part of it ends by a mistake."""
+        await self.pool_watchdog.use(self.config.clock_measurement)  # an alarm may still stand
         self._make_plan()
         # What was imported stays: looking through it again would hold up the publisher for 30 ms.
         gc.collect()
@@ -185,7 +195,6 @@ class Daemon:
         self._start_loops()
         self._discovery.watch(self._on_plugins)
         await self.companions.use(self.config)
-        await self.pool_watchdog.use(self.config.clock_measurement)
         sd_notify(f"READY=1\nMAINPID={os.getpid()}")
         stopping = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -1,30 +1,52 @@
-"""The watchdog over a large pool of servers (RFC 9523), where the configuration asks for one.
+"""What the daemon makes of the watchdog over a pool (RFC 9523), where it is configured.
+
+:mod:`chronotick.ntp.watchdog` asks and judges; here it is begun and ended, its alarm takes effect,
+and what it knows goes into the history, so that neither a restart nor a reload ends an alarm.
 
 It looks at what the daemon publishes and never moves it. With ``action: disrupt`` an alarm takes
 the time's good name away: readers are told that it is disrupted until the pool agrees again. Not
-so while an authenticated source is believed: who merely owns a pool must not stop such a clock.
+so for a clock that is measured by an authenticated source, or was when it was measured last: who
+merely owns a pool must not stop such a clock.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from chronotick.config.schema import ClockMeasurement
+from chronotick.config.schema import ClockMeasurement, WatchdogSection
 from chronotick.config.servers import parse_server
 from chronotick.daemon.publisher import Plan
 from chronotick.daemon.status import StateMachine
 from chronotick.ntp import NtpMonitor
 from chronotick.ntp.asking import Terms
-from chronotick.ntp.pool_watch import PoolWatch, Served, WatchSettings
-from chronotick.ntp.server_pool import ServerPool
+from chronotick.ntp.watchdog import words
+from chronotick.ntp.watchdog.kept import Kept
+from chronotick.ntp.watchdog.pool import Pool
+from chronotick.ntp.watchdog.watch import Served, Watch, WatchSettings
 from chronotick.shm.layout import Flags, Status
 
 NS_PER_S = 1_000_000_000
 DISTRUSTED = "the watchdog's pool contradicts served time"
 _WORTH = Flags.VALID | Flags.WARM_UP_COMPLETE
+
+
+_NAME = "watchdog"  # under which it is kept
+
+_log = logging.getLogger("chronotick.ntp.watchdog")
+
+
+class Keeper(Protocol):
+    """Where things outlast the daemon: :class:`chronotick.daemon.memory.Memory`."""
+
+    def keep(self, name: str, body: Mapping[str, Any]) -> None:
+        """Write down what there is to go on with after a restart."""
+
+    def kept(self, name: str) -> Mapping[str, Any] | None:
+        """What that was; None without it."""
 
 
 class PoolWatchdog:
@@ -34,39 +56,90 @@ class PoolWatchdog:
         served: what readers see.
         monitor: the sources that the clock is measured by.
         changed: called whenever an alarm begins or ends.
+        keeper: what outlasts the daemon.
     """
 
-    def __init__(self, served: Served, monitor: NtpMonitor, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, served: Served, monitor: NtpMonitor, changed: Callable[[], None], keeper: Keeper
+    ) -> None:
         self._served = served
         self._monitor = monitor
         self._changed = changed
-        self._asked_for: tuple[object, ...] = ()
+        self._keeper = keeper
+        self._kept = _read(keeper)
+        self._vouched = self._kept.vouched
         self._disrupts = False
-        self._watch: PoolWatch | None = None
+        self._settings: WatchSettings | None = None
+        self._watch: Watch | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def use(self, configured: ClockMeasurement) -> None:
-        """Begin or end; begin anew, with an empty pool, where the configuration is another."""
+        """Begin, go on or end, as is configured.
+
+        Other settings change no alarm. With other names or another size of the pool the alarm ends,
+        since it is not theirs; the servers found under names that stay are asked further.
+        """
         section, settings = configured.watchdog, _settings(configured)
         self._disrupts = section.action == "disrupt"
-        asked_for = (section.servers, section.pool_size, settings) if section.enabled else ()
-        if asked_for == self._asked_for:
+        if self._watch is not None and section.enabled and _is_of(self._kept, section):
+            if settings != self._settings:
+                await self._stop()
+                self._watch.configure(settings)
+                self._start(self._watch, settings)
             return
         await self.close()
-        self._asked_for = asked_for
+        self._drop_alarm(section)
         if section.enabled:
-            pool = ServerPool(
-                [parse_server(text) for text in section.servers],
-                section.pool_size,
-                taken=lambda: [source.id for source in self._monitor.sources()],
+            self._watch = self._begun(section, settings)
+            self._start(self._watch, settings)
+
+    def _begun(self, section: WatchdogSection, settings: WatchSettings) -> Watch:
+        """Make one that goes on from what was kept."""
+        pool = Pool(
+            [parse_server(text) for text in section.servers],
+            section.pool_size,
+            taken=lambda: [source.id for source in self._monitor.sources()],
+        )
+        watch = Watch(pool, settings, self._served, self._changed, keep=self._keep)
+        try:
+            watch.restore(self._kept)
+        except ValueError as error:
+            _log.warning("the watchdog's pool is gathered anew: what was kept has %s", error)
+        self._kept = replace(self._kept, names=tuple(section.servers), size=section.pool_size)
+        return watch
+
+    def _start(self, watch: Watch, settings: WatchSettings) -> None:
+        self._settings = settings
+        self._task = asyncio.create_task(watch.run(), name="watchdog over a pool")
+
+    def _drop_alarm(self, section: WatchdogSection) -> None:
+        """End an alarm that nobody is going to check."""
+        kept = self._kept
+        if kept.alarm is None or (section.enabled and _is_of(kept, section)):
+            return
+        done = "the watchdog's pool was changed" if section.enabled else "the watchdog was disabled"
+        words.log_dropped(done)
+        self._kept = replace(kept, alarm=None)
+        self._keeper.keep(_NAME, self._kept.as_json())
+
+    def _keep(self) -> None:
+        if self._watch is not None:
+            self._kept = replace(
+                self._watch.kept(),
+                names=self._kept.names,
+                size=self._kept.size,
+                vouched=self._vouched,
             )
-            self._watch = PoolWatch(pool, settings, self._served, self._changed)
-            self._task = asyncio.create_task(self._watch.run(), name="watchdog over a pool")
+            self._keeper.keep(_NAME, self._kept.as_json())
 
     async def close(self) -> None:
-        """End it."""
-        task, self._task, self._watch = self._task, None, None
-        self._asked_for = ()
+        """End it; what it knows is kept."""
+        await self._stop()
+        self._keep()
+        self._watch = None
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -74,10 +147,19 @@ class PoolWatchdog:
     @property
     def distrusts(self) -> bool:
         """There is an alarm, and readers are to be told."""
-        if self._watch is None or self._watch.alarm is None or not self._disrupts:
-            return False
+        alarmed = self._watch is not None and self._watch.alarm is not None
+        return alarmed and self._disrupts and not self._vouched
+
+    def _note_who_vouches(self) -> None:
+        """See whether an authenticated source is believed; while none is, it stays as it was."""
         believed = self._monitor.selected().survivors
-        return not any(s.authenticated for s in self._monitor.sources() if s.id in believed)
+        if self._watch is None or not believed:
+            return
+        sources = self._monitor.sources()
+        vouched = any(each.authenticated for each in sources if each.id in believed)
+        if vouched is not self._vouched:
+            self._vouched = vouched
+            self._keep()
 
     def considered(self, plan: Plan, state: StateMachine) -> Plan:
         """The plan as it is published: of a time that is not worth much while it is distrusted.
@@ -86,6 +168,7 @@ class PoolWatchdog:
             plan: as the sources call for it.
             state: is overruled meanwhile, so that the change is logged, counted and remembered.
         """
+        self._note_who_vouches()
         distrusts = self.distrusts
         state.overrule(plan.made_raw_ns, DISTRUSTED if distrusts else "")
         if not distrusts:
@@ -100,6 +183,23 @@ class PoolWatchdog:
         return {**self._watch.report(), "disrupts": self.distrusts}
 
 
+def _read(keeper: Keeper) -> Kept:
+    """What was kept, or nothing: the pool can be gathered anew."""
+    body = keeper.kept(_NAME)
+    if body is None:
+        return Kept()
+    try:
+        return Kept.from_json(body)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        _log.warning("the watchdog begins anew: what was kept of it cannot be used (%s)", error)
+        return Kept()
+
+
+def _is_of(kept: Kept, section: WatchdogSection) -> bool:
+    """Whether the pool is configured as it was."""
+    return (kept.names, kept.size) == (tuple(section.servers), section.pool_size)
+
+
 def _settings(configured: ClockMeasurement) -> WatchSettings:
     ntp, section = configured.ntp, configured.watchdog
     return WatchSettings(
@@ -111,5 +211,6 @@ def _settings(configured: ClockMeasurement) -> WatchSettings:
             timeout_s=ntp.timeout_seconds,
             max_delay_ns=round(ntp.max_delay * NS_PER_S),
             trusted_certs=ntp.nts_trusted_certs,
+            key_file=ntp.key_file,
         ),
     )

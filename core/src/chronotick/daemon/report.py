@@ -47,6 +47,7 @@ class Reporter:
         return {
             "version": self._version,
             "pid": os.getpid(),
+            "configuration": str(daemon.path) if daemon.path else None,
             "daemon_uptime": round(time.monotonic() - self._started_s, 3),
             **self._state(),
             "status_since_s": (raw_now_ns() - daemon.clockwork.state.since_raw_ns) * 1e-9,

@@ -2,7 +2,7 @@
 
 from chronotick.history.boot import boot_id
 from chronotick.history.connect import reading
-from chronotick.history.opening import OpenedHistory, open_history
+from chronotick.history.opening import OpenedHistory, Trouble, diagnose, open_history
 from chronotick.history.rows import (
     Reading,
     SavedState,
@@ -25,7 +25,9 @@ __all__ = [
     "StoredForecast",
     "StoredMeasurement",
     "Transition",
+    "Trouble",
     "boot_id",
+    "diagnose",
     "open_history",
     "reading",
 ]

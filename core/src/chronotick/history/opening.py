@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from chronotick.history.connect import connect
+from chronotick.history.connect import connect, reading
 from chronotick.history.lock import FileLock, LockedError
 from chronotick.history.store import History
-from chronotick.history.tables import ForeignDatabaseError, NewerVersionError
+from chronotick.history.tables import ForeignDatabaseError, NewerVersionError, version_of
 from chronotick.history.writer import MAINTENANCE_INTERVAL_S, HistoryUnavailableError
 
 _FULL_CHECK_BYTES = 128 * 2**20  # about half a second; quick_check takes half of that
@@ -102,6 +103,31 @@ def open_history(
     return OpenedHistory(history, tuple(messages))
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a file cannot be used as it is.
+
+    Attributes:
+        words: that, in a sentence.
+        aside: what it is called once :func:`open_history` has set it aside; empty if it will not.
+    """
+
+    words: str
+    aside: str = ""
+
+
+def diagnose(path: Path) -> Trouble | None:
+    """What would keep :func:`open_history` from using a file that is there; it stays as it is."""
+    try:
+        _check_place(path)
+        _examine(path, reading)
+    except _UnusableError as error:
+        return Trouble(str(error))
+    except _DamagedError as error:
+        return Trouble(f"{path} {error}", f"{path.name}.{error.mark}-…")
+    return None
+
+
 def _check_place(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +154,7 @@ def _lock(path: Path) -> FileLock:
 def _make_usable(path: Path, messages: list[str]) -> None:
     """Leave a sound database, or none, at the path."""
     try:
-        _examine(path)
+        _examine(path, _writing)
     except _DamagedError as error:
         aside = _set_aside(path, error.mark)
         messages.append(
@@ -136,9 +162,16 @@ def _make_usable(path: Path, messages: list[str]) -> None:
         )
 
 
-def _examine(path: Path) -> None:
+def _writing(path: Path) -> AbstractContextManager[sqlite3.Connection]:
+    return closing(connect(path))
+
+
+def _examine(
+    path: Path, opened: Callable[[Path], AbstractContextManager[sqlite3.Connection]]
+) -> None:
     try:
-        with closing(connect(path)) as connection:
+        with opened(path) as connection:
+            version_of(connection)
             found = connection.execute(_check_for(path)).fetchone()[0]
     except NewerVersionError as error:
         raise _DamagedError(f"was written by a later version ({error})", "newer") from error

@@ -55,6 +55,7 @@ _SCORE = "UPDATE forecasts SET error_s = ?, measurement_id = ?, scored_raw_ns = 
 _TRANSITION = _insert("transitions", TRANSITION_COLUMNS)
 _READING = _insert("readings", READING_COLUMNS)
 _SCORES = "INSERT OR REPLACE INTO scores (name, unix_ns, body, crc32) VALUES (?, ?, ?, ?)"
+_KEPT = "INSERT OR REPLACE INTO kept (name, unix_ns, body, crc32) VALUES (?, ?, ?, ?)"
 _STATE = (
     "INSERT OR REPLACE INTO clock_state (boot_id, raw_ns, unix_ns, body, crc32)"
     " VALUES (?, ?, ?, ?, ?)"
@@ -241,6 +242,28 @@ class History:
         """
         return self._writer.ask(partial(_load_state, boot=boot))
 
+    def keep(self, name: str, body: Mapping[str, Any]) -> None:
+        """Replace what a part of the daemon goes on with after a restart, of any boot.
+
+        Args:
+            name: of that part.
+            body: anything JSON can hold.
+
+        Raises:
+            TypeError, ValueError: JSON cannot hold it.
+        """
+        text = json.dumps(body)
+        values = (name, time.time_ns(), text, zlib.crc32(text.encode()))
+        self._writer.put_latest(f"kept {name}", Statement(_KEPT, values))
+
+    def kept(self, name: str) -> dict[str, Any] | None:
+        """What was kept last; ``None`` without it, or if it was damaged (which is logged).
+
+        Raises:
+            HistoryUnavailableError: the database cannot be read.
+        """
+        return self._writer.ask(partial(_load_kept, name=name))
+
     def measurements_since(self, raw_ns: int, boot: str | None = None) -> list[StoredMeasurement]:
         """Measurements at or after a RAW time, oldest first.
 
@@ -322,6 +345,11 @@ def _at(path: Path) -> tuple[int, int] | None:
 def _load_scores(connection: sqlite3.Connection) -> dict[str, Any] | None:
     row = connection.execute("SELECT body, crc32 FROM scores WHERE name = ?", (_FUSION,)).fetchone()
     return None if row is None else _decoded("scores", *row)
+
+
+def _load_kept(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
+    row = connection.execute("SELECT body, crc32 FROM kept WHERE name = ?", (name,)).fetchone()
+    return None if row is None else _decoded(f"the {name}", *row)
 
 
 def _load_state(connection: sqlite3.Connection, boot: str) -> SavedState | None:

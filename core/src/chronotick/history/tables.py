@@ -91,6 +91,14 @@ _MIGRATIONS: Sequence[str] = (
     );
     CREATE INDEX readings_by_time ON readings (unix_ns);
     """,
+    """
+    CREATE TABLE kept (
+        name TEXT PRIMARY KEY,
+        unix_ns INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        crc32 INTEGER NOT NULL
+    );
+    """,
 )
 
 VERSION = len(_MIGRATIONS)

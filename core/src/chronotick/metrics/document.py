@@ -18,7 +18,7 @@ from chronotick.metrics.metric import Metric
 from chronotick.metrics.sources import SLUGS
 from chronotick.ntp.checks import Drop
 from chronotick.ntp.nts import NtsDrop
-from chronotick.ntp.watchdog import Verdict
+from chronotick.ntp.watchdog.verdict import Verdict
 from chronotick.shm.layout import Status
 
 PAGE: Final = "docs/metrics.md"
