@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chronotick.mcp.moments import NS_PER_S, Moment, MomentError
+from chronotick.mcp.moments import NS_PER_S, Moment, MomentError, moment_of
 from chronotick.mcp.reading import LONGEST_FUTURE_S, vouched
 from chronotick.views import Snapshot, TimeReading, iso8601
 from chronotick.views.reading import reading_of
@@ -69,13 +69,14 @@ class ActionPlan(BaseModel):
 
 
 def plan(
-    snapshot: Snapshot, at: Moment, lead_s: float = 0.0, tolerance_s: float | None = None
+    snapshot: Snapshot, at: Moment | None, lead_s: float = 0.0, tolerance_s: float | None = None
 ) -> ActionPlan:
     """Plan an action; executes nothing.
 
     Args:
         snapshot: the clock.
-        at: the action begins not before it; where it is an interval, not before its end.
+        at: the action begins not before it; where it is an interval, not before its end; ``None``
+            is the moment of the plan.
         lead_s: how long what must be ready by then takes (s).
         tolerance_s: how late it may begin (s).
 
@@ -85,6 +86,7 @@ def plan(
     """
     record, raw_ns = snapshot.clock.read()
     now = vouched(reading_of(record, raw_ns))
+    at = at or moment_of(now)
     ahead_ns = _ahead_ns(now, at)
     near = reading_of(record, raw_ns, ahead_ns)
     # The action begins one bound later, when the bound has grown by a little more.

@@ -170,7 +170,8 @@ class Tools:
         remembers nothing; follow its steps. Plan again when the action is nearer: the expected
         uncertainty is that without any further measurement.
         """
-        return plan(self._snapshot, self._moment(at), lead_seconds, tolerance_seconds)
+        moment = at if isinstance(at, Moment) else None
+        return plan(self._snapshot, moment, lead_seconds, tolerance_seconds)
 
     def explain_clock(self) -> Explanation:
         """Explain why the time is what it is.
