@@ -18,12 +18,13 @@ of it in ``test_documents_live.py``:
 from __future__ import annotations
 
 import itertools
+import json
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -90,10 +91,18 @@ class Block:
         return tuple(re.findall(r"`([^`]+)`", reasons))
 
     @property
-    def replaced(self) -> dict[str, str]:
-        """Words to run it with, by those on the page."""
-        pairs = ", ".join(self.marked("run with")).split(", ")
-        return {old: new for new, _, old in (pair.partition(" for ") for pair in pairs) if old}
+    def replaced(self) -> list[tuple[str, str]]:
+        """Words of the page, each with those that it is run with in their place."""
+        pairs = [
+            pair.partition(" for ") for said in self.marked("run with") for pair in said.split(", ")
+        ]
+        return [(old, new) for new, _, old in pairs]
+
+    def as_run(self, text: str) -> str:
+        """A line of it, or all, with the words that it is run with."""
+        for old, new in self.replaced:
+            text = text.replace(old, new)
+        return text
 
 
 @cache
@@ -139,26 +148,21 @@ def commands(block: Block) -> Iterator[Command]:
         yield Command(line, output)
 
 
-def calls(line: str) -> Iterator[list[str]]:
-    """The arguments of each call of ``chronotick`` in a line."""
-    lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars=True)
-    lexer.wordchars += "[]{}@:,%+^$"
-    call: list[str] = []
-    for word in [*lexer, ";"]:
-        if set(word) <= set("();<>|&"):
-            yield from _arguments(call)
-            call = []
-        else:
-            call.append(word)
+def json_documents(text: str) -> list[dict[str, Any]]:
+    """What stands in a text of JSON, one document after the other."""
+    found, decoder = [], json.JSONDecoder()
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:]
+    return found
 
 
-def _arguments(call: list[str]) -> Iterator[list[str]]:
-    places = [n for n, word in enumerate(call) if Path(word).name == "chronotick"]
-    as_command = [
-        n for n in places if n == 0 or "=" in call[n - 1] or call[n - 1] in {"sudo", "--"}
-    ]
-    if as_command:
-        yield call[as_command[-1] + 1 :]
+@cache
+def spans(page: str) -> tuple[str, ...]:
+    """What stands between backticks in the sentences and tables of a page."""
+    tokens = (child for token in _tokens(page) for child in token.children or ())
+    return tuple(token.content for token in tokens if token.type == "code_inline")
 
 
 @dataclass(frozen=True)

@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import functools
-import json
+import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import click
 import pytest
-import yaml
+from click.testing import CliRunner
 
 from chronotick.cli.main import chronotick
-from chronotick.config import load
-from chronotick.config.keys import keys
+from chronotick.config import Loaded
+from chronotick.plugin import load_plugins
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are not packages
-from documents import (
-    PAGES,
-    ROOT,
-    WRITTEN,
-    Block,
-    anchors,
-    blocks,
-    calls,
-    commands,
-    links,
-)
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    tomllib = None
+from command_lines import calls, refusal
+from documents import PAGES, ROOT, WRITTEN, Block, anchors, blocks, commands, links
 
 ALL = [block for page in WRITTEN for block in blocks(page)]
 SHELL = [block for block in ALL if block.is_shell]
 PYTHON = [block for block in ALL if block.language == "python"]
-DATA = {"json", "yaml", "toml", "ini"}
+DATA = {"json", "yaml", "toml", "ini"}  # test_documents_data.py
 DISPLAYED = {"", "text"}
+MADE_BY_READERS = {"damped", "auto-arima", "auto-ets", "theta"}  # models
 
 
 def named(block: Block) -> str:
@@ -78,6 +64,18 @@ def test_what_is_not_run_has_a_reason_and_is_there():
             assert any(line.startswith(beginning) for line in lines), (str(block), beginning)
 
 
+def test_a_reason_names_tests_that_there_are():
+    reasons = " ".join(reason for block in ALL for reason in block.marked("not run:"))
+    files = set(re.findall(r"[\w/]+/test_\w+\.py", reasons))
+    assert files
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+
+
+def test_words_that_a_block_is_run_with_others_for_stand_in_it():
+    pairs = [(block, old) for block in ALL for old, _ in block.replaced]
+    assert [(str(block), old) for block, old in pairs if old not in block.text or not old] == []
+
+
 @pytest.mark.parametrize("block", SHELL, ids=named)
 def test_commands_and_their_options_exist(block: Block):
     """Those too that are not run: each is parsed as the command itself parses it."""
@@ -86,26 +84,50 @@ def test_commands_and_their_options_exist(block: Block):
             assert refusal(arguments) is None, command.line
 
 
-def refusal(arguments: list[str]) -> str | None:
-    """Why the command line is refused, if it is; files of the reader need not be there."""
-    context, rest = click.Context(chronotick, info_name="chronotick"), arguments
-    try:
-        while isinstance(group := context.command, click.Group) and rest:
-            name, command, rest = group.resolve_command(context, rest)
-            if command is None or not isinstance(command, click.Group):
-                assert command is not None
-                command.make_context(name, list(rest), parent=context)
-                return None
-            context = click.Context(command, info_name=name, parent=context)
-    except click.exceptions.Exit:
-        return None
-    except click.UsageError as error:
-        said = error.format_message()
-        return None if "does not exist" in said else said
-    return None
+@pytest.mark.parametrize("page", WRITTEN)
+def test_models_that_commands_name_exist(page: str):
+    named = {name for call in of_chronotick(page) for name in models(call)}
+    assert named - MADE_BY_READERS - {*load_plugins().models} == set()
 
 
-def test_the_check_above_finds_what_is_wrong():
+def of_chronotick(page: str) -> Iterator[list[str]]:
+    lines = [each.line for block in blocks(page) if block.is_shell for each in commands(block)]
+    return (call for line in lines for call in calls(line))
+
+
+def models(call: list[str]) -> Iterator[str]:
+    """Those that a command line names in options."""
+    for option, value in itertools.pairwise(call):
+        if option in {"--model", "--models"}:
+            yield from value.split(",")
+        elif option in {"--checkpoint", "--remote"}:
+            yield value.partition("=")[0]
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_daemons_of_the_page_would_start(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What options make of the configuration is one: servers, weights and addresses are right."""
+    started: list[Loaded] = []
+    monkeypatch.setattr("chronotick.cli.run._run", lambda loaded, *_: started.append(loaded))
+    (secret := tmp_path / "mine.keys").touch(mode=0o600)
+    secret.write_text(f"1 AES128 HEX:{bytes(range(16)).hex()}\n")
+    monkeypatch.setenv("CHRONOTICK_CLOCK_MEASUREMENT__NTP__KEY_FILE", str(secret))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    asked = [call for call in of_chronotick(page) if call[0] == "run"]
+    asked = [call for call in asked if not MADE_BY_READERS & set(models(call))]
+    said = [CliRunner().invoke(chronotick, call).output for call in asked]
+    assert said == [""] * len(asked) == [""] * len(started)
+
+
+def test_models_are_found_in_a_command_line():
+    line = "run --models kalman,ttm --checkpoint chronos=DIR --checkpoint toto=DIR"
+    assert [*models(line.split())] == ["kalman", "ttm", "chronos", "toto"]
+
+
+def test_command_lines_that_are_wrong_would_be_found():
     (line,) = calls("sudo X=1 /opt/chronotick/bin/chronotick read --jason; echo chronotick # red")
     assert line == ["read", "--jason"]
     assert "--jason" in str(refusal(line))
@@ -113,35 +135,6 @@ def test_the_check_above_finds_what_is_wrong():
     assert refusal(["models", "pull"])
     assert refusal(["run", "--config", "no-such-file.yaml"]) is None
     assert list(calls("source <(chronotick completion bash)")) == [["completion", "bash"]]
-
-
-@pytest.mark.parametrize("block", [b for b in ALL if b.language in DATA], ids=named)
-def test_data_can_be_read(block: Block, tmp_path: Path):
-    if block.language == "json":
-        read_json(block.text)
-    elif block.language == "toml" and tomllib:
-        tomllib.loads(block.text)
-    elif block.language == "ini":
-        configparser.ConfigParser(strict=False).read_string(block.text)
-    elif block.language == "yaml" and read_yaml(block.text) & sections():
-        (tmp_path / "page.yaml").write_text(block.text)
-        load(tmp_path / "page.yaml", {}, {})  # raises and says what is wrong
-
-
-def read_json(text: str) -> None:
-    decoder = json.JSONDecoder()
-    while text := text.lstrip():
-        _, end = decoder.raw_decode(text)
-        text = text[end:]
-
-
-def read_yaml(text: str) -> set[str]:
-    document = yaml.safe_load(text)
-    return set(document)
-
-
-def sections() -> set[str]:
-    return {key.dotted.partition(".")[0] for key in keys()}
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=named)
