@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,16 +33,16 @@ from chronotick.daemon import trace_lines as lines
 from chronotick.daemon.clockwork import Clockwork
 from chronotick.daemon.companions import Companions
 from chronotick.daemon.control import ControlServer
-from chronotick.daemon.loops import SteadyThread, Ticker
+from chronotick.daemon.heap import TRIM_PERIOD_S, trim_heap
+from chronotick.daemon.loops import SteadyThread, Ticker, cancel
 from chronotick.daemon.memory import READING_PERIOD_S, Memory
 from chronotick.daemon.notify import sd_notify, watchdog_interval_s
 from chronotick.daemon.pool_watchdog import PoolWatchdog
-from chronotick.daemon.prediction import PredictionLoop
+from chronotick.daemon.predictions import Predictions
 from chronotick.daemon.publisher import Publisher
 from chronotick.daemon.reload import effective, needing_restart
 from chronotick.daemon.report import Reporter
 from chronotick.daemon.status import StateMachine, Transition
-from chronotick.daemon.steering import Steering
 from chronotick.daemon.surroundings import KEEP, PERIOD_S, Surroundings
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.daemon.trace import Trace, TraceFileError
@@ -91,8 +91,6 @@ class Daemon:
         self.path = path
         self._surroundings, self._covariates = Surroundings(), Covariates(KEEP)
         self.trace: Trace | None = None
-        self._loops: list[PredictionLoop] = []
-        self._loop_tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Serve time until a signal.
@@ -119,7 +117,7 @@ class Daemon:
         config, raw_ns = self.config, raw_now_ns()
         writer = RecordWriter(config.shm.path)
         stack.callback(writer.close)
-        self.publisher = _publisher(writer, config)
+        self.publisher = Publisher.continuing(writer, config.shm)
         self._steps, self._vmclock = StepWatch(), VMClock()
         stack.callback(self._steps.close)
         stack.callback(self._vmclock.close)
@@ -137,6 +135,7 @@ class Daemon:
         )
         resumed = self.clockwork.resume(raw_ns)
         self.trace = self._open_trace(stack, raw_ns, resumed=resumed)
+        self.predictions = Predictions(self.zoo, timekeeper, self._covariates, self.trace)
         self.monitor = self._new_monitor()
         self.pool_watchdog = PoolWatchdog(self._served, self.monitor, self._make_plan, self.memory)
         stack.push_async_callback(self.pool_watchdog.close)
@@ -192,7 +191,7 @@ class Daemon:
         stack.callback(self.publishing.stop)
         self.publishing.start()
         tasks = [asyncio.create_task(work(), name=name) for name, work in self._work().items()]
-        self._start_loops()
+        self.predictions.start(self.config)
         self._discovery.watch(self._on_plugins)
         await self.companions.use(self.config)
         sd_notify(f"READY=1\nMAINPID={os.getpid()}")
@@ -200,7 +199,8 @@ class Daemon:
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
         sd_notify("STOPPING=1")
         self.clockwork.save(read_clocks().raw_ns)
-        await _cancel([*self._errands, *tasks, *self._loop_tasks, stopping])
+        await self.predictions.stop()
+        await cancel([*self._errands, *tasks, stopping])
         for task in done - {stopping}:
             task.result()  # raises what ended it
 
@@ -221,46 +221,18 @@ class Daemon:
             "publish": self._publisher_failure,
             "plan": Ticker(PLAN_PERIOD_S, self._make_plan).run,
             "remember": Ticker(READING_PERIOD_S, self._remember).run,
+            "trim the heap": Ticker(TRIM_PERIOD_S, trim_heap).run,
         }
         interval_s = watchdog_interval_s()
         if interval_s is not None:
             work["watchdog"] = Ticker(interval_s, lambda: sd_notify("WATCHDOG=1")).run
         return work
 
-    def _start_loops(self) -> None:
-        config = self.config
-        self._loops = [
-            PredictionLoop(
-                name,
-                predictor,
-                self.clockwork.timekeeper,
-                read_raw_ns=raw_now_ns,
-                covariates=self._covariates,
-                local=self.zoo.local(predictor),
-                remote=self.zoo.remote(predictor),
-                trace=self.trace,
-            )
-            for name, predictor in (
-                ("short_term", config.short_term),
-                ("long_term", config.long_term),
-            )
-            if predictor.enabled
-        ]
-        self._loop_tasks = [asyncio.create_task(self._predict(loop)) for loop in self._loops]
-
-    async def _predict(self, loop: PredictionLoop) -> None:
-        try:
-            await loop.run()
-        except Exception:  # noqa: BLE001 - it is logged whole
-            # Forecasts are worth less than the clock: it goes on without them.
-            _log.exception("a prediction loop ended by a mistake; the clock goes on without it")
-
     def _on_measurement(self, measurement: Measurement) -> None:
         if self._was_interrupted():
             return  # its exchange may have begun before, and all servers are asked anew
         if self.clockwork.measure(measurement, self.monitor):
-            for loop in self._loops:
-                loop.measured()
+            self.predictions.measured()
             self._make_plan()
 
     def _was_interrupted(self) -> bool:
@@ -364,8 +336,8 @@ class Daemon:
                 log_problem(problem)
             self.plugins = plugins
             if self.zoo.learn(plugins, self.config):
-                await _cancel(self._loop_tasks)
-                self._start_loops()
+                await self.predictions.stop()
+                self.predictions.start(self.config)
 
     async def _reload_in_turn(self) -> None:
         async with self._reloading:
@@ -395,11 +367,11 @@ class Daemon:
         self.clockwork.configure(config.clock_measurement)
         self.publishing.period_s = 1.0 / config.shm.frequency
         logging.getLogger("chronotick").setLevel(config.logging.level)
-        await _cancel(self._loop_tasks)
+        await self.predictions.stop()
         await self.zoo.use(config)
         await self.companions.use(config)
         await self.pool_watchdog.use(config.clock_measurement)
-        self._start_loops()
+        self.predictions.start(config)
 
 
 def on_loop_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -415,19 +387,3 @@ def on_loop_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 def log_problem(problem: PluginProblem) -> None:
     """Say in the log that a plugin is left out."""
     _log.warning("plugin %s left out: %s %s", problem.name, problem.error, problem.hint)
-
-
-def _publisher(writer: RecordWriter, config: Config) -> Publisher:
-    last, shm = writer.last(), config.shm
-    steering = Steering(shm.max_slew_ppm * 1e-6, round(shm.step_threshold_seconds * 1e9))
-    # Readers may remember the epoch of a record that has been removed or damaged since. The seconds
-    # of this boot are beyond it: served time is stepped less than once a second.
-    epoch = last.epoch if last else raw_now_ns() // 1_000_000_000
-    return Publisher(writer, steering, round(shm.validity_seconds * 1e9), epoch)
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    cancelled = list(tasks)
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 _MS = 1e-3
@@ -124,3 +124,11 @@ class SteadyThread:
                     time.sleep(max(0.0, due - time.monotonic()))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the daemon must know
             self._failed(error)
+
+
+async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """End tasks, and wait until they have; what they raise then is nobody's concern."""
+    cancelled = list(tasks)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)

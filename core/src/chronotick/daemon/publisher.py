@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from chronotick.clock import HostClocks
+from chronotick.config.schema import Shm
 from chronotick.daemon.steering import Served, Steering
 from chronotick.daemon.system_clock import SystemClock
 from chronotick.daemon.timekeeper import Target
+from chronotick.shm.clocks import raw_ns as raw_now_ns
 from chronotick.shm.layout import Flags, Source, Status
 from chronotick.shm.record import MAX_WIDTH_NS, SUSPEND_TOLERANCE_NS, Record
+from chronotick.shm.writer import RecordWriter
 
 STALE_PLAN_NS = 5_000_000_000  # five times the period of plans without an event
 STEER_PERIOD_NS = 95_000_000  # a little less than ten times a second
@@ -98,6 +101,18 @@ class Publisher:
         self.renewed = 0
         self.system = SystemClock()
         self.record: Record | None = None
+
+    @classmethod
+    def continuing(cls, writer: RecordWriter, shm: Shm) -> Publisher:
+        """One whose epochs come after those of the record that is there.
+
+        Readers may remember the epoch of a record that has been removed or damaged since. The
+        seconds of this boot are beyond it: served time is stepped less than once a second.
+        """
+        last = writer.last()
+        steering = Steering(shm.max_slew_ppm * 1e-6, round(shm.step_threshold_seconds * 1e9))
+        epoch = last.epoch if last else raw_now_ns() // 1_000_000_000
+        return cls(writer, steering, round(shm.validity_seconds * 1e9), epoch)
 
     @property
     def system_steps(self) -> int:
