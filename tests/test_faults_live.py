@@ -1,4 +1,4 @@
-"""Each kind of fault once, put to the real daemon, while readers check each time they get.
+"""Each kind of fault once, injected into the real daemon, while readers check each time they get.
 
 ``bench/faults.py`` does it for an hour; ``docs/faults.md`` tells what came out.
 """
@@ -45,7 +45,7 @@ def test_nobody_serves_time_for_a_daemon_that_has_ended(found):
     assert found["time_shares"]["unavailable"] > 0
 
 
-def test_every_kind_is_put_and_recovered_from(found):
+def test_every_kind_is_injected_and_recovered_from(found):
     impossible = {"disk full"} if os.geteuid() != 0 else set()  # a file system must be mounted
     assert set(found["faults"]) >= KINDS.keys() - set(SLOW) - impossible, found["told"]
     assert all(row["recovered"] == row["times"] for row in found["faults"].values()), found["told"]
