@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -106,6 +107,25 @@ def test_second_daemon_on_the_same_record_is_refused_and_told_by_whom(start_daem
     assert "Traceback" not in second.stderr
     assert daemon.process.poll() is None
     assert daemon.status in {Status.WARMING_UP, Status.SYNCHRONISED}
+
+
+def test_a_daemon_without_standard_error_serves(tmp_path):
+    record, quoted = tmp_path / "record", shlex.join([sys.executable, "-m", "chronotick", "run"])
+    environ = {
+        **os.environ,
+        "CHRONOTICK_SHM": str(record),
+        "CHRONOTICK_CONTROL": str(tmp_path / "control.sock"),
+        "CHRONOTICK_HISTORY__PATH": str(tmp_path / "history.sqlite3"),
+    }
+    line = f"exec {quoted} --server 127.0.0.1:9 2>&-"
+    daemon = subprocess.Popen(["/bin/sh", "-c", line], env=environ, stdin=subprocess.DEVNULL)
+    try:
+        while not record.exists():
+            assert daemon.poll() is None
+            time.sleep(0.05)
+    finally:
+        daemon.terminate()
+        daemon.wait()
 
 
 def test_control_socket_explains_sources_models_and_status(start_daemon, chronyd):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from chronotick.config.schema import Config
+from chronotick.daemon.app import Daemon
+from chronotick.plugin.registry import Discovery
 
 CHURN = """
 import resource
@@ -31,3 +37,21 @@ def test_free_memory_between_what_is_in_use_is_given_back():
         [sys.executable, "-c", CHURN], capture_output=True, text=True, check=True, timeout=60
     )
     assert int(done.stdout) > 20_000
+
+
+async def test_a_running_daemon_does_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trimmed = asyncio.Event()
+    monkeypatch.setattr("chronotick.daemon.app.trim_heap", trimmed.set)
+    config = Config.model_validate(
+        {
+            "shm": {"path": tmp_path / "record"},
+            "control": {"socket": tmp_path / "control.sock"},
+            "history": {"path": tmp_path / "history.sqlite3"},
+            "clock_measurement": {"ntp": {"servers": ["127.0.0.1:9"]}},
+        }
+    )
+    daemon = Daemon(config, Discovery(), lambda: config)
+    running = asyncio.create_task(daemon.run())
+    await trimmed.wait()
+    daemon._stop.set()
+    await running

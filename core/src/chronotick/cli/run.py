@@ -192,7 +192,6 @@ def _load(
 
 def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded]) -> None:
     import asyncio
-    import faulthandler
     import logging
 
     from chronotick.daemon.app import Daemon, log_problem
@@ -201,7 +200,7 @@ def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded])
     from chronotick.shm.errors import RecordError
 
     configure_logging(loaded.config.logging)
-    faulthandler.enable()  # where it is killed by SIGBUS or SIGSEGV, its log says at what
+    _tell_of_fatal_signals()
     log = logging.getLogger("chronotick.daemon")
 
     def remarked(loaded: Loaded) -> Config:
@@ -222,3 +221,12 @@ def _run(loaded: Loaded, discovery: Discovery, load_again: Callable[[], Loaded])
     except (RecordError, ControlSocketError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence that says what to do, no traceback
         raise click.exceptions.Exit(FAILED) from None
+
+
+def _tell_of_fatal_signals() -> None:
+    """Have SIGBUS and SIGSEGV say on standard error, if there is one, at what they came."""
+    import contextlib
+    import faulthandler
+
+    with contextlib.suppress(RuntimeError, ValueError, OSError):  # it was closed
+        faulthandler.enable()

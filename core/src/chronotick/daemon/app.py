@@ -199,8 +199,9 @@ class Daemon:
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
         sd_notify("STOPPING=1")
         self.clockwork.save(read_clocks().raw_ns)
+        await cancel(self._errands)  # first: a reload begins predictions anew
         await self.predictions.stop()
-        await cancel([*self._errands, *tasks, stopping])
+        await cancel([*tasks, stopping])
         for task in done - {stopping}:
             task.result()  # raises what ended it
 
