@@ -65,7 +65,7 @@ def _value(taking: Taking, before: object) -> object:
     """Return another value: a strange one, or like the one before."""
     how = taking.number()
     if how < 2 * len(_STRANGE):
-        return _STRANGE[how // 2]
+        return copy.deepcopy(_STRANGE[how // 2])  # one object in itself is no JSON
     if isinstance(before, str) and before:
         at = taking.number(2) % len(before)
         return before[:at] + taking.some(how % 12).decode("latin-1") + before[at + how % 12 :]
