@@ -1,6 +1,7 @@
 """What a daemon goes on from after a restart: real saved states, changed in a few places.
 
-The input names the state (clock, scores, standing) and changes: steps into the tree, and a value.
+The input names the state (clock, scores, standing, watchdog) and changes: steps into the tree, and
+a value.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from chronotick.daemon.memory import Standing
 from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.fusion import Skill
 from chronotick.ntp.measurement import Measurement, Stamps
+from chronotick.ntp.watchdog.saved import SavedPool, SavedServer, SavedWatch, SavedWatchdog
+from chronotick.ntp.watchdog.verdict import Finding, Verdict
 from chronotick.shm.layout import Status
 from fuzz.oracle import require
 from fuzz.taking import Taking
@@ -41,9 +44,13 @@ def TestOneInput(data: bytes) -> None:  # noqa: N802 - libFuzzer's name
     taking = Taking(data)
     name = taking.one_of(tuple(_saved()))
     saved = json.loads(json.dumps(_changed(copy.deepcopy(_saved()[name]), taking)))
-    {"timekeeper": _restore_clock, "skill": _restore_skill, "standing": _restore_standing}[name](
-        saved
-    )
+    restore = {
+        "timekeeper": _restore_clock,
+        "skill": _restore_skill,
+        "standing": _restore_standing,
+        "watchdog": _restore_watchdog,
+    }
+    restore[name](saved)
 
 
 def _changed(tree: Any, taking: Taking) -> Any:  # noqa: ANN401 - any JSON type
@@ -115,6 +122,15 @@ def _restore_standing(saved: dict[str, Any]) -> None:
     require(Standing.from_json(standing.as_json()) == standing, "a standing is saved as it was")
 
 
+def _restore_watchdog(saved: dict[str, Any]) -> None:
+    try:
+        watchdog = SavedWatchdog.from_json(saved)
+    except (*_DAMAGED, AttributeError):
+        return
+    text = json.dumps(watchdog.as_json(), allow_nan=False)
+    require(SavedWatchdog.from_json(json.loads(text)) == watchdog, "it is saved as it was")
+
+
 def _keeper() -> Timekeeper:
     return Timekeeper(Config())
 
@@ -147,7 +163,21 @@ def _saved() -> dict[str, Any]:
         "timekeeper": keeper.snapshot(),
         "skill": keeper.skill.snapshot(),
         "standing": standing.as_json(),
+        "watchdog": _watchdog().as_json(),
     }
+
+
+def _watchdog() -> SavedWatchdog:
+    figures = {"asked": 9, "answered": 8, "mean_ns": -5, "spread_ns": 1, "allowed_ns": 2}
+    pool = SavedPool(
+        servers=(SavedServer("192.0.2.1", "pool.example.org", 1, 60.5),),
+        refused={"192.0.2.9:123": 12.0},
+        round=1,
+        round_age_s=60.0,
+    )
+    alarm = Finding(verdict=Verdict.CONTRADICTS, **figures)
+    watch = SavedWatch(pool=pool, alarm=alarm, alarm_age_s=4.0, panic_age_s=5.0)
+    return SavedWatchdog(watch=watch, names=("pool.example.org",), size=500)
 
 
 def seeds() -> dict[str, bytes]:
@@ -158,5 +188,6 @@ def seeds() -> dict[str, bytes]:
         "packed": b"\0\0\2\0\3\xff\5\0AAAAAAAAAA",
         "skill": b"\1\1\2\1\0\x1e\1\2\2\x20",
         "standing": b"\2\0\0\1\x1e",
+        "watchdog": b"\3\0\1\0\2\x20",
         "nothing": b"",
     }

@@ -19,7 +19,8 @@ from chronotick.client import ChronoTick, ChronoTickError
 from chronotick.client.control import ask
 from chronotick.config.schema import Workers
 from chronotick.plugin import ModelSpec, load_plugins
-from chronotick.shm.layout import Status
+from chronotick.shm.layout import Flags, Status
+from chronotick.shm.reader import RecordReader
 from chronotick.testing import random_checkpoint
 
 START_S = 60.0
@@ -74,6 +75,20 @@ class RunningDaemon:
             return self.clock.now(allow_unsynchronised=True).status
         except ChronoTickError:
             return None
+
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """What it says of each source, by name."""
+        try:
+            return {source["name"]: source for source in self.ask("sources")}
+        except ChronoTickError:  # it does not listen yet
+            return {}
+
+    @property
+    def is_authenticated(self) -> bool:
+        with contextlib.closing(RecordReader(self.record)) as reader:
+            record, _ = reader.read()
+        return bool(record.flags & Flags.AUTHENTICATED)
 
     def stop(self) -> int:
         self.process.terminate()

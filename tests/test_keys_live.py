@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import subprocess
 import sys
@@ -14,9 +13,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are not packages
 from documents import blocks
 
-from chronotick.client import ChronoTickError
-from chronotick.shm.layout import Flags, Status
-from chronotick.shm.reader import RecordReader
+from chronotick.shm.layout import Status
 
 pytestmark = pytest.mark.chronyd
 
@@ -58,19 +55,6 @@ def variables(keys: Path) -> dict[str, str]:
     }
 
 
-def sources(daemon) -> dict[str, dict]:
-    try:
-        return {source["name"]: source for source in daemon.ask("sources")}
-    except ChronoTickError:  # it does not listen yet
-        return {}
-
-
-def is_authenticated(daemon) -> bool:
-    with contextlib.closing(RecordReader(daemon.record)) as reader:
-        record, _ = reader.read()
-    return bool(record.flags & Flags.AUTHENTICATED)
-
-
 def run(daemon, *words: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "chronotick", *words]
     return subprocess.run(line, env=daemon.environ, capture_output=True, text=True, check=False)
@@ -81,15 +65,29 @@ def test_where_authentication_is_required_a_server_with_a_key_is_enough(
 ):
     daemon = start_daemon("--server", keyed, "--server", chronyd, **variables(keys))
     daemon.wait_for(Status.SYNCHRONISED)
-    daemon.wait_until(lambda: sources(daemon)[chronyd]["reason"] == "A")
-    found = sources(daemon)
+    daemon.wait_until(lambda: daemon.sources[chronyd]["reason"] == "A")
+    found = daemon.sources
     assert (found[keyed]["reason"], found[keyed]["authenticated"]) == ("*", True)
     assert (found[keyed]["id"], found[keyed]["stamps"]) == (keyed, "kernel")
     assert not found[chronyd]["authenticated"]
-    assert is_authenticated(daemon)
-    shown = run(daemon, "sources").stdout
-    assert keyed in shown
-    assert SECRET not in (daemon.log + shown).lower()
+    assert daemon.is_authenticated
+    assert keyed in run(daemon, "sources").stdout
+
+
+def test_a_key_is_in_no_log_trace_or_status(start_daemon, keyed, keys, tmp_path):
+    trace = tmp_path / "trace"
+    more = {"CHRONOTICK_LOGGING__DEBUG_TRACE": str(trace), "CHRONOTICK_LOGGING__LEVEL": "DEBUG"}
+    daemon = start_daemon("--server", keyed, **variables(keys), **more)
+    daemon.wait_for(Status.SYNCHRONISED)
+    words = [["sources"], ["sources", "--json"], ["status", "--json"], ["config", "show"]]
+    shown = "".join(run(daemon, *line).stdout for line in words)
+    written(keys, LINE.replace("AES128", "AES256"))
+    daemon.wait_until(lambda: daemon.sources[keyed]["drops"].get("key", 0) > 0)
+    shown += run(daemon, "sources").stdout
+    daemon.stop()
+    assert shown.count(keyed) >= 4
+    assert keyed in trace.read_text()
+    assert SECRET not in (daemon.log + shown + trace.read_text()).lower()
 
 
 def test_a_changed_key_ends_in_holdover_and_a_mended_file_ends_that(start_daemon, keyed, keys):
@@ -97,13 +95,14 @@ def test_a_changed_key_ends_in_holdover_and_a_mended_file_ends_that(start_daemon
     daemon.wait_for(Status.SYNCHRONISED)
     written(keys, LINE.replace("75", "57"))
     daemon.wait_for(Status.HOLDOVER)
-    assert sources(daemon)[keyed]["last_error"] == (
-        "no reply in time; where key 10 is unknown or another one, servers are silent"
+    assert daemon.sources[keyed]["last_error"] == (
+        "no reply in time. A server that does not have key 10, or has another under that number, "
+        "does not answer"
     )
     written(keys, f"10 {SECRET} AES128\n")
     mistake = f"{keys}:1: the key's type is none of"
-    daemon.wait_until(lambda: sources(daemon)[keyed]["last_error"].startswith(mistake))
-    assert sources(daemon)[keyed]["drops"]["key"] > 0
+    daemon.wait_until(lambda: daemon.sources[keyed]["last_error"].startswith(mistake))
+    assert daemon.sources[keyed]["drops"]["key"] > 0
     written(keys, LINE)
     daemon.wait_for(Status.SYNCHRONISED)
     assert SECRET not in daemon.log.lower()
@@ -142,4 +141,4 @@ def test_the_page_on_symmetric_keys_can_be_followed(start_daemon, start_chronyd,
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings))
         daemon = start_daemon("--config", str(tmp_path / "c.yaml"))
         daemon.wait_for(Status.SYNCHRONISED)
-        assert is_authenticated(daemon)
+        assert daemon.is_authenticated

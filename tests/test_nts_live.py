@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import subprocess
 import sys
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from chronotick.client import ChronoTickError
 from chronotick.lab.network import Leg, PathModel
 from chronotick.lab.oscillator import OSCILLATORS
 from chronotick.lab.server import serve
@@ -19,8 +17,7 @@ from chronotick.lab.world import ServerModel, World
 from chronotick.ntp.nts.interception import ADDRESS, intercepted
 from chronotick.ntp.nts.testing import Authority, running_nts_chronyd
 from chronotick.ntp.packet import HEADER_BYTES
-from chronotick.shm.layout import Flags, Status
-from chronotick.shm.reader import RecordReader
+from chronotick.shm.layout import Status
 
 pytestmark = [pytest.mark.chronyd, pytest.mark.usefixtures("start_chronyd")]
 
@@ -54,19 +51,6 @@ def variables(authority: Authority, authentication: str) -> dict[str, str]:
     }
 
 
-def sources(daemon) -> dict[str, dict]:
-    try:
-        return {source["name"]: source for source in daemon.ask("sources")}
-    except ChronoTickError:  # it does not listen yet
-        return {}
-
-
-def is_authenticated(daemon) -> bool:
-    with contextlib.closing(RecordReader(daemon.record)) as reader:
-        record, _ = reader.read()
-    return bool(record.flags & Flags.AUTHENTICATED)
-
-
 def error_s(daemon) -> float:
     before_ns, now, after_ns = time.time_ns(), daemon.clock.now(), time.time_ns()
     assert now.earliest_ns <= after_ns
@@ -80,15 +64,15 @@ def test_where_authentication_is_required_only_authenticated_time_is_served(
     server = f"nts://localhost:{nts.keys}"
     daemon = start_daemon(*options(server, chronyd), **variables(authority, "require"))
     daemon.wait_for(Status.SYNCHRONISED)
-    daemon.wait_until(lambda: sources(daemon)[chronyd]["reason"] == "A")
-    found = sources(daemon)
+    daemon.wait_until(lambda: daemon.sources[chronyd]["reason"] == "A")
+    found = daemon.sources
     assert (found[server]["reason"], found[server]["authenticated"]) == ("*", True)
     assert (found[chronyd]["reason_words"], found[chronyd]["authenticated"]) == (
         "not authenticated, and only authenticated sources are believed",
         False,
     )
     assert found[server]["stamps"] == "kernel"
-    assert is_authenticated(daemon)
+    assert daemon.is_authenticated
     assert abs(error_s(daemon)) < 0.01
 
 
@@ -106,12 +90,12 @@ async def test_a_majority_of_liars_does_not_move_a_clock_that_has_authenticated_
         await asyncio.to_thread(daemon.wait_for, Status.SYNCHRONISED)
 
         def sorted_out() -> bool:
-            return all(sources(daemon)[name]["reason"] == "x" for name in plain)
+            return all(daemon.sources[name]["reason"] == "x" for name in plain)
 
         await asyncio.to_thread(daemon.wait_until, sorted_out)
-        assert sources(daemon)[server]["reason"] == "*"
+        assert daemon.sources[server]["reason"] == "*"
         assert abs(error_s(daemon)) < LIE_S / 10
-        assert is_authenticated(daemon)
+        assert daemon.is_authenticated
 
 
 async def test_stripped_authentication_ends_in_holdover_not_in_another_time(
@@ -132,7 +116,7 @@ async def test_stripped_authentication_ends_in_holdover_not_in_another_time(
         await asyncio.to_thread(daemon.wait_for, Status.SYNCHRONISED)
         man.reply = lambda data: (data[:HEADER_BYTES],)
         await asyncio.to_thread(daemon.wait_for, Status.HOLDOVER)
-        found = (await asyncio.to_thread(sources, daemon))[server]
+        found = (await asyncio.to_thread(lambda: daemon.sources))[server]
         assert found["drops"]["unauthenticated"] > 0
         assert abs(error_s(daemon)) < 0.01
         man.reply = lambda data: (data,)
@@ -145,7 +129,7 @@ async def test_stripped_authentication_ends_in_holdover_not_in_another_time(
 def test_a_wrong_certificate_is_told_where_people_look(start_daemon, authority, nts, tmp_path):
     other = Authority(tmp_path)
     daemon = start_daemon(*options(f"nts://localhost:{nts.keys}"), **variables(other, "prefer"))
-    daemon.wait_until(lambda: any(source["drops"] for source in sources(daemon).values()))
+    daemon.wait_until(lambda: any(source["drops"] for source in daemon.sources.values()))
     shown = run(daemon, "sources")
     assert "nobody whom this host trusts has signed it" in shown
     assert "Traceback" not in shown + daemon.log
@@ -158,8 +142,8 @@ def test_a_missing_package_is_one_sentence(start_daemon, authority, nts, tmp_pat
         PYTHONPATH=str(tmp_path),
         **variables(authority, "prefer"),
     )
-    daemon.wait_until(lambda: any(source["drops"] for source in sources(daemon).values()))
-    (source,) = sources(daemon).values()
+    daemon.wait_until(lambda: any(source["drops"] for source in daemon.sources.values()))
+    (source,) = daemon.sources.values()
     assert source["last_error"] == "this needs more packages. Run: pip install 'chronotick[nts]'"
     assert "Traceback" not in daemon.log
 

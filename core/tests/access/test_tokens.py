@@ -39,6 +39,14 @@ def test_a_token_that_others_may_read_is_refused(tmp_path: Path, mode: int):
         read_token(token_file(tmp_path, mode=mode))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_token_of_another_user_is_refused(tmp_path: Path):
+    path = token_file(tmp_path)
+    os.chown(path, 12345, -1)
+    with pytest.raises(TokenError, match="belongs to user 12345, who can change it"):
+        read_token(path)
+
+
 def test_a_token_that_is_not_there_is_a_sentence(tmp_path: Path):
     with pytest.raises(TokenError, match="cannot be read"):
         read_token(tmp_path / "none")

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from chronotick.cli.doctor import _room
+from chronotick.cli.fitting import _missing_token
+from chronotick.config import Config, Loaded, Origin, load
 from chronotick.daemon.control import ControlServer
+from chronotick.daemon.in_force import fingerprint
+from chronotick.daemon.in_force import told as as_told
 from chronotick.history import open_history
 from chronotick.shm.testing import good_record
 from chronotick.shm.writer import RecordWriter
@@ -40,11 +46,16 @@ def states(findings: Findings) -> list[str]:
 
 @pytest.fixture
 def asked(run: Run, tmp_path: Path) -> Callable[..., Any]:
-    """Run ``doctor`` while a daemon tells this status."""
+    """Run ``doctor`` while a daemon tells this status, and what it runs with."""
 
-    async def doctor(told: dict[str, Any], *options: str) -> Findings:
+    async def doctor(
+        told: dict[str, Any], *options: str, runs: dict[str, Any] | None = None
+    ) -> Findings:
         status = {"pid": 17, "problems": [], "sources_believed": ["192.0.2.1:123"], **told}
-        server = ControlServer(tmp_path / "control.sock", {"status": lambda: status})
+        methods: dict[str, Callable[[], Any]] = {"status": lambda: status}
+        if runs is not None:
+            methods["configuration"] = lambda: runs
+        server = ControlServer(tmp_path / "control.sock", methods)
         await server.start()
         try:
             shown = await asyncio.to_thread(run, "doctor", "--json", *options)
@@ -58,10 +69,31 @@ def asked(run: Run, tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:
-    """The daemon's configuration, which would be found nowhere."""
+    """The daemon's file, which would be found nowhere, and which would not work here."""
     path = tmp_path / "theirs.yaml"
     path.write_text("workers: {checkpoints: {chrnos: /x}}\n")
     return path
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    """A file with a socket and a path of its own."""
+    path = tmp_path / "ours.yaml"
+    path.write_text(f"control: {{socket: {tmp_path}/control.sock}}\nhistory: {{path: h.sqlite3}}\n")
+    return path
+
+
+def running(path: Path | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """What a daemon tells of its configuration, by sections."""
+    sections = {each: changes.pop(each) for each in tuple(changes) if each in Config.model_fields}
+    return {
+        "pid": 17,
+        "uid": os.geteuid(),
+        "path": str(path) if path else None,
+        "file_read": fingerprint(path) if path else None,
+        "config": as_told(Config.model_validate(sections)),
+        **changes,
+    }
 
 
 # ------------------------------------------------------------------------------ configuration
@@ -73,47 +105,168 @@ def test_the_first_line_says_which_configuration_is_examined(run: Run, theirs: P
     assert shown.startswith(f"ok    configuration: {theirs}\n")
 
 
-async def test_the_configuration_of_the_daemon_that_runs_is_examined(asked, theirs: Path):
-    findings = await asked({"configuration": str(theirs)})
-    first, *rest = findings
-    assert first["state"] == "ok"
-    assert first["evidence"] == f"{theirs}; the daemon (process 17) runs with it"
-    assert any("Did you mean chronos" in each["evidence"] for each in rest)
+async def test_what_the_daemon_runs_with_is_examined_not_its_file(asked, theirs: Path):
+    """The file alone would be bad: an option has replaced what is wrong in it."""
+    sections = {"long_term": {"models": ["hold"]}}
+    first, *rest = await asked({}, runs=running(theirs, **sections))
+    assert first == {
+        "state": "ok",
+        "what": "configuration",
+        "evidence": f"as process 17 runs it: {theirs}, and its options and variables",
+        "fix": "",
+    }
+    assert [each for each in rest if each["what"] == "configuration"] == []
+    assert [each for each in rest if each["state"] == "bad"] == []
+
+
+async def test_what_is_wrong_with_what_the_daemon_runs_with_is_said_to_be_of_its_process(asked):
+    first, *rest = await asked({}, runs=running(long_term={"models": ["hodl"]}))
+    assert first["evidence"].startswith("as process 17 runs it: the defaults (there is no file), ")
+    (bad,) = (each for each in rest if each["what"] == "configuration")
+    assert bad["state"] == "bad"
+    assert bad["evidence"].startswith("long_term.models (process 17): ")
+    assert "hodl" in bad["evidence"]
+
+
+async def test_paths_are_those_of_the_daemon(asked, tmp_path: Path):
+    elsewhere = tmp_path / "file" / "envs"
+    elsewhere.parent.touch()
+    findings = await asked({}, runs=running(workers={"environments": elsewhere}))
+    (room,) = (each for each in findings if each["what"] == "disk for environments")
+    assert room["evidence"].endswith(f"free at {elsewhere.parent}")
+
+
+def test_a_relative_path_is_told_as_the_daemon_means_it():
+    told = as_told(Config.model_validate({"history": {"path": "h.sqlite3"}}))
+    assert told["history"]["path"] == str(Path.cwd() / "h.sqlite3")
+    assert as_told(Config.model_validate(json.loads(json.dumps(told)))) == told
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_text("# mended\n"), Path.unlink])
+async def test_a_file_that_the_daemon_has_not_read_since_is_told(
+    asked, theirs: Path, change: Callable[[Path], object]
+):
+    runs = running(theirs)
+    change(theirs)
+    (_, note) = (each for each in await asked({}, runs=runs) if each["what"] == "configuration")
+    assert note["state"] == "note"
+    assert note["evidence"] == f"{theirs} has changed since process 17 read it"
+    assert note["fix"].startswith("to have it taken, send SIGHUP: chronotick config check ")
+    assert note["fix"].endswith("kill -HUP 17")
 
 
 async def test_a_configuration_that_was_asked_for_is_examined_and_the_difference_told(
-    asked, theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked, theirs: Path, ours: Path
 ):
-    ours = tmp_path / "ours.yaml"
-    ours.write_text("shm: {frequency: 20}\n")
-    given = await asked({"configuration": str(theirs)}, "--config", str(ours))
-    monkeypatch.setenv("CHRONOTICK_CONFIG", str(ours))
-    for first, *rest in (given, await asked({"configuration": str(theirs)})):
-        assert first["state"] == "note"
-        assert first["evidence"].startswith(f"{ours}; the daemon (process 17) runs with {theirs}")
-        assert first["fix"] == f"chronotick doctor --config {theirs}"
-        assert not any("chrnos" in each["evidence"] for each in rest)
-
-
-async def test_a_daemon_without_a_file_is_not_examined_by_ours_unnoticed(asked, theirs: Path):
-    first, *_ = await asked({"configuration": None}, "--config", str(theirs))
-    assert first["evidence"] == f"{theirs}; the daemon (process 17) runs with the defaults"
+    first, *rest = await asked({}, "--config", str(ours), runs=running(theirs))
     assert first["state"] == "note"
+    assert first["evidence"] == f"{ours}; the daemon (process 17) runs with {theirs}"
+    assert first["fix"] == "to examine that: chronotick doctor"
+    assert not any("chrnos" in each["evidence"] for each in rest)
 
 
-async def test_a_configuration_that_cannot_be_read_is_told(asked, tmp_path: Path):
-    first, *_ = await asked({"configuration": str(tmp_path / "gone.yaml")})
+async def test_the_daemons_own_file_without_its_options_is_not_what_it_runs_with(
+    asked, theirs: Path
+):
+    first, *rest = await asked({}, "--config", str(theirs), runs=running(theirs))
     assert first["state"] == "note"
-    assert "the daemon's cannot be read by this user: " in first["evidence"]
-    assert first["fix"]
-
-
-async def test_a_daemon_of_an_earlier_version_tells_no_configuration(asked):
-    first, *_ = await asked({})
-    assert (first["state"], first["evidence"].partition(";")[0]) == (
-        "ok",
-        "the defaults (there is no file)",
+    assert first["evidence"] == (
+        f"{theirs}; the daemon (process 17) runs with it otherwise: with options or variables of "
+        "its own, or as it was before"
     )
+    assert any("Did you mean chronos" in each["evidence"] for each in rest)
+
+
+async def test_a_file_with_another_socket_says_how_to_ask_the_daemon_there(
+    asked, ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("CHRONOTICK_CONTROL")
+    first, *_ = await asked({}, "--config", str(ours), runs=running())
+    socket = tmp_path / "control.sock"
+    assert first["fix"] == f"to examine that: CHRONOTICK_CONTROL={socket} chronotick doctor"
+
+
+async def test_what_the_daemon_runs_with_can_be_what_was_asked_for(
+    asked, ours: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(ours.parent)
+    runs = running(config=as_told(load(ours, os.environ, {}).config))
+    first, *_ = await asked({}, "--config", ours.name, runs=runs)
+    assert first["evidence"] == f"{ours}; the daemon (process 17) runs with the same"
+    assert first["state"] == "ok"
+
+
+@pytest.mark.parametrize("runs", [None, {"config": {}}, running(config={"of_a_later": {}}), [1]])
+async def test_of_a_daemon_that_tells_no_configuration_nothing_is_said(
+    asked,
+    runs: Any,  # noqa: ANN401 - any JSON type
+):
+    first, *_ = await asked({"configuration": "/etc/chronotick/config.yaml"}, runs=runs)
+    assert first == {
+        "state": "ok",
+        "what": "configuration",
+        "evidence": "the defaults (there is no file)",
+        "fix": "",
+    }
+
+
+async def test_the_socket_that_answered_is_named(asked, tmp_path: Path):
+    """A daemon may have another name for it: seen from within a container, or through a link."""
+    runs = running(control={"socket": "/run/elsewhere/control.sock"})
+    findings = await asked({}, runs=runs)
+    (socket,) = (each for each in findings if each["what"] == "control socket")
+    assert (socket["state"], socket["evidence"]) == ("ok", str(tmp_path / "control.sock"))
+
+
+# -------------------------------------------------------------------------------- other users
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A directory that this user may not look into; root is nobody meanwhile."""
+    path = tmp_path / "closed"
+    path.mkdir(mode=0)
+    user = os.geteuid()
+    with contextlib.ExitStack() as stack:
+        if user == 0:
+            os.seteuid(65534)
+            stack.callback(os.seteuid, user)
+        yield path
+
+
+def test_environments_behind_a_closed_directory_are_a_note(closed: Path):
+    found = _room(closed / "envs")
+    assert found.state == "note"
+    assert found.evidence == (
+        f"{closed / 'envs'} cannot be looked at by this user: Permission denied"
+    )
+    assert found.fix == "run chronotick doctor as the daemon's user"
+
+
+def test_a_token_behind_a_closed_directory_is_no_traceback(closed: Path):
+    http = {"listen": "127.0.0.1:8090", "token_file": closed / "token"}
+    config, origins = Config.model_validate({"http": http}), {"http.token_file": Origin("option")}
+    (problem,) = _missing_token(Loaded(config, origins, None))
+    assert problem.message == f"there is no file {closed / 'token'}"
+
+
+@pytest.mark.parametrize(("is_ours", "state"), [(True, "bad"), (False, "note")])
+@pytest.mark.parametrize("secret", ["keys", "token"])
+async def test_secrets_of_another_users_daemon_are_not_judged_by_what_this_one_may_read(
+    asked, tmp_path: Path, secret: str, is_ours: bool, state: str
+):
+    path = tmp_path / "not there"
+    sections = {
+        "keys": {"clock_measurement": {"ntp": {"servers": ["key://1@::1"], "key_file": path}}},
+        "token": {"http": {"listen": "127.0.0.1:8090", "token_file": path}},
+    }[secret]
+    uid = os.geteuid() + (0 if is_ours else 1)
+    findings = await asked({}, runs=running(uid=uid, **sections))
+    (_, found) = (each for each in findings if each["what"] == "configuration")
+    assert found["state"] == state
+    assert str(path) in found["evidence"]
+    as_its_user = found["fix"] == "run chronotick doctor as the daemon's user"
+    assert as_its_user is not is_ours
 
 
 # ----------------------------------------------------------------------------------- problems
@@ -126,7 +279,7 @@ async def test_each_problem_is_told_once(asked):
         {
             "problems": [blind, f"history: {lost}", other],
             "watchdog": watchdog,
-            "history": {"path": None, "problem": ""},
+            "history": {"path": None, "problem": "", "messages": [f"history: {lost}"]},
         }
     )
     told = {(each["what"], each["state"]) for each in findings if each["evidence"] in {blind, lost}}
@@ -145,12 +298,23 @@ async def test_each_problem_is_told_once(asked):
     ],
 )
 async def test_a_history_that_forgets_is_bad(asked, health, problems: list[str], state: str):
-    findings = await asked({"history": health, "problems": problems})
+    messages = [each for each in problems if each != health["problem"]]
+    told = {"history": {**health, "messages": messages}, "problems": problems}
+    findings = await asked(told)
     history = [each for each in findings if each["what"] == "history"]
     assert states(history) == [state]
     assert bool(history[0]["fix"]) is (state == "bad")
-    told = [each["evidence"] for each in findings if each["what"] == "daemon"]
-    assert not set(told) & set(problems)
+    others = [each["evidence"] for each in findings if each["what"] == "daemon"]
+    assert not set(others) & set(problems)
+
+
+async def test_a_problem_is_the_historys_by_whose_it_is_not_by_how_it_begins(asked):
+    of_a_model = "history: the model of that name died"
+    health = {"path": "/h", "problem": "", "messages": ["the watchdog begins anew"]}
+    problems = ["the watchdog begins anew", of_a_model]
+    findings = await asked({"history": health, "problems": problems})
+    told = {each["evidence"]: each["what"] for each in findings}
+    assert (told["the watchdog begins anew"], told[of_a_model]) == ("history", "daemon")
 
 
 # ------------------------------------------------------------------------------------ history
@@ -175,6 +339,13 @@ def test_a_sound_history_is_ok_and_stays_as_it_is(run: Run, history: Path):
     assert history.read_bytes() == before
 
 
+def test_a_history_that_another_daemon_has_is_bad(run: Run, history: Path):
+    with open_history(history, 30).history:
+        (finding,) = found(run, "history")
+    words = f"{history} is in use by another daemon (process {os.getpid()})"
+    assert (finding["state"], finding["evidence"]) == ("bad", words)
+
+
 def test_what_the_daemon_will_set_aside_is_bad_and_left_where_it_is(run: Run, history: Path):
     history.write_text("This is no database, and longer than the header of one would be. " * 4)
     (finding,) = found(run, "history")
@@ -197,7 +368,7 @@ def test_a_history_whose_daemon_was_killed_is_sound(run: Run, history: Path):
         "from pathlib import Path\n"
         "from chronotick.history import open_history\n"
         "history = open_history(Path(sys.argv[1]), 30).history\n"
-        "history.keep('watchdog', {})\n"
+        "history.save_part('watchdog', {})\n"
         "history.flush()\n"
         "os.kill(os.getpid(), 9)\n"
     )

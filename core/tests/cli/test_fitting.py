@@ -134,6 +134,32 @@ def test_run_refuses_before_the_daemon_starts(run, options: list[str], words: st
     assert "Errno" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("ntp", "{ntp: {servers: ['nts://ntp.example']}}"),
+        ("watchdog", "{watchdog: {enabled: true, servers: ['nts://pool.example']}}"),
+    ],
+)
+def test_nts_without_its_package_is_told_beforehand(
+    config: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch, key: str, text: str
+):
+    settings = loaded(config, f"clock_measurement: {text}\n")
+    assert [*misfits(settings, plugins)] == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    (problem,) = misfits(settings, plugins)
+    assert problem.path == f"clock_measurement.{key}.servers"
+    assert problem.advice == "Run: pip install 'chronotick[nts]'"
+
+
+def test_a_watchdog_that_is_off_needs_no_package(
+    config: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    text = "clock_measurement: {watchdog: {servers: ['nts://pool.example']}}\n"
+    assert [*misfits(loaded(config, text), plugins)] == []
+
+
 def test_check_and_doctor_say_the_same(run, config: Path):
     config.write_text("workers: {checkpoints: {chrnos: /x}}\n")
     checked = run("config", "check", str(config))

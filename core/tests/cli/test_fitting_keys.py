@@ -45,8 +45,8 @@ def test_a_key_that_the_file_does_not_have_is_told_with_both(keys: Path):
 
 
 def test_a_mistake_in_the_file_is_told_once_with_its_line_and_without_the_secret(keys: Path):
-    keys.write_text(f"10 SHA257 {SECRET}\n")
-    (problem,) = told(keys, "key://10@192.0.2.1", "key://11@192.0.2.1")
+    keys.write_text(f"10 SHA257 {SECRET}\n11 SHA256 {SECRET}\n")
+    (problem,) = told(keys, "key://10@192.0.2.1", "key://11@192.0.2.1", "key://10@192.0.2.2")
     assert problem.startswith(f"{keys}:1: the key's type is none of AES128")
     assert SECRET not in problem
 

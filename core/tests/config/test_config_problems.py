@@ -139,6 +139,12 @@ def test_a_path_with_an_unset_variable_names_it(
     assert "the path is empty" in problems("shm: {path: ''}")["shm.path"]
 
 
+def test_a_path_with_a_nul_is_a_problem_not_a_traceback(problems: Callable[..., dict[str, str]]):
+    key = "clock_measurement.ntp.key_file"
+    found = problems('clock_measurement: {ntp: {key_file: "/a\\0b"}}')
+    assert "the path has a NUL in it" in found[key]
+
+
 def test_duplicate_keys_are_errors_with_both_lines(problems: Callable[..., dict[str, str]]):
     found = problems("shm:\n  frequency: 5\nlogging: {}\nshm:\n  frequency: 6\n")
     assert found == {"shm": "shm (c.yaml:4): given twice, first in line 1. Remove one of them"}

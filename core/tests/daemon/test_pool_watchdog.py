@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chronotick.config.schema import ClockMeasurement
-from chronotick.daemon.pool_watchdog import DISTRUSTED, PoolWatchdog
+from chronotick.config.schema import ClockMeasurement, Config
+from chronotick.daemon.memory import Memory
+from chronotick.daemon.pool_watchdog import DISTRUSTED, ClockSources, PoolWatchdog
 from chronotick.daemon.publisher import Description, Plan
 from chronotick.daemon.status import StateMachine, Transition
+from chronotick.daemon.timekeeper import Timekeeper
 from chronotick.history import History, open_history
 from chronotick.lab.network import Leg, PathModel
 from chronotick.lab.oscillator import OSCILLATORS
@@ -22,6 +26,7 @@ from chronotick.lab.world import ServerModel, World
 from chronotick.ntp import Selection
 from chronotick.ntp.report import SourceReport
 from chronotick.ntp.selection import Reason
+from chronotick.ntp.watchdog.pool import LISTED_S
 from chronotick.shm.layout import Flags, Source, Status
 
 OTHERS = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
@@ -47,7 +52,7 @@ PLAN = Plan(
 
 
 @dataclass
-class Measured:
+class Measured(ClockSources):
     """The sources that the clock is measured by, as a monitor tells of them."""
 
     report: SourceReport
@@ -73,10 +78,11 @@ class Watched:
         report = SourceReport(id="192.0.2.1:123", name="a", port=123, reason=Reason.BEST)
         self.measured = Measured(report)
         self.history = history
+        self.memory = Memory(history, Timekeeper(Config()), 3600.0, ())
         self.watchdog = self._new()
 
     def _new(self) -> PoolWatchdog:
-        return PoolWatchdog(self._served, self.measured, self._changed, self.history)
+        return PoolWatchdog(self._served, self.measured, self._changed, self.memory)
 
     async def restart(self) -> None:
         """End, and be another process."""
@@ -241,11 +247,11 @@ async def test_who_vouched_before_a_restart_does_until_sources_are_believed(watc
     assert watched.considered().about.status is Status.DISRUPTED
 
 
-@pytest.mark.parametrize("body", [{}, {"version": 99}, {"version": 1, "pool": 7}])
+@pytest.mark.parametrize("body", [{}, {"version": 99}, {"version": 1, "at": {}, "watch": 7}])
 async def test_what_was_kept_and_cannot_be_used_is_a_line_in_the_log(
     watched: Watched, body, caplog: pytest.LogCaptureFixture
 ):
-    watched.history.keep("watchdog", body)
+    watched.history.save_part("watchdog", body)
     await watched.restart()
     await watched.watchdog.use(watched.configured())
     await watched.until(pool=3)
@@ -256,9 +262,80 @@ async def test_what_was_kept_and_cannot_be_used_is_a_line_in_the_log(
 
 async def test_servers_that_the_clock_is_measured_by_are_not_asked(watched: Watched):
     first = watched.servers.addresses[0]
-    watched.measured.report = replace(watched.measured.report, id=first)
+    host, port = first.split(":")
+    report = replace(watched.measured.report, id=first, address=host, port=int(port))
+    watched.measured.report = report
     await watched.watchdog.use(watched.configured(sample_size=3))
     await watched.until(pool=2)
     await asyncio.sleep(0.1)
     told = watched.watchdog.report()
     assert (told["pool"], told["verdict"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "port"),
+    [("nts://192.0.2.1:4460", 4460), ("key://1@192.0.2.1:123", 123), ("192.0.2.1:1123", 1123)],
+)
+async def test_nor_is_one_that_the_clock_asks_in_another_way(
+    watched: Watched, source: str, port: int
+):
+    report = watched.measured.report
+    watched.measured.report = replace(report, id=source, address="192.0.2.1", port=port)
+    servers = [f"192.0.2.{n}" for n in (1, 2, 3)]  # too few without the first: nobody is asked
+    await watched.watchdog.use(watched.configured(servers=servers, interval_seconds=64))
+    await watched.until(pool=2)
+
+
+async def test_a_source_without_an_address_yet_leaves_nobody_out(watched: Watched):
+    watched.measured.report = replace(watched.measured.report, id="a.example", address="", port=0)
+    await watched.watchdog.use(watched.configured())
+    await watched.until(pool=3)
+
+
+async def test_the_whole_pool_is_not_asked_again_soon_after_a_reload(watched: Watched):
+    watched.error_ns = 10**9
+    await watched.watchdog.use(watched.configured())
+    await watched.until(panics=1, alarm=True)
+    await watched.watchdog.use(watched.configured(w=0.02))
+    failed = watched.watchdog.report()["samples"]["contradicts"]
+    while watched.watchdog.report()["samples"]["contradicts"] < failed + 5:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+    assert watched.watchdog.report()["panics"] == 1
+
+
+def saved(watched: Watched) -> dict[str, Any]:
+    """What a crash at this very moment leaves: no task runs meanwhile."""
+    return dict(watched.memory.load_part("watchdog") or {})
+
+
+async def test_a_system_clock_set_forward_makes_nothing_older_over_a_restart(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+):
+    watched.error_ns = 10**9
+    await watched.watchdog.use(watched.configured())
+    await watched.until(panics=1, alarm=True)
+    await watched.restart()
+    set_forward = time.time() + 40 * 86_400.0
+    monkeypatch.setattr("chronotick.daemon.pool_watchdog.time.time", lambda: set_forward)
+    await watched.watchdog.use(watched.configured())
+    body = saved(watched)
+    assert body["at"]["unix_s"] == set_forward
+    assert body["watch"]["panic_age_s"] < 3600.0
+    assert watched.watchdog.report()["alarm_from_before"] is True
+
+
+async def test_an_alarm_that_is_dropped_at_the_start_is_not_found_again_after_a_crash(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+):
+    watched.error_ns = 10**9
+    await watched.watchdog.use(watched.configured(action="disrupt"))
+    await watched.until(alarm=True)
+    await watched.watchdog.close()
+    body = saved(watched)
+    body["watch"]["alarm_age_s"] = LISTED_S
+    watched.memory.save_part("watchdog", body)
+    await watched.restart()
+    await watched.watchdog.use(watched.configured(action="disrupt"))
+    assert watched.considered() is PLAN
+    assert saved(watched)["watch"]["alarm"] is None
+    assert dropped(caplog) == ["the watchdog could not check for 30 days"]

@@ -1,5 +1,6 @@
 """Whatever is found at the path, there is a history and a message; nothing is deleted."""
 
+import fcntl
 import os
 import random
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chronotick.history import OpenedHistory, boot_id, open_history
+from chronotick.history import OpenedHistory, boot_id, diagnose, open_history
 from chronotick.history.tables import VERSION
 from chronotick.ntp.measurement import Measurement
 
@@ -242,3 +243,69 @@ def test_after_a_failed_opening_the_next_one_finds_no_lock(path: Path, sound: by
         opened = open_history(path, 30)
         opened.history.close()
         assert opened.messages == ()
+
+
+def _everything(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+def test_a_diagnosis_of_a_sound_history_leaves_nothing_behind(path: Path, sound: bytes):
+    before = _everything(path.parent)
+    assert diagnose(path) is None
+    assert _everything(path.parent) == before
+    assert before[path.name] == sound
+
+
+def test_a_diagnosis_finds_damage_and_leaves_it(path: Path, sound: bytes):
+    path.write_bytes(sound[:4096] + b"\xff" * 4096 + sound[8192:])
+    before = _everything(path.parent)
+    trouble = diagnose(path)
+    assert trouble is not None
+    assert (trouble.words.startswith(f"{path} is damaged"), trouble.aside) == (
+        True,
+        f"{path.name}.corrupt-…",
+    )
+    assert _everything(path.parent) == before
+
+
+def test_a_diagnosis_makes_no_directory(tmp_path: Path):
+    assert diagnose(tmp_path / "a" / "h.sqlite3") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_diagnosis_says_who_has_the_file_and_lets_the_next_one_have_it(path: Path):
+    with open_history(path, 30).history as history:
+        history.flush()
+        trouble = diagnose(path)
+    assert trouble is not None
+    assert trouble.words == f"{path} is in use by another daemon (process {os.getpid()})"
+    assert trouble.aside == ""
+    assert diagnose(path) is None
+    with open_history(path, 30).history as history:
+        assert history.persistent
+
+
+def test_who_only_looks_at_the_lock_keeps_no_daemon_from_its_history(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lock = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    monkeypatch.setattr("chronotick.history.lock.time.sleep", lambda _: os.close(lock))
+    with open_history(path, 30).history as history:
+        assert history.persistent
+
+
+def test_a_diagnosis_reads_what_a_killed_daemon_left_in_the_log(path: Path, sound: bytes):
+    """Without it the newest of the file would be missed, and a change half done called damage."""
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("UPDATE measurements SET stratum = 3")
+    writer.execute("PRAGMA user_version = 999")
+    kept = {ending: Path(f"{path}{ending}").read_bytes() for ending in ("-wal", "-shm")}
+    writer.close()
+    path.write_bytes(sound)
+    for ending, content in kept.items():
+        Path(f"{path}{ending}").write_bytes(content)
+    trouble = diagnose(path)
+    assert trouble is not None
+    assert "later version" in trouble.words
+    assert Path(f"{path}-wal").read_bytes() == kept["-wal"]

@@ -102,7 +102,7 @@ def test_a_database_of_an_earlier_version_gets_the_tables(
     with opened.history as history:
         assert history.counts()["measurements"] == 1
         history.add_reading(served(3))
-        history.keep("watchdog", {})
+        history.save_part("watchdog", {})
         assert history.flush()
-        assert history.kept("watchdog") == {}
+        assert history.load_part("watchdog") == {}
     assert [each.raw_ns for each in between(path, 0, 9)] == [3 * 10**9]

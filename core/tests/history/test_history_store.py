@@ -161,12 +161,12 @@ def test_a_snapshot_json_cannot_hold_is_the_callers_error(history: History):
 
 def test_what_a_part_of_the_daemon_keeps_is_there_after_a_restart(path: Path):
     with open_history(path, 30).history as history:
-        history.keep("watchdog", {"servers": [1]})
-        history.keep("watchdog", {"servers": [1, 2]})
-        history.keep("other", {})
+        history.save_part("watchdog", {"servers": [1]})
+        history.save_part("watchdog", {"servers": [1, 2]})
+        history.save_part("other", {})
     with open_history(path, 30).history as history:
-        assert history.kept("watchdog") == {"servers": [1, 2]}
-        assert (history.kept("other"), history.kept("nobody")) == ({}, None)
+        assert history.load_part("watchdog") == {"servers": [1, 2]}
+        assert (history.load_part("other"), history.load_part("nobody")) == ({}, None)
 
 
 @pytest.mark.parametrize("table", ["clock_state", "scores", "kept"])
@@ -177,7 +177,7 @@ def test_a_saved_body_with_a_changed_digit_is_not_used(
     with open_history(path, 30).history as history:
         history.save_state(boot_id(), 1, {"offset_ns": 1111})
         history.save_scores({"sum": 1111})
-        history.keep("watchdog", {"age_s": 1111})
+        history.save_part("watchdog", {"age_s": 1111})
     with sqlite3.connect(path) as connection:
         connection.execute(f"UPDATE {table} SET body = replace(body, '1111', '1911')")  # noqa: S608 - constants
     connection.close()
@@ -185,7 +185,7 @@ def test_a_saved_body_with_a_changed_digit_is_not_used(
         values = {
             "clock_state": history.load_state(boot_id()),
             "scores": history.load_scores(),
-            "kept": history.kept("watchdog"),
+            "kept": history.load_part("watchdog"),
         }
     assert not values[table]
     assert "is damaged and not used" in caplog.text

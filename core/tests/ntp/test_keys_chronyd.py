@@ -86,7 +86,8 @@ async def test_a_server_is_silent_where_its_key_is_another_or_none(
         answer = await ask(f"key://{number}@127.0.0.1:{port}", file, SHORT_S)
         assert answer.drops == {"timeout": 1}
         assert answer.error == (
-            f"no reply in time; where key {number} is unknown or another one, servers are silent"
+            f"no reply in time. A server that does not have key {number}, or has another under "
+            "that number, does not answer"
         )
 
 

@@ -78,14 +78,8 @@ def test_a_key_is_read_as_it_was_written(
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("secret-secret", "not of the form: ID [TYPE] [ASCII:|HEX:]KEY"),
+        ("1", "not of the form: ID [TYPE] [ASCII:|HEX:]KEY"),
         ("1 SHA1 secret-secret # ours", "not of the form: ID [TYPE] [ASCII:|HEX:]KEY"),
-        ("0 SHA1 secret-secret", "the key's ID is not a number from 1 to 4294967295"),
-        ("-1 SHA1 secret-secret", "the key's ID is not a number from 1 to 4294967295"),
-        ("4294967296 SHA1 secret-secret", "the key's ID is not a number from 1 to 4294967295"),
-        ("99999999999 SHA1 secret-secret", "the key's ID is not a number from 1 to 4294967295"),
-        ("secret SHA1 secret-secret", "the key's ID is not a number from 1 to 4294967295"),
-        ("\N{FULLWIDTH DIGIT ONE} SHA1 x", "the key's ID is not a number from 1 to 4294967295"),
         ("1 secret secret-secret", "the key's type is none of AES128, AES256, SHA1, SHA256"),
         ("1 sha1 secret-secret", "the key's type is none of AES128, AES256, SHA1, SHA256"),
         ("1 SHA1 HEX:5ec", "behind HEX: stand no pairs of hexadecimal digits"),
@@ -101,15 +95,53 @@ def test_a_mistake_is_told_with_its_line_and_without_the_secret(
     tmp_path: Path, line: str, reason: str
 ) -> None:
     path = written(tmp_path / "keys", f"# ours\n\n{line}\n9 SHA1 another-secret\n")
-    for number in (1, 9):  # whichever key is wanted
-        message = refusal(path, number)
-        assert message.startswith(f"{path}:3: {reason}")
-        assert "ecret" not in message.removeprefix(str(path))
-        assert "5ec" not in message.removeprefix(str(path))
+    message = refusal(path)
+    assert message.startswith(f"{path}:3: {reason}")
+    assert "ecret" not in message.removeprefix(str(path))
+    assert "5ec" not in message.removeprefix(str(path))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "secret-secret",
+        "0 SHA1 secret-secret",
+        "-1 SHA1 secret-secret",
+        "4294967296 SHA1 secret-secret",
+        "99999999999 SHA1 secret-secret",
+        "secret SHA1 secret-secret",
+        "\N{FULLWIDTH DIGIT ONE} SHA1 secret-secret",
+    ],
+)
+def test_a_line_without_a_number_is_told_where_a_key_is_missing(tmp_path: Path, line: str) -> None:
+    path = written(tmp_path / "keys", f"# ours\n\n{line}\n9 SHA1 another-secret\n")
+    message = refusal(path)
+    assert message == (
+        f"{path}: there is no key 1. Mend {path}:3, which begins with no number from 1 to "
+        "4294967295, or add the line that `chronyc keygen 1 AES128` prints"
+    )
+    assert read_key(path, 9)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2 TIGER HEX:00112233445566778899",
+        "2 WHIRLPOOL another-secret",
+        "2 AES128 HEX:00",
+        "2 SHA1 HEX:0",
+        "2 SHA1 one two",
+        "nothing of the kind",
+        "2 SHA1 another-secret\n2 SHA1 another-secret",
+    ],
+)
+def test_a_mistake_in_the_line_of_another_key_does_not_matter(tmp_path: Path, line: str) -> None:
+    path = written(tmp_path / "keys", f"{line}\n1 SHA1 secret-secret\n{line}\n")
+    assert read_key(path, 1) == Key(1, "SHA1", b"secret-secret")
 
 
 def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path / "keys", "1 SHA1 secret-secret\n2 SHA1 secret-two\n1 SHA1 secret-3\n")
+    path = written(tmp_path / "keys", "1 SHA1 secret-secret\n2 SHA1 secret-two\n1 TIGER secret-3\n")
     assert refusal(path) == f"{path}:3: key 1 is there already. Remove one"
 
 
@@ -147,6 +179,21 @@ def test_a_group_may_read_the_file(path: Path) -> None:
     read_key(path, 1)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_keys_that_another_user_could_choose_are_refused(path: Path) -> None:
+    os.chown(path, 65534, -1)
+    assert refusal(path) == (
+        f"{path}: belongs to user 65534, who can change it. It must be root's or your own"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_root_may_be_shared_with_chronyds_group(path: Path) -> None:
+    os.chown(path, 0, 65534)
+    path.chmod(0o640)
+    assert read_key(path, 1)
+
+
 def test_what_is_no_file_of_keys_is_refused(tmp_path: Path) -> None:
     missing, pipe = tmp_path / "missing", tmp_path / "pipe"
     before = open_files()
@@ -154,6 +201,10 @@ def test_what_is_no_file_of_keys_is_refused(tmp_path: Path) -> None:
     assert refusal(missing) == f"{missing}: the keys cannot be read (No such file or directory)"
     assert refusal(pipe) == f"{pipe}: no regular file"
     assert "Is a directory" in refusal(tmp_path)
+    for impossible in (Path("a\0b"), Path("a\ud800b")):
+        assert refusal(impossible) == (
+            f"{impossible}: the keys cannot be read (no file has such a name)"
+        )
     assert open_files() == before
     long = written(tmp_path / "long", b"#" * (2**16 + 1))
     assert refusal(long).startswith(f"{long}: longer than 65536 bytes")

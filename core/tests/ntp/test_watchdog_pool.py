@@ -7,12 +7,15 @@ import json
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chronotick.config.servers import ServerName, parse_server
 from chronotick.ntp.address import Endpoint, ResolveError
 from chronotick.ntp.asking import Answer, Terms
-from chronotick.ntp.watchdog.kept import Kept, KeptPool, KeptServer
+from chronotick.ntp.watchdog.member import Member, fair_third, mixed, place_of
 from chronotick.ntp.watchdog.pool import GIVEN_UP_AFTER, LISTED_S, REFUSED_S, TAKEN_AT_ONCE, Pool
+from chronotick.ntp.watchdog.saved import SavedPool, SavedServer, SavedWatch, SavedWatchdog
 
 POOL = ServerName("pool.example.org")
 TERMS = Terms(timeout_s=0.2, max_delay_ns=10**9)
@@ -113,10 +116,30 @@ async def test_a_large_round_is_not_asked_whole_beside_small_ones(at_any_time):
     assert max(Counter(member.round for member in whole).values()) == 7
 
 
+@given(st.dictionaries(st.none() | st.integers(1, 9), st.integers(0, 40)))
+def test_as_much_of_the_pool_is_asked_whole_as_a_third_of_one_round_allows(sizes):
+    endpoint = Endpoint(2, ("192.0.2.1", 123))
+    members = [
+        Member(endpoint, Mute(endpoint), POOL, of_round, 0.0)
+        for of_round, size in sizes.items()
+        for _ in range(size)
+    ]
+    tried = range(len(members) // 3 + 1)
+    fair = [most for most in tried if most <= len(mixed(members, most)) // 3]
+    assert fair_third(members) == max(fair)
+
+
 async def test_servers_that_the_clock_is_measured_by_are_not_in_the_pool():
-    pool = pool_of(Names(endpoints(3)), taken=frozenset({"192.0.2.2:123"}))
+    pool = pool_of(Names(endpoints(3)), taken=frozenset({"192.0.2.2"}))
     await pool.gather(15)
     assert [member.id for member in pool.members] == ["192.0.2.1:123", "192.0.2.3:123"]
+
+
+async def test_several_servers_of_this_host_are_told_apart_by_their_ports():
+    found = [Endpoint(2, ("127.0.0.1", port)) for port in (1123, 2123)]
+    pool = pool_of(Names(found), taken=frozenset({place_of("127.0.0.1", 1123)}))
+    await pool.gather(15)
+    assert [member.id for member in pool.members] == ["127.0.0.1:2123"]
 
 
 async def test_who_becomes_a_server_of_the_clock_is_no_longer_asked(at_any_time):
@@ -125,7 +148,7 @@ async def test_who_becomes_a_server_of_the_clock_is_no_longer_asked(at_any_time)
     pool = Pool([POOL], 100, taken=lambda: taken, lookup=names.look_up)
     for _ in range(3):
         await pool.gather(9)
-    taken.add("192.0.2.2:123")
+    taken.add("192.0.2.2")
     drawn = {member.id for member in (*pool.sample(9), *pool.whole())}
     assert (len(pool), "192.0.2.2:123" in drawn) == (8, False)
 
@@ -135,7 +158,7 @@ async def test_whom_the_clock_takes_away_is_replaced(at_any_time):
     pool = Pool([POOL], 3, taken=lambda: taken, lookup=Names(endpoints(9)).look_up)
     for _ in range(3):
         await pool.gather(3)
-    taken.add("192.0.2.2:123")
+    taken.add("192.0.2.2")
     assert pool.usable(3) == 2
     await pool.gather(3)
     assert pool.usable(3) == 3
@@ -230,9 +253,10 @@ async def test_a_name_without_address_is_told_once_with_its_key(
     assert pool.error == ""
 
 
-def kept_by(pool: Pool) -> KeptPool:
+def saved_by(pool: Pool) -> SavedPool:
     """What a restart finds, by way of JSON."""
-    return Kept.from_json(json.loads(json.dumps(Kept(pool=pool.kept()).as_json()))).pool
+    body = SavedWatchdog(watch=SavedWatch(pool=pool.saved())).as_json()
+    return SavedWatchdog.from_json(json.loads(json.dumps(body))).watch.pool
 
 
 def found(pool: Pool) -> list[tuple[str, int | None, str]]:
@@ -246,11 +270,11 @@ async def test_what_was_gathered_outlasts_a_restart(at_any_time):
         await before.gather(9)
     assert before.usable(9) == 9
     after = four_names(Names([]))
-    after.restore(kept_by(before), elapsed_s=7200.0)
+    after.restore(saved_by(before), elapsed_s=7200.0)
     assert found(after) == found(before)
     assert [m.endpoint for m in after.members] == [m.endpoint for m in before.members]
     assert after.usable(9) == 9
-    (age_s,) = {round(server.age_s) for server in after.kept().servers}
+    (age_s,) = {round(server.age_s) for server in after.saved().servers}
     assert age_s == 7200
 
 
@@ -259,18 +283,18 @@ async def test_a_restart_gives_who_answers_dns_no_further_round():
     before = four_names(names)
     await before.gather(15)
     soon, later = four_names(names), four_names(names)
-    soon.restore(kept_by(before), elapsed_s=1.0)
+    soon.restore(saved_by(before), elapsed_s=1.0)
     await soon.gather(15)
     assert {member.round for member in soon.members} == {1}
     assert (len(soon), soon.usable(15)) == (5, 5)
-    later.restore(kept_by(before), elapsed_s=600.0)
+    later.restore(saved_by(before), elapsed_s=600.0)
     await later.gather(15)
     assert Counter(member.round for member in later.members) == {1: 5, 2: 5}
 
 
-async def test_a_restart_with_nothing_kept_is_a_first_start():
+async def test_a_restart_with_nothing_saved_is_a_first_start():
     pool = four_names(Names(endpoints(89)))
-    pool.restore(KeptPool(), elapsed_s=0.0)
+    pool.restore(SavedPool(), elapsed_s=0.0)
     await pool.gather(15)
     assert {member.round for member in pool.members} == {1}
 
@@ -281,17 +305,17 @@ async def test_servers_of_names_that_are_no_longer_asked_for_are_not_taken_up(at
         await before.gather(9)
     for name, servers in (("0.pool.example.org", 9), ("9.pool.example.org", 0)):
         after = Pool([ServerName(name)], 100, lookup=Names([]).look_up)
-        after.restore(kept_by(before), elapsed_s=0.0)
+        after.restore(saved_by(before), elapsed_s=0.0)
         assert len(after) == servers
     fewer = four_names(Names([]), size=4)
-    fewer.restore(kept_by(before), elapsed_s=0.0)
+    fewer.restore(saved_by(before), elapsed_s=0.0)
     assert len(fewer) == 4
 
 
 async def test_single_servers_are_looked_up_anew_after_a_restart():
     pool = Pool([parse_server("192.0.2.1")], 10)
     await pool.gather(3)
-    assert (len(pool), pool.kept().servers) == (1, ())
+    assert (len(pool), pool.saved().servers) == (1, ())
 
 
 async def test_who_refused_is_left_alone_after_a_restart_as_well():
@@ -300,7 +324,7 @@ async def test_who_refused_is_left_alone_after_a_restart_as_well():
     before.missed(before.members[0], "RATE")
     for elapsed_s, servers in ((0.0, 0), (REFUSED_S, 1)):
         after = pool_of(Names(endpoints(1)))
-        after.restore(kept_by(before), elapsed_s)
+        after.restore(saved_by(before), elapsed_s)
         await after.gather(15)
         assert len(after) == servers
 
@@ -310,7 +334,7 @@ async def test_whom_dns_named_a_month_ago_is_looked_up_again(monkeypatch: pytest
     before = pool_of(names)
     await before.gather(15)
     after = pool_of(names)
-    after.restore(kept_by(before), elapsed_s=LISTED_S)
+    after.restore(saved_by(before), elapsed_s=LISTED_S)
     assert len(after) == 0
     monkeypatch.setattr("chronotick.ntp.watchdog.pool.LISTED_S", 0.0)
     names.found = endpoints(4, first=5)
@@ -330,14 +354,14 @@ async def test_old_servers_stay_while_dns_does_not_answer(monkeypatch: pytest.Mo
 
 
 async def test_what_is_no_address_is_not_looked_up_but_refused_whole():
-    servers = tuple(KeptServer(host, str(POOL), 1, 0.0) for host in ("192.0.2.1", "evil.example"))
+    servers = tuple(SavedServer(host, str(POOL), 1, 0.0) for host in ("192.0.2.1", "evil.example"))
     pool = pool_of(Names([]))
     with pytest.raises(ValueError, match=r"evil\.example"):
-        pool.restore(KeptPool(servers=servers, round=1), 0.0)
-    assert (len(pool), pool.kept()) == (0, KeptPool())
+        pool.restore(SavedPool(servers=servers, round=1), 0.0)
+    assert (len(pool), pool.saved()) == (0, SavedPool())
 
 
-async def test_coming_and_leaving_is_counted_for_who_keeps_it():
+async def test_coming_and_leaving_is_counted_for_who_saves_it():
     pool = pool_of(Names(endpoints(1)))
     await pool.gather(15)
     assert pool.changes == 1

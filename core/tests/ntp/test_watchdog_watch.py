@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -15,8 +15,8 @@ from chronotick.ntp.address import Endpoint
 from chronotick.ntp.asking import Terms
 from chronotick.ntp.timestamps import read_pair
 from chronotick.ntp.watchdog import watch as watch_module
-from chronotick.ntp.watchdog.kept import Kept
-from chronotick.ntp.watchdog.pool import Pool
+from chronotick.ntp.watchdog.pool import LISTED_S, Pool
+from chronotick.ntp.watchdog.saved import SavedPool, SavedServer, SavedWatch
 from chronotick.ntp.watchdog.verdict import Finding, Verdict
 from chronotick.ntp.watchdog.watch import Watch, WatchSettings
 
@@ -37,7 +37,8 @@ class Clock:
         self.error_ns = 0
         self.there = True
         self.changes = 0
-        self.kept = 0
+        self.saves = 0
+        self.on_save: Callable[[], object] = lambda: None
 
     def served(self, raw_ns: int) -> tuple[int, int] | None:
         pair = read_pair()
@@ -47,8 +48,9 @@ class Clock:
     def changed(self) -> None:
         self.changes += 1
 
-    def keep(self) -> None:
-        self.kept += 1
+    def save(self) -> None:
+        self.saves += 1
+        self.on_save()
 
 
 @contextlib.asynccontextmanager
@@ -56,11 +58,11 @@ async def watching(
     clock: Clock,
     found: list[Endpoint],
     settings: WatchSettings = SETTINGS,
-    kept: Kept | None = None,
+    saved: SavedWatch | None = None,
 ) -> AsyncIterator[Watch]:
     names = [parse_server(str(each)) for each in found]
-    watch = Watch(Pool(names, 100), settings, clock.served, clock.changed, keep=clock.keep)
-    watch.restore(kept or Kept())
+    watch = Watch(Pool(names, 100), settings, clock.served, clock.changed, save=clock.save)
+    watch.restore(saved or SavedWatch(), elapsed_s=0.0)
     task = asyncio.create_task(watch.run())
     try:
         yield watch
@@ -263,14 +265,14 @@ async def test_an_alarm_of_before_stands_until_a_sample_agrees(
     caplog.set_level(logging.INFO, "chronotick.ntp.watchdog")
     clock = Clock()
     clock.there = False
-    async with watching(clock, honest_ones, kept=Kept(alarm=ALARM)) as watch:
+    async with watching(clock, honest_ones, saved=SavedWatch(alarm=ALARM)) as watch:
         told = watch.report()
         assert (told["alarm"], told["alarm_from_before"], told["alarms"]) == (True, True, 0)
         assert told["problem"].startswith("before the daemon was restarted, 88 servers")
         clock.there = True
         await until(lambda: watch.alarm is None)
         assert watch.report()["alarm_from_before"] is False
-    assert (clock.changes, clock.kept) == (1, 2)  # the servers, and the end of the alarm
+    assert (clock.changes, clock.saves) == (1, 2)  # the servers, and the end of the alarm
     warning, info = caplog.records
     assert (warning.event, warning.fields["from_before"]) == ("watchdog_alarm", True)
     assert info.event == "watchdog_content"
@@ -281,7 +283,7 @@ async def test_an_alarm_of_before_is_confirmed_by_the_whole_pool(
 ):
     clock = Clock()
     clock.error_ns = 200 * MS
-    async with watching(clock, honest_ones, kept=Kept(alarm=ALARM)) as watch:
+    async with watching(clock, honest_ones, saved=SavedWatch(alarm=ALARM)) as watch:
         await until(lambda: watch.report()["panics"] == 1)
         told = watch.report()
     assert (told["alarm"], told["alarm_from_before"], told["alarms"]) == (True, False, 0)
@@ -293,7 +295,92 @@ async def test_an_alarm_of_before_is_confirmed_by_the_whole_pool(
 async def test_the_hour_between_two_panics_is_not_shortened_by_a_restart(honest_ones, until):
     clock = Clock()
     clock.error_ns = 200 * MS
-    async with watching(clock, honest_ones, kept=Kept(panic_age_s=60.0)) as watch:
+    async with watching(clock, honest_ones, saved=SavedWatch(panic_age_s=60.0)) as watch:
         await until(lambda: watch.report()["samples"]["contradicts"] >= 5)
         assert watch.report()["panics"] == 0
-        assert watch.kept().panic_age_s == pytest.approx(60.0, abs=30.0)
+        assert watch.saved().panic_age_s == pytest.approx(60.0, abs=30.0)
+
+
+async def test_a_reload_does_not_shorten_the_hour_between_two_panics(honest_ones, until):
+    clock = Clock()
+    clock.error_ns = 200 * MS
+    async with watching(clock, honest_ones) as watch:
+        await until(lambda: watch.report()["panics"] == 1)
+        watch.configure(dataclasses.replace(SETTINGS, panic_trigger=1))
+        failed = watch.report()["samples"]["contradicts"]
+        await until(lambda: watch.report()["samples"]["contradicts"] >= failed + 5)
+        assert watch.report()["panics"] == 1
+
+
+async def test_that_the_whole_pool_is_asked_is_saved_before_it_is(start_server, honest, until):
+    """Who ends the daemon meanwhile, by a crash say, must not have it asked again at once."""
+    ages: list[float | None] = []
+    clock = Clock()
+    clock.error_ns = 200 * MS
+    servers = [(await start_server()).endpoint for _ in range(3)]
+    settings = dataclasses.replace(SETTINGS, panic_trigger=1)
+    async with watching(clock, servers, settings) as watch:
+        clock.on_save = lambda: ages.append(watch.saved().panic_age_s)
+        await until(lambda: watch.report()["panics"] == 1)
+    begun = [age_s for age_s in ages if age_s is not None]
+    assert len(begun) == 2  # when it begins, and when it has ended
+
+
+def a_watch(name: str) -> Watch:
+    return Watch(Pool([parse_server(name)], 100), SETTINGS, Clock().served, lambda: None)
+
+
+def of_a_pool(host: str, age_s: float = 60.0) -> SavedPool:
+    return SavedPool(servers=(SavedServer(host, "pool.example.org", 1, age_s),), round=1)
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.event for record in caplog.records if hasattr(record, "event")]
+
+
+async def test_an_alarm_and_the_hour_outlast_a_bad_address(caplog: pytest.LogCaptureFixture):
+    watch = a_watch("pool.example.org")
+    saved = SavedWatch(
+        pool=of_a_pool("evil.example"), alarm=ALARM, alarm_age_s=60.0, panic_age_s=60.0
+    )
+    watch.restore(saved, elapsed_s=1.0)
+    after = watch.saved()
+    assert (watch.alarm, after.pool) == (ALARM, SavedPool())
+    assert (after.alarm_age_s, after.panic_age_s) == (pytest.approx(61, abs=30),) * 2
+    assert events(caplog) == ["watchdog_alarm"]
+    assert "is gathered anew: what was saved has 'evil.example' does" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "found_s", "said_s", "stands"),
+    [
+        ("pool.example.org", 60.0, 60.0, True),
+        ("pool.example.org", 60.0, LISTED_S, False),
+        ("pool.example.org", LISTED_S, 60.0, False),
+        ("192.0.2.7", LISTED_S, 60.0, True),
+        ("192.0.2.7", LISTED_S, LISTED_S, False),
+    ],
+    ids=["young", "old alarm", "old pool", "one server by name", "the same, old alarm"],
+)
+async def test_an_alarm_of_before_stands_while_it_is_young_and_somebody_can_end_it(
+    name: str, found_s: float, said_s: float, caplog: pytest.LogCaptureFixture, *, stands: bool
+):
+    watch = a_watch(name)
+    pool = of_a_pool("192.0.2.1", found_s)
+    watch.restore(SavedWatch(pool=pool, alarm=ALARM, alarm_age_s=said_s), elapsed_s=0.0)
+    assert (watch.alarm is not None) is stands
+    assert events(caplog) == (["watchdog_alarm"] if stands else ["watchdog_dropped"])
+
+
+async def test_an_alarm_of_before_that_nobody_confirms_ends_while_the_daemon_runs(
+    honest_ones, until, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    clock = Clock()
+    clock.there = False
+    async with watching(clock, honest_ones, saved=SavedWatch(alarm=ALARM)) as watch:
+        await until(lambda: watch.report()["pool"] == len(honest_ones))
+        assert watch.alarm is ALARM
+        monkeypatch.setattr(watch_module, "UNCONFIRMED_S", 0.0)
+        await until(lambda: watch.alarm is None)
+    assert clock.changes == 1
+    assert events(caplog) == ["watchdog_alarm", "watchdog_dropped"]

@@ -33,10 +33,22 @@ def token_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def configuration(tmp_path: Path, token_file: Path) -> Path:
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "ntp.keys"
+    path.write_text(f"10 SHA256 {SECRET}\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, token_file: Path, key_file: Path) -> Path:
     path = tmp_path / "chronotick.yaml"
     listen = "{listen: '127.0.0.1:0', token_file: " + str(token_file) + "}"
-    path.write_text(f"http: {listen}\nworkers: {{keys: {tmp_path / 'keys'}}}\n")
+    ntp = "{servers: ['key://10@192.0.2.1'], key_file: " + str(key_file) + "}"
+    path.write_text(
+        f"http: {listen}\nworkers: {{keys: {tmp_path / 'keys'}}}\n"
+        f"clock_measurement: {{ntp: {ntp}}}\n"
+    )
     return path
 
 
@@ -49,25 +61,31 @@ def shown(configuration: Path, *words: str) -> str:
 
 
 def test_the_configuration_is_shown_with_the_names_of_secret_files_only(
-    configuration: Path, token_file: Path, tmp_path: Path
+    configuration: Path, token_file: Path, key_file: Path, tmp_path: Path
 ):
     pair = generate(tmp_path / "keys")
     told = shown(configuration, "config", "show") + shown(configuration, "config", "show", "--json")
     assert str(token_file) in told
+    assert str(key_file) in told
     assert SECRET not in told
     assert pair.secret not in told
 
 
 def test_a_debug_trace_begins_with_no_secret(
-    token_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    token_file: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HF_TOKEN", SECRET)
     pair = generate(tmp_path)
     config = Config.model_validate(
-        {"http": {"token_file": token_file}, "workers": {"keys": tmp_path}}
+        {
+            "http": {"token_file": token_file},
+            "workers": {"keys": tmp_path},
+            "clock_measurement": {"ntp": {"key_file": key_file}},
+        }
     )
     line = json.dumps(header(config, {}, read_clocks()))
     assert str(token_file) in line
+    assert str(key_file) in line
     assert SECRET not in line
     assert pair.secret not in line
 

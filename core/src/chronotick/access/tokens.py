@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from pathlib import Path
 
 from chronotick.access.listening import Listener
+from chronotick.config.private_file import PrivateFileError, Readers, read_private
 
-MODE_OF_OTHERS = 0o077
 LONGEST = 4096
-_AT_ONCE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe would wait for its other end
 _FORM = re.compile(rb"[A-Za-z0-9\-._~+/]{16,1024}=*")  # RFC 6750, section 2.1: b64token
 
 
@@ -26,9 +23,9 @@ def read_token(path: Path) -> bytes:
         TokenError: the file cannot be read, is not ours alone, or holds no token.
     """
     try:
-        with os.fdopen(os.open(path, _AT_ONCE), "rb") as file:
-            _check_private(os.fstat(file.fileno()), path)
-            token = file.read(LONGEST).strip()
+        token = read_private(path, Readers.OWNER, LONGEST).strip()
+    except PrivateFileError as error:
+        raise TokenError(str(error)) from error
     except OSError as error:
         raise TokenError(f"{path}: the token cannot be read ({error.strerror})") from error
     if not _FORM.fullmatch(token):
@@ -55,12 +52,3 @@ def require_token(listener: Listener, token: bytes | None, option: str = "--toke
             f"{listener.url} can be reached from other machines: a token is needed. Give "
             f"{option}, or listen at 127.0.0.1"
         )
-
-
-def _check_private(found: os.stat_result, path: Path) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise TokenError(f"{path}: no regular file")
-    if found.st_uid not in {os.geteuid(), 0}:
-        raise TokenError(f"{path}: belongs to user {found.st_uid}. Make it your own")
-    if found.st_mode & MODE_OF_OTHERS:
-        raise TokenError(f"{path}: others may read it. Run: chmod 600 {path}")

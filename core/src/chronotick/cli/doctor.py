@@ -19,6 +19,9 @@ from chronotick.cli.settings import config_option
 SLOW_CLOCK_NS = 500.0  # a system call: the vDSO takes a tenth of it
 FREE_FOR_ENVIRONMENTS_GB = 3.0  # torch and its friends, once
 
+_AS_ITS_USER = "run chronotick doctor as the daemon's user"
+_OF_ITS_USER = {"clock_measurement.ntp.key_file", "http.token_file"}  # no other may read them
+
 
 @click.command()
 @config_option
@@ -26,11 +29,11 @@ FREE_FOR_ENVIRONMENTS_GB = 3.0  # torch and its friends, once
 def doctor(config_path: Path | None, *, as_json: bool) -> None:
     """Check clocks, reader, record, sockets, history, servers' names, plugins, uv and disk.
 
-    Without --config it looks at the configuration that the daemon runs with, if one does; its first
-    line says which. Exit code 1 if something is bad.
+    Without --config it looks at what the daemon runs with, if one does: its file, variables and
+    options. The first line says what it is. Exit code 1 if something is bad.
     """
     examined = examine(config_path)
-    findings = [examined.origin, *(found for check in CHECKS for found in check(examined))]
+    findings = [*examined.origin, *(found for check in CHECKS for found in check(examined))]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -114,13 +117,14 @@ def _plugins(examined: Examined) -> Iterable[Finding]:
     for problem in plugins.problems:
         yield Finding("bad", f"plugin {problem.name}", problem.error, problem.hint)
     for misfit in misfits(examined.loaded, plugins):
-        fix = "correct it, then run: chronotick config check"
-        yield Finding("bad", "configuration", str(misfit), fix)
+        if examined.of_another_user and misfit.path in _OF_ITS_USER:
+            yield Finding("note", "configuration", f"for this user, {misfit}", _AS_ITS_USER)
+        else:
+            fix = "correct it, then run: chronotick config check"
+            yield Finding("bad", "configuration", str(misfit), fix)
 
 
 def _uv(examined: Examined) -> Iterable[Finding]:
-    import shutil
-
     from chronotick.workers.errors import EnvironmentProblem
     from chronotick.workers.uv import find_uv
 
@@ -128,13 +132,23 @@ def _uv(examined: Examined) -> Iterable[Finding]:
         yield Finding("ok", "uv", str(find_uv()))
     except EnvironmentProblem as problem:
         yield Finding("note", "uv", problem.problem, problem.hint)
-    root = examined.loaded.config.workers.environments
-    existing = next(p for p in (root, *root.parents) if p.exists())
-    free_gb = shutil.disk_usage(existing).free / 1e9
+    yield _room(examined.loaded.config.workers.environments)
+
+
+def _room(root: Path) -> Finding:
+    """What is free where environments are built."""
+    import shutil
+
+    try:
+        existing = next(each for each in (root, *root.parents) if each.exists())
+        free_gb = shutil.disk_usage(existing).free / 1e9
+    except OSError as error:
+        evidence = f"{root} cannot be looked at by this user: {error.strerror}"
+        return Finding("note", "disk for environments", evidence, _AS_ITS_USER)
     short = free_gb < FREE_FOR_ENVIRONMENTS_GB
     fix = "free some, or set workers.environments to a larger disk" if short else ""
     state: Literal["note", "ok"] = "note" if short else "ok"
-    yield Finding(state, "disk for environments", f"{free_gb:.1f} GB free at {existing}", fix)
+    return Finding(state, "disk for environments", f"{free_gb:.1f} GB free at {existing}", fix)
 
 
 CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (

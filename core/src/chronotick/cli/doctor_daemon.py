@@ -9,7 +9,6 @@ from typing import Any
 
 from chronotick.cli.examined import Examined, Finding
 
-_OF_HISTORY = "history: "
 _CANNOT_WRITE = "make room on its disk, or make it writable; nothing has to be restarted"
 _KEPT_OUT = "set history.path to a file of its own that the daemon's user may write"
 
@@ -81,7 +80,7 @@ def control(examined: Examined) -> Iterable[Finding]:
     if told is None:
         yield Finding("note", "control socket", examined.silence)
         return
-    yield Finding("ok", "control socket", str(examined.loaded.config.control.socket))
+    yield Finding("ok", "control socket", str(examined.socket))
     elsewhere = {(told.get("watchdog") or {}).get("problem"), *_problems_of_history(told)}
     yield from (
         Finding("note", "daemon", each) for each in told["problems"] if each not in elsewhere
@@ -117,7 +116,7 @@ def _history_told(health: dict[str, Any], problems: list[str]) -> Iterable[Findi
     if not problems:
         yield Finding("ok", "history", str(health["path"]))
     for problem in problems:
-        evidence = problem.removeprefix(_OF_HISTORY)
+        evidence = problem.removeprefix("history: ")  # which the finding says already
         if problem == health["problem"]:
             yield Finding("bad", "history", evidence, _CANNOT_WRITE)
         elif health["path"] is None:
@@ -129,11 +128,7 @@ def _history_told(health: dict[str, Any], problems: list[str]) -> Iterable[Findi
 def _problems_of_history(told: dict[str, Any]) -> list[str]:
     """Those of the daemon's problems that are its history's."""
     health = told.get("history") or {}
-    return [
-        each
-        for each in told["problems"]
-        if health and (each == health["problem"] or each.startswith(_OF_HISTORY))
-    ]
+    return [*filter(None, [*health.get("messages", ()), health.get("problem")])]
 
 
 def _history_file(path: Path) -> Iterable[Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from chronotick.cli.settings import load_settings
 
 if TYPE_CHECKING:
-    from chronotick.config import Loaded
+    from chronotick.config import Config, Loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,71 +38,136 @@ class Examined:
 
     Attributes:
         loaded: the configuration.
-        told: the daemon's status; None: none answers on that configuration's control socket.
+        told: the daemon's status; None: none answers.
         silence: why none does.
+        socket: the control socket at which one was asked.
         origin: which configuration this is.
+        of_another_user: the daemon that answers runs as another user.
     """
 
     loaded: Loaded
     told: dict[str, Any] | None
     silence: str
-    origin: Finding
+    socket: Path
+    origin: tuple[Finding, ...]
+    of_another_user: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What a daemon runs with, as it told it.
+
+    Attributes:
+        pid: its process.
+        uid: its user.
+        path: the file that it has read; None: there was none.
+        file_read: that file's fingerprint at the time.
+        config: file, variables and options as one.
+    """
+
+    pid: int
+    uid: int
+    path: Path | None
+    file_read: list[int] | None
+    config: Config
 
 
 def examine(given: Path | None) -> Examined:
-    """Take the configuration that was given, or else that of the daemon that runs.
+    """Take the configuration that was given, or else what the daemon that answers runs with.
 
     Args:
-        given: the file that was asked for; None: whichever a command would use.
+        given: the file that was asked for; None: the daemon's, or whichever a command would use.
     """
     loaded = load_settings(given)
-    told, silence = _status(loaded)
-    theirs = _path(told)
-    chosen = given is not None or bool(os.environ.get("CHRONOTICK_CONFIG"))
-    if theirs is not None and theirs != _absolute(loaded.path) and not chosen:
-        if os.access(theirs, os.R_OK):
-            loaded = load_settings(theirs)
-        else:
-            return Examined(loaded, told, silence, _unreadable(loaded, theirs))
-    return Examined(loaded, told, silence, _origin(loaded, told, theirs))
+    socket = loaded.config.control.socket
+    told, silence = _status(socket)
+    running = _running(socket) if told is not None else None
+    if running is None:  # a daemon of an earlier version does not tell
+        origin = [Finding("ok", "configuration", _named(loaded.path))]
+    elif given is None:
+        loaded, origin = _as_it_runs(running), [*_its_origin(running)]
+    else:
+        origin = [_beside(loaded, running)]
+    other = running is not None and running.uid != os.geteuid()
+    return Examined(loaded, told, silence, socket, tuple(origin), of_another_user=other)
 
 
-def _status(loaded: Loaded) -> tuple[dict[str, Any] | None, str]:
+def _status(socket: Path) -> tuple[dict[str, Any] | None, str]:
     from chronotick.client import ChronoTickError
     from chronotick.client.control import ask
 
     try:
-        return ask("status", socket_path=loaded.config.control.socket), ""
+        return ask("status", socket_path=socket), ""
     except ChronoTickError as error:
         return None, str(error)
 
 
-def _path(told: dict[str, Any] | None) -> Path | None:
-    """The file that the daemon has read."""
-    path = (told or {}).get("configuration")
-    return Path(path) if path else None
+def _running(socket: Path) -> _Running | None:
+    """What the daemon runs with, if it tells it in words that this version knows."""
+    from chronotick.client import ChronoTickError
+    from chronotick.client.control import ask
+    from chronotick.config import Config
+
+    try:
+        answer = ask("configuration", socket_path=socket)
+        path = Path(answer["path"]) if answer["path"] else None
+        config = Config.model_validate(answer["config"])
+        return _Running(answer["pid"], answer["uid"], path, answer["file_read"], config)
+    except (ChronoTickError, KeyError, TypeError, ValueError):
+        return None
 
 
-def _absolute(path: Path | None) -> Path | None:
-    return path.absolute() if path else None
+def _as_it_runs(running: _Running) -> Loaded:
+    """Its configuration; where each value once came from is no longer known."""
+    from chronotick.config import Loaded, Origin
+
+    here = Origin("environment", f"process {running.pid}")
+    return Loaded(running.config, defaultdict(lambda: here), running.path)
+
+
+def _its_origin(running: _Running) -> Iterator[Finding]:
+    evidence = (
+        f"as process {running.pid} runs it: {_named(running.path)}, and its options and variables"
+    )
+    yield Finding("ok", "configuration", evidence)
+    if running.path is not None and _is_written_since(running.path, running.file_read):
+        yield Finding(
+            "note",
+            "configuration",
+            f"{running.path} has changed since process {running.pid} read it",
+            f"to have it taken, send SIGHUP: chronotick config check {running.path} && "
+            f"kill -HUP {running.pid}",
+        )
+
+
+def _is_written_since(path: Path, read: list[int] | None) -> bool:
+    from chronotick.daemon.in_force import fingerprint
+
+    now = fingerprint(path)
+    is_hidden = now is None and not os.access(path.parent, os.X_OK)
+    return read is not None and not is_hidden and now != read
+
+
+def _beside(loaded: Loaded, running: _Running) -> Finding:
+    """The configuration that was asked for, beside what the daemon runs with."""
+    from chronotick.daemon.in_force import told
+
+    ours, process = _named(loaded.path), f"the daemon (process {running.pid})"
+    if told(loaded.config) == told(running.config):
+        return Finding("ok", "configuration", f"{ours}; {process} runs with the same")
+    if loaded.path is not None and loaded.path.absolute() == running.path:
+        other = "it otherwise: with options or variables of its own, or as it was before"
+    else:
+        other = _named(running.path)
+    fix = f"to examine that: {_asking(loaded)}chronotick doctor"
+    return Finding("note", "configuration", f"{ours}; {process} runs with {other}", fix)
+
+
+def _asking(loaded: Loaded) -> str:
+    """What makes a command without the file ask the same daemon."""
+    by_file = loaded.origins["control.socket"].kind == "file"
+    return f"CHRONOTICK_CONTROL={loaded.config.control.socket} " if by_file else ""
 
 
 def _named(path: Path | None) -> str:
-    return str(path) if path else "the defaults (there is no file)"
-
-
-def _origin(loaded: Loaded, told: dict[str, Any] | None, theirs: Path | None) -> Finding:
-    ours = _absolute(loaded.path)
-    if told is None:
-        return Finding("ok", "configuration", _named(ours))
-    daemon = f"the daemon (process {told.get('pid')})"
-    if "configuration" not in told or ours == theirs:
-        return Finding("ok", "configuration", f"{_named(ours)}; {daemon} runs with it")
-    other = str(theirs) if theirs else "the defaults"
-    fix = f"chronotick doctor --config {theirs}" if theirs else ""
-    return Finding("note", "configuration", f"{_named(ours)}; {daemon} runs with {other}", fix)
-
-
-def _unreadable(loaded: Loaded, theirs: Path) -> Finding:
-    evidence = f"{_named(loaded.path)}; the daemon's cannot be read by this user: {theirs}"
-    return Finding("note", "configuration", evidence, "run chronotick doctor as the daemon's user")
+    return str(path.absolute()) if path else "the defaults (there is no file)"

@@ -15,7 +15,7 @@ from chronotick.config.errors import ConfigError, Origin, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chronotick.config import Loaded
+    from chronotick.config import Config, Loaded
     from chronotick.plugin.registry import Plugins
 
 MOST_CPUS = 8192  # what Linux can be built for
@@ -123,12 +123,20 @@ def _missing_packages(loaded: Loaded) -> Iterator[Problem]:
 
     from chronotick.config.servers import Protocol, parse_server
 
-    key = "clock_measurement.ntp.servers"
-    servers = [parse_server(text) for text in loaded.config.clock_measurement.ntp.servers]
-    authenticated = any(server.protocol is Protocol.NTS for server in servers)
-    if authenticated and find_spec("cryptography") is None:
-        advice = "Run: pip install 'chronotick[nts]'"
-        yield Problem("nts:// needs more packages", key, loaded.origins[key], advice=advice)
+    for key, servers in _servers(loaded.config).items():
+        authenticated = any(parse_server(text).protocol is Protocol.NTS for text in servers)
+        if authenticated and find_spec("cryptography") is None:
+            advice = "Run: pip install 'chronotick[nts]'"
+            yield Problem("nts:// needs more packages", key, loaded.origins[key], advice=advice)
+
+
+def _servers(config: Config) -> dict[str, list[str]]:
+    """Servers that are asked, by the clock and by its watchdog, by the key that names them."""
+    measured, watchdog = config.clock_measurement.ntp, config.clock_measurement.watchdog
+    return {
+        "clock_measurement.ntp.servers": measured.servers,
+        "clock_measurement.watchdog.servers": watchdog.servers if watchdog.enabled else [],
+    }
 
 
 def _unusable_keys(loaded: Loaded) -> Iterator[Problem]:
@@ -155,7 +163,9 @@ def _unusable_key(path: Path, number: int) -> str:
 
 def _missing_token(loaded: Loaded) -> Iterator[Problem]:
     http = loaded.config.http
-    if http.listen is not None and http.token_file is not None and not http.token_file.is_file():
+    if http.listen is None or http.token_file is None:
+        return
+    if not os.path.isfile(http.token_file):  # noqa: PTH113 - pathlib's raises where it may not look
         key = "http.token_file"
         message = f"there is no file {http.token_file}"
         advice = "Make one: (umask 077; openssl rand -base64 33 > FILE)"

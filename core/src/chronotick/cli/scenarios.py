@@ -11,6 +11,7 @@ import click
 from chronotick.cli.numbers import SEED
 from chronotick.cli.output import (
     FAILED,
+    fail,
     interruptible,
     json_option,
     print_json,
@@ -83,8 +84,13 @@ def _list(scenarios: Sequence[Scenario], *, as_json: bool) -> None:
 
 
 def _run(scenarios: Sequence[Scenario], seed: int, *, quiet: bool) -> list[Outcome]:
-    from chronotick.lab.scenarios import run
+    from chronotick.lab.scenarios import check_packages, run
+    from chronotick.ntp.nts import KeyExchangeError
 
+    try:
+        check_packages(scenarios)
+    except KeyExchangeError as error:
+        fail(error)
     outcomes = []
     if not quiet:
         click.echo(HEADER)

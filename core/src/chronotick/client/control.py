@@ -22,7 +22,7 @@ def ask(
     """Ask the daemon and return its answer, made of JSON types.
 
     Args:
-        method: ``status``, ``sources``, ``models`` or ``ping``.
+        method: ``status``, ``sources``, ``models``, ``configuration`` or ``ping``.
         params: arguments of the method, if it has any.
         socket_path: the control socket; default:
             :func:`chronotick.shm.paths.default_control_socket`.

@@ -25,14 +25,16 @@ def expand(value: object) -> object:
     Anything but text or a path is returned as it is, for the schema to judge.
 
     Raises:
-        ValueError: the path is empty or names a variable that is not set. Without this, a file
-            literally called ``$NAME`` would appear in the working directory.
+        ValueError: the path is empty, has a NUL in it, or names a variable that is not set.
+            Without this, a file literally called ``$NAME`` would appear in the working directory.
     """
     if not isinstance(value, (str, Path)):
         return value
     text = _VARIABLE.sub(_environment_value, str(value))
     if not text.strip():
         raise ValueError("the path is empty")
+    if "\0" in text:
+        raise ValueError("the path has a NUL in it, which no file's name has")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -34,6 +34,7 @@ from chronotick.daemon.clockwork import Clockwork
 from chronotick.daemon.companions import Companions
 from chronotick.daemon.control import ControlServer
 from chronotick.daemon.heap import TRIM_PERIOD_S, trim_heap
+from chronotick.daemon.in_force import fingerprint
 from chronotick.daemon.loops import SteadyThread, Ticker, cancel
 from chronotick.daemon.memory import READING_PERIOD_S, Memory
 from chronotick.daemon.notify import sd_notify, watchdog_interval_s
@@ -71,6 +72,9 @@ class Daemon:
         reload: returns the configuration anew, for SIGHUP.
         path: the file the configuration is from, for those who ask; None: there is none.
 
+    Attributes:
+        file_read: fingerprint of that file as it was read last and taken.
+
     Raises:
         UnknownModel: the configuration names a model that no plugin provides.
     """
@@ -89,6 +93,7 @@ class Daemon:
         self.zoo = Zoo(self.plugins, config.control.socket.parent)
         self._reload = reload
         self.path = path
+        self.file_read = fingerprint(path) if path else None
         self._surroundings, self._covariates = Surroundings(), Covariates(KEEP)
         self.trace: Trace | None = None
 
@@ -351,6 +356,7 @@ class Daemon:
 
     async def _take_configuration(self) -> None:
         """Read the configuration anew; a bad one is refused and the old one stays."""
+        read = fingerprint(self.path) if self.path else None
         try:
             config = self._reload()
             wanted(config, self.plugins)
@@ -359,6 +365,7 @@ class Daemon:
             _log.error("configuration not reloaded, the old one stays: %s", error)
         else:
             await self._apply(config)
+            self.file_read = read
             _log.info("configuration reloaded")
 
     async def _apply(self, config: Config) -> None:

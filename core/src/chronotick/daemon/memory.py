@@ -222,26 +222,27 @@ class Memory:
         self._history.save_state(boot_id(), raw_ns, snapshot)
         self._history.save_scores(self._timekeeper.skill.snapshot())
 
-    def keep(self, name: str, body: Mapping[str, Any]) -> None:
-        """Write down what a part of the daemon goes on with after a restart."""
-        self._history.keep(name, body)
+    def save_part(self, name: str, body: Mapping[str, Any]) -> None:
+        """Replace what a part of the daemon goes on with after a restart."""
+        self._history.save_part(name, body)
 
-    def kept(self, name: str) -> Mapping[str, Any] | None:
-        """What that was; ``None`` if there is nothing that can be used."""
+    def load_part(self, name: str) -> Mapping[str, Any] | None:
+        """What was saved last; ``None`` if there is nothing that can be used."""
         try:
-            return self._history.kept(name)
+            return self._history.load_part(name)
         except (HistoryUnavailableError, AttributeError, TypeError, ValueError) as error:
             self._note(f"the {name} begins anew: {error}")
             return None
 
     def report(self) -> dict[str, Any]:
-        """How the history does, for status."""
+        """How the history does, and what there was to say of it, for status."""
         health = self._history.health()
         return {
             "path": str(health.path) if health.path else None,
             "pending": health.pending,
             "dropped": health.dropped,
             "problem": health.problem,
+            "messages": list(self.messages),
         }
 
     def close(self) -> None:

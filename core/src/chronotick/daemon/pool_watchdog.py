@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -21,32 +22,42 @@ from chronotick.config.schema import ClockMeasurement, WatchdogSection
 from chronotick.config.servers import parse_server
 from chronotick.daemon.publisher import Plan
 from chronotick.daemon.status import StateMachine
-from chronotick.ntp import NtpMonitor
+from chronotick.history.boot import boot_id
+from chronotick.ntp import Selection, SourceReport
 from chronotick.ntp.asking import Terms
 from chronotick.ntp.watchdog import words
-from chronotick.ntp.watchdog.kept import Kept
+from chronotick.ntp.watchdog.member import place_of
 from chronotick.ntp.watchdog.pool import Pool
+from chronotick.ntp.watchdog.saved import Instant, SavedWatchdog
 from chronotick.ntp.watchdog.watch import Served, Watch, WatchSettings
+from chronotick.shm.clocks import BOOTTIME
 from chronotick.shm.layout import Flags, Status
 
 NS_PER_S = 1_000_000_000
 DISTRUSTED = "the watchdog's pool contradicts served time"
 _WORTH = Flags.VALID | Flags.WARM_UP_COMPLETE
-
-
-_NAME = "watchdog"  # under which it is kept
-
+_NAME = "watchdog"  # under which it is saved
 _log = logging.getLogger("chronotick.ntp.watchdog")
 
 
-class Keeper(Protocol):
+class ClockSources(Protocol):
+    """The sources that the clock is measured by: :class:`chronotick.ntp.NtpMonitor`."""
+
+    def selected(self) -> Selection:
+        """Which of them are believed."""
+
+    def sources(self) -> list[SourceReport]:
+        """What is known of each."""
+
+
+class StateStore(Protocol):
     """Where things outlast the daemon: :class:`chronotick.daemon.memory.Memory`."""
 
-    def keep(self, name: str, body: Mapping[str, Any]) -> None:
-        """Write down what there is to go on with after a restart."""
+    def save_part(self, name: str, body: Mapping[str, Any]) -> None:
+        """Replace what there is to go on with after a restart."""
 
-    def kept(self, name: str) -> Mapping[str, Any] | None:
-        """What that was; None without it."""
+    def load_part(self, name: str) -> Mapping[str, Any] | None:
+        """What was saved last; None without it."""
 
 
 class PoolWatchdog:
@@ -54,20 +65,20 @@ class PoolWatchdog:
 
     Args:
         served: what readers see.
-        monitor: the sources that the clock is measured by.
+        monitor: what the clock is measured by.
         changed: called whenever an alarm begins or ends.
-        keeper: what outlasts the daemon.
+        store: what outlasts the daemon.
     """
 
     def __init__(
-        self, served: Served, monitor: NtpMonitor, changed: Callable[[], None], keeper: Keeper
+        self, served: Served, monitor: ClockSources, changed: Callable[[], None], store: StateStore
     ) -> None:
         self._served = served
         self._monitor = monitor
         self._changed = changed
-        self._keeper = keeper
-        self._kept = _read(keeper)
-        self._vouched = self._kept.vouched
+        self._store = store
+        self._saved = _load(store)
+        self._vouched = self._saved.vouched
         self._disrupts = False
         self._settings: WatchSettings | None = None
         self._watch: Watch | None = None
@@ -81,7 +92,7 @@ class PoolWatchdog:
         """
         section, settings = configured.watchdog, _settings(configured)
         self._disrupts = section.action == "disrupt"
-        if self._watch is not None and section.enabled and _is_of(self._kept, section):
+        if self._watch is not None and section.enabled and _is_of(self._saved, section):
             if settings != self._settings:
                 await self._stop()
                 self._watch.configure(settings)
@@ -91,22 +102,25 @@ class PoolWatchdog:
         self._drop_alarm(section)
         if section.enabled:
             self._watch = self._begun(section, settings)
+            self._save()
             self._start(self._watch, settings)
 
     def _begun(self, section: WatchdogSection, settings: WatchSettings) -> Watch:
-        """Make one that goes on from what was kept."""
+        """Make one that goes on from what was saved."""
         pool = Pool(
             [parse_server(text) for text in section.servers],
             section.pool_size,
-            taken=lambda: [source.id for source in self._monitor.sources()],
+            taken=self._places,
         )
-        watch = Watch(pool, settings, self._served, self._changed, keep=self._keep)
-        try:
-            watch.restore(self._kept)
-        except ValueError as error:
-            _log.warning("the watchdog's pool is gathered anew: what was kept has %s", error)
-        self._kept = replace(self._kept, names=tuple(section.servers), size=section.pool_size)
+        watch = Watch(pool, settings, self._served, self._changed, save=self._save)
+        watch.restore(self._saved.watch, _now().since_s(self._saved.at))
+        self._saved = replace(self._saved, names=tuple(section.servers), size=section.pool_size)
         return watch
+
+    def _places(self) -> set[str]:
+        """Where the servers are that the clock is measured by."""
+        sources = self._monitor.sources()
+        return {place_of(each.address, each.port) for each in sources if each.address}
 
     def _start(self, watch: Watch, settings: WatchSettings) -> None:
         self._settings = settings
@@ -114,28 +128,25 @@ class PoolWatchdog:
 
     def _drop_alarm(self, section: WatchdogSection) -> None:
         """End an alarm that nobody is going to check."""
-        kept = self._kept
-        if kept.alarm is None or (section.enabled and _is_of(kept, section)):
+        saved = self._saved
+        if saved.watch.alarm is None or (section.enabled and _is_of(saved, section)):
             return
         done = "the watchdog's pool was changed" if section.enabled else "the watchdog was disabled"
         words.log_dropped(done)
-        self._kept = replace(kept, alarm=None)
-        self._keeper.keep(_NAME, self._kept.as_json())
+        self._saved = replace(saved, watch=replace(saved.watch, alarm=None))
+        self._store.save_part(_NAME, self._saved.as_json())
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         if self._watch is not None:
-            self._kept = replace(
-                self._watch.kept(),
-                names=self._kept.names,
-                size=self._kept.size,
-                vouched=self._vouched,
+            self._saved = replace(
+                self._saved, watch=self._watch.saved(), vouched=self._vouched, at=_now()
             )
-            self._keeper.keep(_NAME, self._kept.as_json())
+            self._store.save_part(_NAME, self._saved.as_json())
 
     async def close(self) -> None:
-        """End it; what it knows is kept."""
+        """End it; what it knows is saved."""
         await self._stop()
-        self._keep()
+        self._save()
         self._watch = None
 
     async def _stop(self) -> None:
@@ -159,7 +170,7 @@ class PoolWatchdog:
         vouched = any(each.authenticated for each in sources if each.id in believed)
         if vouched is not self._vouched:
             self._vouched = vouched
-            self._keep()
+            self._save()
 
     def considered(self, plan: Plan, state: StateMachine) -> Plan:
         """The plan as it is published: of a time that is not worth much while it is distrusted.
@@ -183,21 +194,25 @@ class PoolWatchdog:
         return {**self._watch.report(), "disrupts": self.distrusts}
 
 
-def _read(keeper: Keeper) -> Kept:
-    """What was kept, or nothing: the pool can be gathered anew."""
-    body = keeper.kept(_NAME)
+def _load(store: StateStore) -> SavedWatchdog:
+    """What was saved, or nothing: the pool can be gathered anew."""
+    body = store.load_part(_NAME)
     if body is None:
-        return Kept()
+        return SavedWatchdog()
     try:
-        return Kept.from_json(body)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        return SavedWatchdog.from_json(body)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         _log.warning("the watchdog begins anew: what was kept of it cannot be used (%s)", error)
-        return Kept()
+        return SavedWatchdog()
 
 
-def _is_of(kept: Kept, section: WatchdogSection) -> bool:
+def _now() -> Instant:
+    return Instant(boot_id(), time.clock_gettime(BOOTTIME), time.time())
+
+
+def _is_of(saved: SavedWatchdog, section: WatchdogSection) -> bool:
     """Whether the pool is configured as it was."""
-    return (kept.names, kept.size) == (tuple(section.servers), section.pool_size)
+    return (saved.names, saved.size) == (tuple(section.servers), section.pool_size)
 
 
 def _settings(configured: ClockMeasurement) -> WatchSettings:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from chronotick.clock import read_clocks
+from chronotick.daemon import in_force
 from chronotick.daemon.punctuality import punctuality, troubles
 from chronotick.ntp import SourceReport
 from chronotick.shm.clocks import raw_ns as raw_now_ns
@@ -39,6 +40,7 @@ class Reporter:
             "status": self.status,
             "sources": self.sources,
             "models": self.models,
+            "configuration": self.configuration,
         }
 
     def status(self) -> dict[str, Any]:
@@ -106,6 +108,17 @@ class Reporter:
             entry["sigma_from"] = member.sigma_from if member else None
             entry["skill"] = skill.get(name, [])
         return report
+
+    def configuration(self) -> dict[str, Any]:
+        """What the daemon runs with: file, variables and options as one, without any secret."""
+        daemon = self._daemon
+        return {
+            "pid": os.getpid(),
+            "uid": os.geteuid(),
+            "path": str(daemon.path) if daemon.path else None,
+            "file_read": daemon.file_read,
+            "config": in_force.told(daemon.config),
+        }
 
     def _state(self) -> dict[str, str]:
         state = self._daemon.clockwork.state

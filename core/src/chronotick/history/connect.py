@@ -44,15 +44,20 @@ def connect_memory() -> sqlite3.Connection:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, *, unwritten: bool = False) -> Iterator[sqlite3.Connection]:
     """A read-only connection to a history that a daemon may be writing at the same time.
 
     For use with the functions of :mod:`chronotick.history.queries`.
 
+    Args:
+        path: the database.
+        unwritten: nobody writes to it, and nothing waits beside it in a ``-wal``: SQLite then makes
+            no files of its own there.
+
     Raises:
         sqlite3.Error: there is no such database, or it cannot be read.
     """
-    address = f"{path.absolute().as_uri()}?mode=ro"
+    address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if unwritten else ''}"
     with closing(sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
         connection.text_factory = _text
         yield connection

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
+
+_PATIENCE_S = 0.02  # with one who only looks: see refuse_held
 
 
 class LockedError(Exception):
@@ -17,6 +20,25 @@ class LockedError(Exception):
     def __init__(self, holder: str) -> None:
         super().__init__(f"held by process {holder}" if holder else "held by another process")
         self.holder = holder
+
+
+def refuse_held(path: Path) -> None:
+    """Look whether another process holds a lock; its file is not made, nothing is kept.
+
+    For that moment the lock is shared, for which :class:`FileLock` has patience.
+
+    Raises:
+        LockedError: one does.
+        OSError: the file cannot be opened or locked.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        _lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 class FileLock:
@@ -46,9 +68,17 @@ class FileLock:
 
     def _acquire(self) -> None:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
-            raise LockedError(holder) from error
+            _lock(self._descriptor, fcntl.LOCK_EX)
+        except LockedError:
+            time.sleep(_PATIENCE_S)
+            _lock(self._descriptor, fcntl.LOCK_EX)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _lock(descriptor: int, kind: int) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        raise LockedError(holder) from error

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from chronotick.history.connect import connect, reading
-from chronotick.history.lock import FileLock, LockedError
+from chronotick.history.lock import FileLock, LockedError, refuse_held
 from chronotick.history.store import History
 from chronotick.history.tables import ForeignDatabaseError, NewerVersionError, version_of
 from chronotick.history.writer import MAINTENANCE_INTERVAL_S, HistoryUnavailableError
@@ -82,6 +82,7 @@ def open_history(
     messages: list[str] = []
     lock: FileLock | None = None
     try:
+        _make_directory(path)
         _check_place(path)
         lock = _lock(path)
         _make_usable(path, messages)
@@ -117,10 +118,20 @@ class Trouble:
 
 
 def diagnose(path: Path) -> Trouble | None:
-    """What would keep :func:`open_history` from using a file that is there; it stays as it is."""
+    """What would keep :func:`open_history` from using a file that is there.
+
+    Nothing is written or made, but for this: to read a ``-wal`` that lies there without its
+    ``-shm``, SQLite makes one. That a program which is no daemon has the file locked is not seen
+    unless there is a ``-wal``.
+    """
+    if not os.path.lexists(path):
+        return None
     try:
         _check_place(path)
-        _examine(path, reading)
+        try:
+            _examine(path, _only_reading)
+        finally:  # whoever has it explains whatever was found: he may be writing
+            _refuse_held(path)
     except _UnusableError as error:
         return Trouble(str(error))
     except _DamagedError as error:
@@ -128,9 +139,15 @@ def diagnose(path: Path) -> Trouble | None:
     return None
 
 
-def _check_place(path: Path) -> None:
+def _make_directory(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _UnusableError(f"{path} cannot be used: {error.strerror}") from error
+
+
+def _check_place(path: Path) -> None:
+    try:
         kind = path.stat().st_mode if os.path.lexists(path) else stat.S_IFREG
     except OSError as error:
         raise _UnusableError(f"{path} cannot be used: {error.strerror}") from error
@@ -142,13 +159,30 @@ def _check_place(path: Path) -> None:
 
 def _lock(path: Path) -> FileLock:
     try:
-        return FileLock(path.with_name(path.name + ".lock"))
+        return FileLock(_lock_of(path))
     except LockedError as error:
-        holder = f" (process {error.holder})" if error.holder else ""
-        raise _UnusableError(f"{path} is in use by another daemon{holder}") from error
+        raise _in_use(path, error) from error
     except OSError as error:
         message = f"{path.parent} cannot be written: {error.strerror}"
         raise _UnusableError(message) from error
+
+
+def _refuse_held(path: Path) -> None:
+    try:
+        refuse_held(_lock_of(path))
+    except LockedError as error:
+        raise _in_use(path, error) from error
+    except OSError as error:
+        raise _UnusableError(f"{_lock_of(path)} cannot be used: {error.strerror}") from error
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _in_use(path: Path, error: LockedError) -> _UnusableError:
+    holder = f" (process {error.holder})" if error.holder else ""
+    return _UnusableError(f"{path} is in use by another daemon{holder}")
 
 
 def _make_usable(path: Path, messages: list[str]) -> None:
@@ -164,6 +198,15 @@ def _make_usable(path: Path, messages: list[str]) -> None:
 
 def _writing(path: Path) -> AbstractContextManager[sqlite3.Connection]:
     return closing(connect(path))
+
+
+def _only_reading(path: Path) -> AbstractContextManager[sqlite3.Connection]:
+    waiting = (Path(f"{path}{ending}") for ending in ("-wal", "-journal"))
+    return reading(path, unwritten=not any(_has_content(each) for each in waiting))
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _examine(

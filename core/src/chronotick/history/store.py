@@ -55,7 +55,7 @@ _SCORE = "UPDATE forecasts SET error_s = ?, measurement_id = ?, scored_raw_ns = 
 _TRANSITION = _insert("transitions", TRANSITION_COLUMNS)
 _READING = _insert("readings", READING_COLUMNS)
 _SCORES = "INSERT OR REPLACE INTO scores (name, unix_ns, body, crc32) VALUES (?, ?, ?, ?)"
-_KEPT = "INSERT OR REPLACE INTO kept (name, unix_ns, body, crc32) VALUES (?, ?, ?, ?)"
+_PART = "INSERT OR REPLACE INTO kept (name, unix_ns, body, crc32) VALUES (?, ?, ?, ?)"
 _STATE = (
     "INSERT OR REPLACE INTO clock_state (boot_id, raw_ns, unix_ns, body, crc32)"
     " VALUES (?, ?, ?, ?, ?)"
@@ -242,7 +242,7 @@ class History:
         """
         return self._writer.ask(partial(_load_state, boot=boot))
 
-    def keep(self, name: str, body: Mapping[str, Any]) -> None:
+    def save_part(self, name: str, body: Mapping[str, Any]) -> None:
         """Replace what a part of the daemon goes on with after a restart, of any boot.
 
         Args:
@@ -254,15 +254,15 @@ class History:
         """
         text = json.dumps(body)
         values = (name, time.time_ns(), text, zlib.crc32(text.encode()))
-        self._writer.put_latest(f"kept {name}", Statement(_KEPT, values))
+        self._writer.put_latest(f"part {name}", Statement(_PART, values))
 
-    def kept(self, name: str) -> dict[str, Any] | None:
-        """What was kept last; ``None`` without it, or if it was damaged (which is logged).
+    def load_part(self, name: str) -> dict[str, Any] | None:
+        """What was saved last; ``None`` without it, or if it was damaged (which is logged).
 
         Raises:
             HistoryUnavailableError: the database cannot be read.
         """
-        return self._writer.ask(partial(_load_kept, name=name))
+        return self._writer.ask(partial(_load_part, name=name))
 
     def measurements_since(self, raw_ns: int, boot: str | None = None) -> list[StoredMeasurement]:
         """Measurements at or after a RAW time, oldest first.
@@ -347,7 +347,7 @@ def _load_scores(connection: sqlite3.Connection) -> dict[str, Any] | None:
     return None if row is None else _decoded("scores", *row)
 
 
-def _load_kept(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
+def _load_part(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
     row = connection.execute("SELECT body, crc32 FROM kept WHERE name = ?", (name,)).fetchone()
     return None if row is None else _decoded(f"the {name}", *row)
 

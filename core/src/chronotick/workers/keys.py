@@ -18,12 +18,12 @@ from typing import Final
 import zmq
 from zmq.utils import z85
 
+from chronotick.config.private_file import PrivateFileError, Readers, check_mode, read_private
+
 SECRET_FILE: Final = "worker.key"  # noqa: S105 - the name of a file
 PUBLIC_FILE: Final = "worker.pub"
 
 _KEY_LENGTH: Final = 40
-_OTHERS_READ: Final = 0o077
-_OTHERS_WRITE: Final = 0o022
 _PRIVATE: Final = 0o600
 _LONGEST_FILE: Final = 2**20
 
@@ -67,13 +67,13 @@ def read_pair(directory: Path) -> KeyPair:
     """Read this machine's pair.
 
     Raises:
-        KeyProblem: there is none, others may read it, others may change the directory, or it
-            holds no pair.
+        KeyProblem: there is none, it is another user's, others may read it or change the
+            directory, or it holds no pair.
     """
     path = directory / SECRET_FILE
     if directory.is_dir():
         check_directory(directory)
-    text = _read(path, _OTHERS_READ, "make one: chronotick worker keygen")
+    text = _read(path, Readers.OWNER, "make one: chronotick worker keygen")
     halves = {role: key for key, role in _entries(text, path)}
     if halves.keys() != {"public", "secret"}:
         raise KeyProblem(f"{path} must hold two lines, `KEY public` and `KEY secret`. {_AGAIN}")
@@ -90,7 +90,7 @@ def read_public(path: Path) -> str:
         KeyProblem: the file cannot be read, or holds no key or several.
     """
     advice = "run `chronotick worker key` on the machine it belongs to and put what it prints there"
-    text = _read(path, _OTHERS_WRITE, advice)
+    text = _read(path, Readers.EVERYBODY, advice)
     keys = list(_entries(text, path))
     if len(keys) != 1:
         raise KeyProblem(f"{path} holds {len(keys)} keys, one is needed: {advice}")
@@ -103,7 +103,7 @@ def read_keys(path: Path) -> dict[str, str]:
     Raises:
         KeyProblem: the file cannot be read, others may write it, or a line is no key.
     """
-    text = _read(path, _OTHERS_WRITE, "make it, with one public key per line")
+    text = _read(path, Readers.EVERYBODY, "make it, with one public key per line")
     return dict(_entries(text, path))
 
 
@@ -117,34 +117,24 @@ def check_directory(directory: Path) -> None:
         mode = directory.stat().st_mode
     except OSError as error:
         raise KeyProblem(f"{directory} cannot be read: {error}") from error
-    if mode & _OTHERS_WRITE:
-        raise _open_to_others(directory, "change", "go-w")
+    try:
+        check_mode(mode, directory, Readers.EVERYBODY)
+    except PrivateFileError as error:
+        raise KeyProblem(str(error)) from error
 
 
 _AGAIN: Final = "Remove it and run: chronotick worker keygen"
 
 
-def _read(path: Path, forbidden: int, advice: str) -> str:
+def _read(path: Path, readers: Readers, advice: str) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
-            about = os.fstat(file.fileno())
-            text = file.read(_LONGEST_FILE)
+        return read_private(path, readers, _LONGEST_FILE).decode("utf-8")
+    except PrivateFileError as error:
+        raise KeyProblem(str(error)) from error
     except FileNotFoundError:
         raise KeyProblem(f"there is no {path}: {advice}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeyProblem(f"{path} cannot be read: {error}") from error
-    if about.st_uid not in {os.geteuid(), 0}:
-        raise KeyProblem(
-            f"{path} belongs to user {about.st_uid}, who can change it. Instead, {advice}"
-        )
-    if about.st_mode & forbidden:
-        verb, command = ("read", "go-rwx") if forbidden & 0o044 else ("change", "go-w")
-        raise _open_to_others(path, verb, command)
-    return text
-
-
-def _open_to_others(path: Path, verb: str, command: str) -> KeyProblem:
-    return KeyProblem(f"others may {verb} {path}. Run: chmod {command} {path}")
 
 
 def _entries(text: str, path: Path) -> Iterator[tuple[str, str]]:

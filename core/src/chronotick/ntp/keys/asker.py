@@ -35,8 +35,11 @@ class KeyAsker:
         answer = await self._asker.ask(terms, seal)
         if Drop.TIMEOUT.value not in answer.drops:
             return answer
-        silence = f"; where key {self._key_id} is unknown or another one, servers are silent"
-        return dataclasses.replace(answer, error=answer.error + silence)
+        silence = (
+            f"{answer.error}. A server that does not have key {self._key_id}, or has another "
+            "under that number, does not answer"
+        )
+        return dataclasses.replace(answer, error=silence)
 
     def _seal(self, terms: Terms) -> KeySeal:
         if terms.key_file is None:

@@ -1,18 +1,19 @@
 """Reads a file of keys, as chrony.keys(5) describes it: ``ID [TYPE] [ASCII:|HEX:]KEY``.
 
-Nothing that stands in the file is ever part of a message but the number of a key: what looks like a
-type or a number may be a piece of a secret.
+A file may be shared with programs that know other types, so what is wrong with a line counts for
+the key of its number only. Messages have numbers and types of keys, once they are known to be that;
+whatever else stands in the file may be a piece of a secret.
 """
 
 from __future__ import annotations
 
 import binascii
-import os
 import re
-import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from chronotick.config.private_file import PrivateFileError, Readers, read_private
 from chronotick.config.servers import parse_key_id
 from chronotick.ntp.keys.mac import CIPHER_KEY_BYTES, HASHES, Key
 
@@ -22,7 +23,6 @@ SHORTEST_SECRET: Final = 10
 _BROKEN: Final = "MD5"  # and what chrony takes a key for whose type is left out
 _KINDS: Final = (*CIPHER_KEY_BYTES, *HASHES, _BROKEN)
 _LONGEST_FILE: Final = 2**16  # it is read between other work of the event loop
-_MODE_OF_OTHERS: Final = 0o026  # the group may read: a chronyd's, often
 _COMMENT: Final = re.compile(rb"\s*([!;#%]|$)")
 _ASCII, _HEX = b"ASCII:", b"HEX:"
 
@@ -35,74 +35,86 @@ def read_key(path: Path, number: int) -> Key:
     """Read one key.
 
     Raises:
-        KeyFileError: the file cannot be read, is open to others, or has a mistake in any of its
-            lines; the key is not in it, is no good, or needs a package that is not installed.
+        KeyFileError: the file cannot be read, is another user's, or is open to others; the key is
+            not in it or twice, has a mistake in its line, is no good, or needs a package that is
+            not installed.
     """
-    found: dict[int, tuple[Key, str]] = {}
-    for line, text in enumerate(_read(path).split(b"\n"), start=1):
-        if not _COMMENT.match(text):
-            where = f"{path}:{line}"
-            key = _key(text.split(), where)
-            if key.number in found:
-                raise KeyFileError(f"{where}: key {key.number} is there already. Remove one")
-            found[key.number] = key, where
-    if number not in found:
-        raise KeyFileError(f"{path}: there is no key {number}. Add the line that {_make(number)}")
-    key, where = found[number]
+    where, words = _find(path, number)
+    try:
+        key = Key(number, *_kind_and_secret(words))
+    except ValueError as error:
+        raise KeyFileError(f"{where}: {error}") from None
     _check_strength(key, where)
     _check_package(key, where)
     return key
 
 
+def _find(path: Path, number: int) -> tuple[str, list[bytes]]:
+    """Where a key's line is, and its words."""
+    lines = list(_lines(path))
+    ours = [(where, words) for where, its_number, words in lines if its_number == number]
+    if not ours:
+        raise KeyFileError(f"{path}: there is no key {number}. {_advice(number, lines)}")
+    if len(ours) > 1:
+        raise KeyFileError(f"{ours[1][0]}: key {number} is there already. Remove one")
+    return ours[0]
+
+
+_Line = tuple[str, int, list[bytes]]
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    """Where each line is that is no comment, its key's number (0: none) and its words."""
+    for line, text in enumerate(_read(path).split(b"\n"), start=1):
+        if not _COMMENT.match(text):
+            words = text.split()
+            yield f"{path}:{line}", _number(words[0]), words
+
+
 def _read(path: Path) -> bytes:
     try:
-        with open(path, "rb", opener=_at_once) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(_LONGEST_FILE + 1)
+        return read_private(path, Readers.GROUP, _LONGEST_FILE)  # the group: chronyd's, often
+    except PrivateFileError as error:
+        raise KeyFileError(str(error)) from error
     except OSError as error:
         raise KeyFileError(f"{path}: the keys cannot be read ({error.strerror})") from error
-    if not stat.S_ISREG(mode):
-        raise KeyFileError(f"{path}: no regular file")
-    if mode & _MODE_OF_OTHERS:
-        verb = "read" if mode & stat.S_IROTH else "change"
-        raise KeyFileError(f"{path}: others may {verb} it. Run: chmod 640 {path}")
-    if len(text) > _LONGEST_FILE:
-        raise KeyFileError(f"{path}: longer than {_LONGEST_FILE} bytes: is it a file of keys?")
-    return text
 
 
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for its other end
-
-
-def _key(words: list[bytes], where: str) -> Key:
+def _number(text: bytes) -> int:
     try:
-        number, kind, secret = _fields(words)
-        return Key(number, kind, secret)
-    except ValueError as error:
-        raise KeyFileError(f"{where}: {error}") from None
+        return parse_key_id(text.decode("latin-1"))
+    except ValueError:
+        return 0
 
 
-def _fields(words: list[bytes]) -> tuple[int, str, bytes]:
-    """Number, type and secret of a line.
+def _advice(number: int, lines: list[_Line]) -> str:
+    """What to do about a missing key: perhaps it is in a line that does not say so."""
+    strange = next((where for where, its_number, _ in lines if not its_number), None)
+    add = f"the line that {_make(number)}"
+    if strange is None:
+        return f"Add {add}"
+    return f"Mend {strange}, which begins with no number from 1 to {2**32 - 1}, or add {add}"
+
+
+def _kind_and_secret(words: list[bytes]) -> tuple[str, bytes]:
+    """Type and secret of a line.
 
     Raises:
         ValueError: it has none; the message has nothing of the line in it.
     """
-    if len(words) == 2:  # noqa: PLR2004 - number and key
-        words = [words[0], _BROKEN.encode(), words[1]]
-    if len(words) != 3:  # noqa: PLR2004 - number, type and key
+    rest = words[1:]
+    if len(rest) == 1:
+        rest = [_BROKEN.encode(), *rest]
+    if len(rest) != 2:  # noqa: PLR2004 - type and key
         raise ValueError("not of the form: ID [TYPE] [ASCII:|HEX:]KEY")
-    id_text, kind_text, secret_text = words
-    number = parse_key_id(id_text.decode("latin-1"))
-    kind = next((each for each in _KINDS if each.encode() == kind_text), None)
+    kind = next((each for each in _KINDS if each.encode() == rest[0]), None)
     if kind is None:
         raise ValueError(f"the key's type is none of {', '.join(_KINDS)}")
-    secret = _secret(secret_text)
+    secret = _secret(rest[1])
     if len(secret) != CIPHER_KEY_BYTES.get(kind, len(secret)):
         length = CIPHER_KEY_BYTES[kind]
         raise ValueError(f"an {kind} key has {length} bytes: HEX: and {2 * length} digits")
-    return number, kind, secret
+    return kind, secret
 
 
 def _secret(text: bytes) -> bytes:

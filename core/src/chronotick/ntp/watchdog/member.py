@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 from chronotick.config.servers import ServerName, is_loopback
 from chronotick.ntp.address import Endpoint, certificate_name
@@ -29,6 +29,7 @@ class Member:
         found_s: when that was, by the loop's clock.
         unanswered: questions without a valid answer since the last one.
         asked_s: when it was asked last, by the loop's clock.
+        place: what tells it from other servers, see :func:`place_of`.
     """
 
     endpoint: Endpoint
@@ -38,6 +39,10 @@ class Member:
     found_s: float
     unanswered: int = 0
     asked_s: float = float("-inf")
+    place: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.place = place_of(self.endpoint.host, self.endpoint.port)
 
     @property
     def id(self) -> str:
@@ -47,6 +52,14 @@ class Member:
     def rests(self, now_s: float) -> bool:
         """It was asked a moment ago."""
         return now_s - self.asked_s < REST_S and not is_loopback(self.endpoint.host)
+
+
+def place_of(host: str, port: int) -> str:
+    """Return what tells servers apart: their address, however they are asked.
+
+    Of this host it is the port as well, since several may be there.
+    """
+    return f"{host} {port}" if is_loopback(host) else host
 
 
 def endpoint_of(host: str, name: ServerName) -> Endpoint:
@@ -70,3 +83,17 @@ def mixed(members: Iterable[Member], most: int) -> list[Member]:
         if member.round is None or counts[member.round] <= most:
             chosen.append(member)
     return chosen
+
+
+def fair_third(members: Collection[Member]) -> int:
+    """Return how many of one round may be asked, that they are a third of all asked at most.
+
+    The fewer may stay of each round, the fewer are left. So where a number is more than a third of
+    what it leaves, every number down to that third is as well, and the search goes on there.
+    """
+    counts = Counter(member.round for member in members)
+    of_no_round = counts.pop(None, 0)
+    most = len(members) // 3
+    while (left := of_no_round + sum(min(n, most) for n in counts.values())) < 3 * most:
+        most = left // 3
+    return most

@@ -21,8 +21,8 @@ from chronotick.config.servers import ServerName
 from chronotick.ntp.address import Endpoint, ResolveError, resolve
 from chronotick.ntp.asking import Answer, Asker, Terms
 from chronotick.ntp.source import asker_of
-from chronotick.ntp.watchdog.kept import KeptPool, KeptServer
-from chronotick.ntp.watchdog.member import Member, endpoint_of, mixed
+from chronotick.ntp.watchdog.member import Member, endpoint_of, fair_third, mixed, place_of
+from chronotick.ntp.watchdog.saved import SavedPool, SavedServer
 
 logger = logging.getLogger("chronotick.ntp.watchdog")
 
@@ -45,13 +45,13 @@ class Pool:
     Args:
         names: where they come from.
         size: how many there may be.
-        taken: identifiers of servers that are not to be in it: those the clock is measured by,
-            now or later.
+        taken: servers that are not to be in it: those the clock is measured by, now or later, as
+            :func:`~chronotick.ntp.watchdog.member.place_of` tells them apart.
         lookup: turns a name into addresses.
         asker: makes who asks an address.
 
     Attributes:
-        changes: how often servers have come or left, for who keeps them.
+        changes: how often servers have come or left, for who saves them.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Pool:
     def members(self) -> list[Member]:
         """All there are now."""
         taken = self._taken()
-        return [member for name, member in self._members.items() if name not in taken]
+        return [member for member in self._members.values() if member.place not in taken]
 
     def usable(self, count: int) -> int:
         """How many there are for a sample of so many, a third of it from one round at most."""
@@ -97,11 +97,7 @@ class Pool:
     def whole(self) -> list[Member]:
         """As many as may be asked now, a third of them from one round at most, drawn likewise."""
         members = self._rested()
-        for third in range(len(members) // 3, 0, -1):
-            fair = mixed(members, third)
-            if third <= len(fair) // 3:
-                return fair
-        return [member for member in members if member.round is None]
+        return mixed(members, fair_third(members))
 
     def _rested(self) -> list[Member]:
         now_s = asyncio.get_running_loop().time()
@@ -176,8 +172,12 @@ class Pool:
         self._errors[name] = error
 
     def _take(self, name: ServerName, found: Sequence[Endpoint], room: int) -> None:
-        unwanted = {*self._taken(), *self._refused, *self._members}
-        fresh = [each for each in found if str(each) not in unwanted]
+        taken, unwanted = self._taken(), {*self._refused, *self._members}
+        fresh = [
+            each
+            for each in found
+            if str(each) not in unwanted and place_of(each.host, each.port) not in taken
+        ]
         of_round = self._round if name.is_pool else None
         now_s = asyncio.get_running_loop().time()
         for endpoint in fresh[:room]:
@@ -216,12 +216,17 @@ class Pool:
             self._members.pop(member.id, None)
             self.changes += 1
 
-    def kept(self) -> KeptPool:
-        """What is worth keeping over a restart."""
+    @property
+    def is_checkable(self) -> bool:
+        """There is somebody to ask, or a name that is one server, to be looked up in a moment."""
+        return bool(self._members) or not all(name.is_pool for name in self._names)
+
+    def saved(self) -> SavedPool:
+        """What is worth saving for a restart."""
         now_s = asyncio.get_running_loop().time()
-        return KeptPool(
+        return SavedPool(
             servers=tuple(
-                KeptServer(each.endpoint.host, str(each.name), each.round, now_s - each.found_s)
+                SavedServer(each.endpoint.host, str(each.name), each.round, now_s - each.found_s)
                 for each in self._members.values()
                 if each.round is not None
             ),
@@ -230,11 +235,11 @@ class Pool:
             round_age_s=now_s - self._round_began_s if self._round else 0.0,
         )
 
-    def restore(self, kept: KeptPool, elapsed_s: float) -> None:
-        """Take in what was kept, where its name is still asked for; rounds go on from there.
+    def restore(self, saved: SavedPool, elapsed_s: float) -> None:
+        """Take in what was saved, where its name is still asked for; rounds go on from there.
 
         Args:
-            kept: of this pool or another.
+            saved: of this pool or another.
             elapsed_s: time since.
 
         Raises:
@@ -244,17 +249,17 @@ class Pool:
         names = {str(name): name for name in self._names if name.is_pool}
         members = [
             self._restored(each, names[each.name], before_s - each.age_s)
-            for each in kept.servers
+            for each in saved.servers
             if each.name in names
         ]
-        if kept.round:
-            self._round, self._round_began_s = kept.round, before_s - kept.round_age_s
-        self._refused = {who: before_s - age_s for who, age_s in kept.refused.items()}
+        if saved.round:
+            self._round, self._round_began_s = saved.round, before_s - saved.round_age_s
+        self._refused = {who: before_s - age_s for who, age_s in saved.refused.items()}
         for member in members[: self._size]:
             self._add(member)
         self._forgive()
         self._make_room()
 
-    def _restored(self, kept: KeptServer, name: ServerName, found_s: float) -> Member:
-        endpoint = endpoint_of(kept.host, name)
-        return Member(endpoint, self._asker(endpoint), name, kept.round, found_s)
+    def _restored(self, saved: SavedServer, name: ServerName, found_s: float) -> Member:
+        endpoint = endpoint_of(saved.host, name)
+        return Member(endpoint, self._asker(endpoint), name, saved.round, found_s)

@@ -155,5 +155,9 @@ class Tally:
         """Let an alarm of before a restart stand again, until a sample or the pool says more."""
         self.alarm, self.from_before = alarm, True
 
+    def drop(self) -> None:
+        """End an alarm that nobody can check."""
+        self._end()
+
     def _end(self) -> None:
         self.alarm, self.from_before = None, False

@@ -21,9 +21,9 @@ from chronotick.ntp.measurement import Measurement
 from chronotick.ntp.tasks import Tasks
 from chronotick.ntp.timestamps import raw_now_ns, stamping_kept_on
 from chronotick.ntp.watchdog import words
-from chronotick.ntp.watchdog.kept import Kept
 from chronotick.ntp.watchdog.member import Member
-from chronotick.ntp.watchdog.pool import Pool
+from chronotick.ntp.watchdog.pool import LISTED_S, Pool
+from chronotick.ntp.watchdog.saved import SavedPool, SavedWatch
 from chronotick.ntp.watchdog.verdict import Compared, Finding, Tally, Verdict, judge
 
 logger = logging.getLogger("chronotick.ntp.watchdog")
@@ -34,6 +34,8 @@ GATHERED_EVERY_S = 3600.0
 HURRIED_S = 128.0  # between look-ups while there are not enough servers for one sample
 PANIC_PERIOD_S = 3600.0
 """The whole pool is asked at most so often, whoever wants it to be."""
+UNCONFIRMED_S = LISTED_S
+"""For how long an alarm of before a restart stands: those who gave it count no longer then."""
 _BUSY = 0.25  # at most so much of the interval is spent on a sample
 _NOTHING = Finding(verdict=Verdict.SILENT, asked=0, answered=0)
 _random = random.SystemRandom()  # no seed: nobody should guess whom we ask, and when
@@ -70,7 +72,7 @@ class Watch:
         settings: how.
         served: what is watched; None while there is no time.
         changed: called whenever an alarm begins or ends.
-        keep: called whenever there is something new that :meth:`kept` would tell.
+        save: called whenever there is something new that :meth:`saved` would tell.
         read_raw_ns: CLOCK_MONOTONIC_RAW.
     """
 
@@ -81,17 +83,18 @@ class Watch:
         served: Served,
         changed: Callable[[], None],
         *,
-        keep: Callable[[], None] = lambda: None,
+        save: Callable[[], None] = lambda: None,
         read_raw_ns: Callable[[], int] = raw_now_ns,
     ) -> None:
         self._pool = pool
         self._settings = settings
         self._served = served
         self._changed = changed
-        self._keep = keep
+        self._save = save
         self._read_raw_ns = read_raw_ns
         self._tally = Tally(settings.panic_trigger)
-        self._panicked_s = float("-inf")
+        self._panicked_s = float("-inf")  # by the loop's clock, as the next
+        self._alarmed_s = float("-inf")  # when the panic began that gave the alarm
         self._found_raw_ns: int | None = None
         self._failure = ""
         self._logged: set[Verdict] = set()  # since the last agreement
@@ -109,34 +112,59 @@ class Watch:
         return self._tally.alarm
 
     def configure(self, settings: WatchSettings) -> None:
-        """Take other settings; for the next run, which need not wait to ask the whole pool."""
+        """Take other settings, for the next run."""
         self._settings = settings
         self._tally.panic_trigger = settings.panic_trigger
-        self._panicked_s = float("-inf")
 
-    def kept(self) -> Kept:
-        """What is worth keeping over a restart."""
-        since_s = asyncio.get_running_loop().time() - self._panicked_s
-        return Kept(
-            pool=self._pool.kept(),
+    def saved(self) -> SavedWatch:
+        """What is worth saving for a restart."""
+        now_s = asyncio.get_running_loop().time()
+        has_panicked = math.isfinite(self._panicked_s)
+        return SavedWatch(
+            pool=self._pool.saved(),
             alarm=self.alarm,
-            panic_age_s=since_s if math.isfinite(since_s) else None,
+            alarm_age_s=now_s - self._alarmed_s if self.alarm is not None else 0.0,
+            panic_age_s=now_s - self._panicked_s if has_panicked else None,
         )
 
-    def restore(self, kept: Kept) -> None:
-        """Go on from what was kept; for before the first run.
+    def restore(self, saved: SavedWatch, elapsed_s: float) -> None:
+        """Go on from what was saved; for before the first run.
 
-        Raises:
-            ValueError: it is not of a pool. Nothing was taken up then.
+        An alarm stands again, unless it is too old, or everybody who could end it is.
+
+        Args:
+            saved: of this watch or another.
+            elapsed_s: time since.
         """
-        elapsed_s = kept.elapsed_s()
-        self._pool.restore(kept.pool, elapsed_s)
-        if kept.panic_age_s is not None:
-            now_s = asyncio.get_running_loop().time()
-            self._panicked_s = now_s - kept.panic_age_s - elapsed_s
-        if kept.alarm is not None:
-            self._tally.restore(kept.alarm)
-            words.log_alarm(kept.alarm, from_before=True)
+        before_s = asyncio.get_running_loop().time() - elapsed_s
+        if saved.panic_age_s is not None:
+            self._panicked_s = before_s - saved.panic_age_s
+        if saved.alarm is not None:
+            self._tally.restore(saved.alarm)
+            self._alarmed_s = before_s - saved.alarm_age_s
+        self._restore_pool(saved.pool, elapsed_s)
+        self._drop_if_unconfirmed()
+        if self.alarm is not None:
+            words.log_alarm(self.alarm, from_before=True)
+
+    def _restore_pool(self, saved: SavedPool, elapsed_s: float) -> None:
+        try:
+            self._pool.restore(saved, elapsed_s)
+        except ValueError as error:
+            logger.warning("the watchdog's pool is gathered anew: what was saved has %s", error)
+            return
+        if self.alarm is not None and not self._pool.is_checkable:
+            self._drop("the watchdog has nobody left of its pool")
+
+    def _drop_if_unconfirmed(self) -> None:
+        """End an alarm of before that has waited for long enough."""
+        age_s = asyncio.get_running_loop().time() - self._alarmed_s
+        if self._tally.from_before and age_s >= UNCONFIRMED_S:
+            self._drop(f"the watchdog could not check for {UNCONFIRMED_S / 86_400:.0f} days")
+
+    def _drop(self, reason: str) -> None:
+        self._tally.drop()
+        words.log_dropped(reason)
 
     async def _noting(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Remember by which mistake the work has ended, for status; it will begin again."""
@@ -151,15 +179,23 @@ class Watch:
             known = self._pool.changes
             await self._pool.gather(self._settings.sample_size)
             if self._pool.changes != known:
-                self._keep()
+                self._save()
             await asyncio.sleep(GATHERED_EVERY_S if self._enough else HURRIED_S)
 
     async def _watch(self) -> None:
         with stamping_kept_on():
             while True:
                 await asyncio.sleep(self._pause_s())
+                self._expire()
                 if self._served(self._read_raw_ns()) is not None:
                     await self._look()
+
+    def _expire(self) -> None:
+        before = self._standing
+        self._drop_if_unconfirmed()
+        if self._standing != before:
+            self._changed()
+            self._save()
 
     @property
     def _enough(self) -> bool:
@@ -187,25 +223,40 @@ class Watch:
             return
         if panics:
             self._panicked_s = asyncio.get_running_loop().time()
+            self._save()  # before asking: whatever ends the daemon meanwhile, the hour has begun
         finding = await self._ask(members)
-        (self._tally.panicked if panics else self._tally.sampled)(finding)
+        self._take(finding, panics=panics)
         self._found_raw_ns, self._failure = self._read_raw_ns(), ""
         self._log(finding, panics=panics, is_new=self._standing != before)
         if self._standing != before:
             self._changed()
         if panics or self._standing != before or self._pool.changes != known:
-            self._keep()
+            self._save()
+
+    def _take(self, finding: Finding, *, panics: bool) -> None:
+        if not panics:
+            self._tally.sampled(finding)
+            return
+        self._tally.panicked(finding)
+        if finding.verdict is Verdict.CONTRADICTS:
+            self._alarmed_s = self._panicked_s
 
     @property
     def _standing(self) -> tuple[bool, bool]:
         """Whether there is an alarm, and whether it is of before a restart."""
         return self.alarm is not None, self._tally.from_before
 
+    def _log_standing(self) -> None:
+        if self.alarm is None:
+            words.log_content()
+        else:
+            words.log_alarm(self.alarm)
+
     def _log(self, finding: Finding, *, panics: bool, is_new: bool) -> None:
         """Say once what many findings in a row say; an agreement begins anew."""
         logger.debug("%s", finding)
         if is_new:
-            words.log_content() if self.alarm is None else words.log_alarm(self.alarm)
+            self._log_standing()
         if finding.verdict is Verdict.AGREES:
             self._logged.clear()
         if finding.verdict in self._logged:

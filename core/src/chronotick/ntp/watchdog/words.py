@@ -67,7 +67,7 @@ def log_dropped(reason: str) -> None:
     """Log that an alarm ends though nobody has agreed.
 
     Args:
-        reason: what was done to the watchdog.
+        reason: what was done to the watchdog, or what it has lost.
     """
     logger.warning(
         "%s while its alarm stood: the alarm ends, though no sample has agreed with served time",
