@@ -28,7 +28,9 @@ SCENARIO = Scenario(
 )
 
 
-def reading(at_s: float, error_ns: int = 0, epoch: int = 0) -> Reading:
+def reading(
+    at_s: float, error_ns: int = 0, epoch: int = 0, *, authenticated: bool = False
+) -> Reading:
     return Reading(
         at_s=at_s,
         status=Status.SYNCHRONISED,
@@ -36,6 +38,7 @@ def reading(at_s: float, error_ns: int = 0, epoch: int = 0) -> Reading:
         error_ns=error_ns,
         bound_ns=10 * MS,
         epoch=epoch,
+        authenticated=authenticated,
     )
 
 
@@ -44,13 +47,18 @@ def lived(*readings: Reading, statuses: tuple[Status, ...] = STATUSES, letter: s
         Transition(raw_ns=0, before=Status.UNKNOWN, after=status, reason="") for status in statuses
     ]
     source = SourceReport(
-        id="192.0.2.1:123", name="192.0.2.1", address="192.0.2.1", reason=Reason(letter)
+        id="192.0.2.1:123",
+        name="192.0.2.1",
+        address="192.0.2.1",
+        reason=Reason(letter),
+        drops={"nts-refused": 1},
     )
     return Lived(
         readings=readings or [reading(float(at_s)) for at_s in range(4, 100)],
         transitions=transitions,
         sources=[source],
         system_steps=0,
+        key_exchanges={0: 1},
         warnings={},
     )
 
@@ -124,6 +132,30 @@ def test_a_late_recovery_is_found(readings: tuple[Reading, ...], found: str):
 
 def test_a_letter_that_was_not_expected_is_found():
     assert failures(lived(letter="x")) == "server 0 ended with the letter x, not * or +"
+
+
+def test_a_time_that_is_not_authenticated_is_found():
+    wanted = replace(SCENARIO, expected=replace(EXPECTED, authenticated=True))
+    genuine = reading(4.0, authenticated=True)
+    assert failures(lived(genuine), wanted) == ""
+    assert failures(lived(genuine, reading(5.0)), wanted) == "1 of 2 times were not authenticated"
+
+
+def test_other_key_exchanges_are_found():
+    assert (
+        failures(lived(), replace(SCENARIO, expected=replace(EXPECTED, key_exchanges={0: 1}))) == ""
+    )
+    others = replace(SCENARIO, expected=replace(EXPECTED, key_exchanges={0: 2, 1: 1}))
+    found = "server 0 did 1 key exchanges, not 2; server 1 did 0 key exchanges, not 1"
+    assert failures(lived(), others) == found
+
+
+def test_that_nothing_was_dropped_is_found():
+    dropped = {0: "nts-refused"}
+    assert failures(lived(), replace(SCENARIO, expected=replace(EXPECTED, dropped=dropped))) == ""
+    dropped = {0: "forged", 1: "forged"}
+    found = failures(lived(), replace(SCENARIO, expected=replace(EXPECTED, dropped=dropped)))
+    assert found.split("; ") == [f"nothing of server {n} was dropped as forged" for n in dropped]
 
 
 def test_a_scenario_that_ends_before_it_is_over_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,19 @@ def test_json_has_every_figure():
     assert row["statuses"] == ["warming-up", "synchronised"]
     assert row["outside"] == row["backwards"] == 0
     assert 0 < row["error_s"] < row["bound_s"]
+
+
+@pytest.mark.parametrize("name", ["nts", "calm"])
+def test_without_the_package_for_nts_nothing_begins_that_needs_it(
+    name: str, monkeypatch: pytest.MonkeyPatch, two: dict[str, Scenario]
+):
+    two["nts"] = replace(CALM, name="nts", servers=("nts://192.0.2.1",))
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    result = invoke("calm", name)
+    assert result.exit_code == (name == "nts")
+    needed = "chronotick: this needs more packages. Run: pip install 'chronotick[nts]'\n"
+    assert result.stderr == (needed if name == "nts" else "")
+    assert ("calm" in result.stdout) == (name == "calm")
 
 
 @pytest.mark.usefixtures("two")

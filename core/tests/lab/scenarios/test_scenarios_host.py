@@ -23,6 +23,7 @@ from chronotick.lab.scenarios.loop import HostLoop
 from chronotick.lab.scenarios.network import Network
 from chronotick.lab.world import DEFAULT_START_UTC_NS, World
 from chronotick.ntp import exchange, poll, source, timestamps
+from chronotick.ntp.nts import asker, key_exchange, tls
 from chronotick.ntp.timestamps import receive, transmit_stamp
 from chronotick.shm import clocks
 
@@ -96,8 +97,10 @@ def test_whatever_happens_the_process_has_its_own_clocks_and_sockets_again(reque
             inhabited(host(), loop, network).__enter__()
     with pytest.raises(KeyError), inhabited(host(), loop, network):
         raise KeyError
-    assert all(vars(module)["time"] is time for module in (timestamps, source, clocks))
-    assert all(vars(module)["socket"] is socket for module in (timestamps, exchange))
+    assert all(vars(module)["time"] is time for module in (timestamps, source, clocks, asker))
+    assert all(vars(module)["socket"] is socket for module in (timestamps, exchange, key_exchange))
+    genuine = {name: vars(tls)[name] for name in ("TlsStream", "client_context")}
+    assert genuine.items() <= vars(key_exchange).items()
     assert vars(poll)["_random"] is jitter
 
 

@@ -113,6 +113,62 @@ class ServerChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CookieKeyLost:
+    """Servers make a new key for their NTS cookies: those that they gave before are worth nothing.
+
+    Attributes:
+        at_s: when.
+        servers: their numbers, 0 is the first.
+    """
+
+    at_s: float
+    servers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoKeys:
+    """Servers give no NTS keys for a while: their TCP port is closed. They tell the time.
+
+    Attributes:
+        at_s: when it begins.
+        until_s: when it ends.
+        servers: their numbers, 0 is the first.
+    """
+
+    at_s: float
+    until_s: float
+    servers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyReplaced:
+    """Servers have another symmetric key under the same number, and nobody tells the host.
+
+    Attributes:
+        at_s: when.
+        servers: their numbers, 0 is the first.
+    """
+
+    at_s: float
+    servers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripping:
+    """Somebody on the way takes off replies what authenticates them, and moves them by an hour.
+
+    Attributes:
+        at_s: when it begins.
+        until_s: when it ends.
+        servers: whose replies, by number; 0 is the first.
+    """
+
+    at_s: float
+    until_s: float
+    servers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mischief:
     """What somebody on the network does to packets, other than losing them.
 
@@ -127,4 +183,16 @@ class Mischief:
     overtaken: float = 0.0
 
 
-Event = SystemStep | SystemSlew | Suspend | Standstill | LeapSecond | Stop | ServerChange
+Event = (
+    SystemStep
+    | SystemSlew
+    | Suspend
+    | Standstill
+    | LeapSecond
+    | Stop
+    | ServerChange
+    | CookieKeyLost
+    | NoKeys
+    | KeyReplaced
+    | Stripping
+)

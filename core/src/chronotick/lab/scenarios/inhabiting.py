@@ -2,14 +2,15 @@
 
 The modules that ask the operating system for the time and for sockets do so by the names ``time``
 and ``socket``. Inside a ``with inhabited(...)`` these names lead to a virtual host, in those
-modules only; everything else in the process goes on as ever, so no daemon may run in it. Chance in
-poll intervals is made repeatable.
+modules only; everything else in the process goes on as ever, so no daemon may run in it. Of NTS,
+TLS is replaced, with its certificates. Chance in poll intervals is made repeatable.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
+import ssl
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from chronotick.lab.scenarios.host import Host, HostTime
 from chronotick.lab.scenarios.loop import HostLoop
 from chronotick.lab.scenarios.network import Network
 from chronotick.ntp import address, exchange, poll, source, timestamps
+from chronotick.ntp.nts import asker, key_exchange
 from chronotick.shm import clocks
 
 
@@ -44,6 +46,10 @@ def inhabited(host: Host, loop: HostLoop, network: Network, *, seed: int = 0) ->
         (timestamps, "socket", sockets),
         (exchange, "socket", sockets),
         (source, "time", clock),
+        (asker, "time", clock),
+        (key_exchange, "socket", sockets),
+        (key_exchange, "client_context", lambda _trusted: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
+        (key_exchange, "TlsStream", network.key_stream),
         (clocks, "time", clock),
         (address, "look_up", network.look_up),
         (poll, "_random", random.Random(seed)),  # noqa: S311 - to be repeatable

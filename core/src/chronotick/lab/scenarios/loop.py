@@ -41,6 +41,10 @@ class HostLoop(VirtualLoop):
         """Do no longer."""
         return self._readers.pop(fd, None) is not None
 
+    async def sock_connect(self, sock: Any, address: Any) -> None:  # noqa: ANN401
+        """Connect a virtual socket, at once: what that takes is the stream's affair."""
+        sock.connect(address)
+
     def wake(self, sock: VirtualSocket) -> None:
         """Something may be there to be read."""
         if sock in self._readers and sock.readable:

@@ -10,7 +10,7 @@ from typing import Any
 
 from chronotick.daemon.status import Transition
 from chronotick.lab.scenarios.network import number_of
-from chronotick.lab.scenarios.scenario import Scenario
+from chronotick.lab.scenarios.scenario import Expected, Scenario
 from chronotick.lab.scenarios.watching import Reading
 from chronotick.ntp import SourceReport
 from chronotick.shm.layout import Status
@@ -27,6 +27,7 @@ class Lived:
         transitions: of its state machine.
         sources: as it described them at the end.
         system_steps: how often it saw the system clock jump.
+        key_exchanges: how many exchanges of NTS keys servers have done, by number.
         warnings: what it said in the log, counted.
     """
 
@@ -34,6 +35,7 @@ class Lived:
     transitions: Sequence[Transition]
     sources: Sequence[SourceReport]
     system_steps: int
+    key_exchanges: Mapping[int, int]
     warnings: Mapping[str, int]
 
 
@@ -53,11 +55,13 @@ class Outcome:
         worst_error_s: largest true error of any time served.
         fullest: largest true error of any time served, as a fraction of its bound.
         reads: how often a reader got a time.
+        authenticated: how often that was a time behind which everything is authenticated.
         outside: how often true time was outside its bound; where that may be is not counted.
         backwards: how often served time stepped back within an epoch.
         epochs: how often served time was stepped.
         system_steps: how often the daemon saw the system clock jump.
         reasons: letter of each server at the end, by number.
+        key_exchanges: how many exchanges of NTS keys servers have done, by number.
         failures: what did not hold, in words; empty: all did.
     """
 
@@ -71,11 +75,13 @@ class Outcome:
     worst_error_s: float
     fullest: float
     reads: int
+    authenticated: int
     outside: int
     backwards: int
     epochs: int
     system_steps: int
     reasons: Mapping[int, str]
+    key_exchanges: Mapping[int, int]
     failures: tuple[str, ...] = ()
 
     @property
@@ -95,7 +101,8 @@ class Outcome:
         """Everything, as JSON types."""
         told = {name: getattr(self, name) for name in self.__slots__}
         told["statuses"] = [status.words for status in self.statuses]
-        told["reasons"] = {str(number): letter for number, letter in self.reasons.items()}
+        for name in ("reasons", "key_exchanges"):
+            told[name] = {str(number): what for number, what in told[name].items()}
         return told | {"failures": list(self.failures), "passed": self.passed}
 
 
@@ -115,11 +122,13 @@ def _figures(scenario: Scenario, lived: Lived) -> dict[str, Any]:
         "worst_error_s": max((abs(each.error_ns) * NS for each in served), default=0.0),
         "fullest": max((abs(e.error_ns) / e.bound_ns for e in judged), default=0.0),
         "reads": len(served),
+        "authenticated": sum(each.authenticated for each in served),
         "outside": sum(not each.is_true for each in judged),
         "backwards": sum(a.epoch == b.epoch and b.estimate_ns < a.estimate_ns for a, b in pairs),
         "epochs": sum(a.epoch != b.epoch for a, b in pairs),
         "system_steps": lived.system_steps,
         "reasons": _letters(lived.sources),
+        "key_exchanges": lived.key_exchanges,
     }
 
 
@@ -157,7 +166,14 @@ def _failures(scenario: Scenario, found: Outcome, lived: Lived) -> list[str]:
         failures.append(f"served time was stepped {found.epochs} times, not {expected.epochs}")
     if _once(found.statuses) != expected.statuses:
         failures.append(f"went through {_words(found.statuses)}, not {_words(expected.statuses)}")
-    failures += _late(scenario, found)
+    if expected.authenticated and found.authenticated != found.reads:
+        others = found.reads - found.authenticated
+        failures.append(f"{others} of {found.reads} times were not authenticated")
+    return failures + _late(scenario, found) + _of_servers(expected, found, lived)
+
+
+def _of_servers(expected: Expected, found: Outcome, lived: Lived) -> list[str]:
+    failures = []
     for number, letters in expected.reasons.items():
         had = found.reasons.get(number)
         if had is None or had not in letters:
@@ -165,6 +181,14 @@ def _failures(scenario: Scenario, found: Outcome, lived: Lived) -> list[str]:
             failures.append(
                 f"server {number} ended with the letter {had or '(none)'}, not {wanted}"
             )
+    for number, wanted_count in expected.key_exchanges.items():
+        count = found.key_exchanges.get(number, 0)
+        if count != wanted_count:
+            failures.append(f"server {number} did {count} key exchanges, not {wanted_count}")
+    drops = {number_of(each.address): each.drops for each in lived.sources if each.address}
+    for number, kind in expected.dropped.items():
+        if kind not in drops.get(number, ()):
+            failures.append(f"nothing of server {number} was dropped as {kind}")
     return failures
 
 

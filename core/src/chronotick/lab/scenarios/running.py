@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -14,11 +14,13 @@ from chronotick.lab.scenarios.daemon import VirtualDaemon
 from chronotick.lab.scenarios.events import Stop
 from chronotick.lab.scenarios.host import Host
 from chronotick.lab.scenarios.inhabiting import inhabited
+from chronotick.lab.scenarios.keyed_servers import write_keys
 from chronotick.lab.scenarios.loop import HostLoop
 from chronotick.lab.scenarios.network import Network, address_of
 from chronotick.lab.scenarios.outcome import Lived, Outcome
 from chronotick.lab.scenarios.scenario import Scenario
 from chronotick.lab.scenarios.watching import Watcher
+from chronotick.ntp.nts.siv import require
 
 PUBLISH_S: Final = 1.0
 """Time between publications, the longest that can be configured: ten a second tell no more here."""
@@ -36,7 +38,11 @@ def run(scenario: Scenario, seed: int = 0) -> Outcome:
     Args:
         scenario: what happens.
         seed: of oscillator, networks and polls.
+
+    Raises:
+        KeyExchangeError: it needs a package that is not installed.
     """
+    check_packages([scenario])
     changed = {"seed": seed, "start_raw_ns": START_RAW_NS}
     live = scenario.world.model_copy(update=changed).live()
     host = Host(live, scenario.events, scenario.system_offset_s)
@@ -57,15 +63,26 @@ def run(scenario: Scenario, seed: int = 0) -> Outcome:
             transitions=daemon.transitions,
             sources=daemon.monitor.sources(),
             system_steps=daemon.publisher.system_steps,
+            key_exchanges=network.key_exchanges(),
             warnings=dict(heard.counts),
         )
     return Outcome.of(scenario, seed, lived)
 
 
+def check_packages(scenarios: Iterable[Scenario]) -> None:
+    """Check that scenarios can be run.
+
+    Raises:
+        KeyExchangeError: one needs NTS, and the package for it is not installed.
+    """
+    if any("nts://" in server for each in scenarios for server in each.servers):
+        require()
+
+
 def configuration(scenario: Scenario, folder: Path) -> Config:
     """The daemon's configuration: the defaults, and the scenario's servers."""
     servers = scenario.servers or [address_of(n) for n in range(len(scenario.world.servers))]
-    ntp = {"servers": list(servers), **scenario.ntp}
+    ntp = {"servers": list(servers), "key_file": write_keys(folder / "keys"), **scenario.ntp}
     return Config.model_validate(
         {
             "clock_measurement": {"ntp": ntp},

@@ -24,6 +24,11 @@ class Expected:
         statuses: every status the clock must go through, in this order and no other; several
             holdovers in a row count as one.
         reasons: the letters that servers may have at the end, by number.
+        dropped: what replies, or attempts to get any, must have been dropped for, by the number of
+            the server; see ``docs/nts.md``.
+        key_exchanges: how many exchanges of NTS keys servers must have done, by number.
+        authenticated: whether every time that is served must be vouched for by authenticated
+            servers alone.
         epochs: how often served time may be stepped.
         silent_s: intervals, from and to, in which no reader may get a time.
         blind_s: intervals, from and to, in which true time may be outside: what the bound assumes
@@ -34,6 +39,9 @@ class Expected:
     within_s: float
     statuses: tuple[Status, ...] = (Status.WARMING_UP, Status.SYNCHRONISED)
     reasons: Mapping[int, str] = field(default_factory=dict)
+    dropped: Mapping[int, str] = field(default_factory=dict)
+    key_exchanges: Mapping[int, int] = field(default_factory=dict)
+    authenticated: bool = False
     epochs: int = 0
     silent_s: tuple[tuple[float, float], ...] = ()
     blind_s: tuple[tuple[float, float], ...] = ()
@@ -62,7 +70,8 @@ class Scenario:
         over_s: when the disturbance has ended, from which recovery is counted.
         duration_s: how long it all takes.
         system_offset_s: how far the system clock is ahead of true time at the start.
-        servers: what is configured; by default the address of every server of the world.
+        servers: what is configured; by default the address of every server of the world. All of
+            them speak NTS, and have the key that is in the host's file.
         pool: numbers of the servers that a configured name stands for.
         ntp: further settings of ``clock_measurement.ntp``.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chronotick.lab.scenarios.host import Host
-from chronotick.shm.layout import Status
+from chronotick.shm.layout import Flags, Status
 from chronotick.shm.record import SERVING, interval_at, is_void
 from chronotick.shm.served import ServedRecord, was_suspended
 
@@ -22,6 +22,7 @@ class Reading:
         error_ns: served - true time.
         bound_ns: what the reader was told that the error is within.
         epoch: served time is continuous within one.
+        authenticated: whether everything behind it was.
     """
 
     at_s: float
@@ -30,6 +31,7 @@ class Reading:
     error_ns: int = 0
     bound_ns: int = 0
     epoch: int = 0
+    authenticated: bool = False
 
     @property
     def is_served(self) -> bool:
@@ -76,6 +78,7 @@ class Watcher:
                 error_ns=now.estimate_ns - self._host.truth(raw_ns),
                 bound_ns=now.latest_ns - now.estimate_ns,
                 epoch=record.epoch,
+                authenticated=Flags.AUTHENTICATED in record.flags,
             )
         )
 
