@@ -103,7 +103,9 @@ def run(given: argparse.Namespace, directory: Path) -> int:
         given.json.write_text(json.dumps({"seed": given.seed, **found}, indent=1))
     growth_is_due = not given.once and lets_one_live(kinds, given.seconds)
     judged = all(use["grows"] is not None for use in found["use"].values())
-    return 0 if is_good(found) and (judged or not growth_is_due) else 1
+    passed = is_good(found) and (judged or not growth_is_due)
+    print("PASSED" if passed else "FAILED: see above, and docs/faults.md for what must not be")
+    return 0 if passed else 1
 
 
 def inject(campaign: Campaign, kinds: Sequence[str], until_s: float) -> None:

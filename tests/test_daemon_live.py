@@ -210,6 +210,22 @@ def test_record_removed_by_somebody_is_made_anew(start_daemon, chronyd):
     assert clock.now().status is Status.SYNCHRONISED
 
 
+def test_control_socket_removed_by_somebody_is_made_anew(start_daemon):
+    """Nothing in the log, and no way to it but a restart."""
+    daemon = start_daemon("--server", "127.0.0.1:9")
+    daemon.wait_until(lambda: bool(daemon.sources))
+    socket = daemon.directory / "control.sock"
+    told = "the control socket had been removed by someone; it was made anew"
+    socket.unlink()
+    daemon.wait_until(lambda: told in daemon.log)
+    assert daemon.ask("ping")
+    socket.unlink()
+    daemon.wait_until(lambda: daemon.log.count(told) == 2)
+    assert daemon.ask("ping")
+    assert daemon.stop() == 0
+    assert not socket.exists()
+
+
 def test_corrupt_history_is_set_aside_and_the_clock_starts(start_daemon, chronyd):
     daemon_dir = start_daemon("--server", chronyd)
     daemon_dir.wait_for(Status.WARMING_UP, Status.SYNCHRONISED)

@@ -52,4 +52,7 @@ def test_what_the_daemon_runs_with_is_examined_and_a_changed_file_told(
     config.write_text("shm: {frequency: fast}\n")
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_until(lambda: "configuration not reloaded" in daemon.log)
-    assert changed in doctor(daemon).stdout  # what was refused is not what it runs with
+    shown = doctor(daemon)  # what was refused is not what it runs with
+    refused = f"shm.frequency ({config}:1): got 'fast'"
+    assert f"bad   configuration: {refused}" in shown.stdout
+    assert shown.returncode == 1

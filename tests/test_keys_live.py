@@ -109,6 +109,32 @@ def test_a_changed_key_ends_in_holdover_and_a_mended_file_ends_that(start_daemon
     assert "Traceback" not in daemon.log
 
 
+def test_that_only_others_are_believed_is_told_and_that_it_is_over(
+    start_daemon, keyed, chronyd, keys
+):
+    preferring = variables(keys) | {f"{NTP}AUTHENTICATION": "prefer"}
+    daemon = start_daemon("--server", keyed, "--server", chronyd, **preferring)
+    daemon.wait_for(Status.SYNCHRONISED)
+    daemon.wait_until(lambda: {daemon.sources[s]["reason"] for s in (keyed, chronyd)} == {"*", "+"})
+    daemon.wait_until(lambda: not daemon.is_authenticated)  # both are behind the time
+    assert daemon.ask("status")["problems"] == []
+    keys.unlink()
+    daemon.wait_until(lambda: f"{keyed}: cannot be asked: {keys}: " in daemon.log)
+    daemon.wait_until(lambda: daemon.ask("status")["problems"] != [])
+    problem = (
+        "time is not authenticated: the server with NTS or a key is not believed. "
+        "See: chronotick sources"
+    )
+    assert daemon.ask("status")["problems"] == [problem]
+    assert problem in run(daemon, "status").stdout
+    written(keys, LINE)
+    daemon.wait_until(lambda: daemon.ask("status")["problems"] == [])
+    assert daemon.log.count(f"{keyed}: cannot be asked") == 1
+    assert daemon.log.count(f"{keyed}: can be asked again") == 1
+    assert daemon.log.count(problem) == 1
+    assert f"a server with NTS or a key is believed again: {keyed}" in daemon.log
+
+
 def test_a_reload_and_a_check_tell_what_is_wrong_with_the_keys(start_daemon, keyed, keys):
     daemon = start_daemon("--server", keyed, **variables(keys))
     daemon.wait_for(Status.SYNCHRONISED)

@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,13 +18,17 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from chronotick.cli.doctor import _room
+from chronotick.cli.doctor import _clock, _room
+from chronotick.cli.doctor_file import is_written_since
 from chronotick.cli.fitting import _missing_token
 from chronotick.config import Config, Loaded, Origin, load
 from chronotick.daemon.control import ControlServer
 from chronotick.daemon.in_force import fingerprint
 from chronotick.daemon.in_force import told as as_told
+from chronotick.daemon.report import _source
 from chronotick.history import open_history
+from chronotick.ntp import SourceReport
+from chronotick.ntp.selection import Reason
 from chronotick.shm.testing import good_record
 from chronotick.shm.writer import RecordWriter
 
@@ -49,12 +55,17 @@ def asked(run: Run, tmp_path: Path) -> Callable[..., Any]:
     """Run ``doctor`` while a daemon tells this status, and what it runs with."""
 
     async def doctor(
-        told: dict[str, Any], *options: str, runs: dict[str, Any] | None = None
+        told: dict[str, Any],
+        *options: str,
+        runs: dict[str, Any] | None = None,
+        sources: Findings | None = None,
     ) -> Findings:
         status = {"pid": 17, "problems": [], "sources_believed": ["192.0.2.1:123"], **told}
         methods: dict[str, Callable[[], Any]] = {"status": lambda: status}
         if runs is not None:
             methods["configuration"] = lambda: runs
+        if sources is not None:
+            methods["sources"] = lambda: sources
         server = ControlServer(tmp_path / "control.sock", methods)
         await server.start()
         try:
@@ -81,6 +92,11 @@ def ours(tmp_path: Path) -> Path:
     path = tmp_path / "ours.yaml"
     path.write_text(f"control: {{socket: {tmp_path}/control.sock}}\nhistory: {{path: h.sqlite3}}\n")
     return path
+
+
+def write(path: Path, text: str) -> None:
+    """Not in a coroutine: there it would be said to block."""
+    path.write_text(text)
 
 
 def running(path: Path | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -142,17 +158,105 @@ def test_a_relative_path_is_told_as_the_daemon_means_it():
     assert as_told(Config.model_validate(json.loads(json.dumps(told)))) == told
 
 
-@pytest.mark.parametrize("change", [lambda path: path.write_text("# mended\n"), Path.unlink])
-async def test_a_file_that_the_daemon_has_not_read_since_is_told(
-    asked, theirs: Path, change: Callable[[Path], object]
-):
+async def test_a_file_that_the_daemon_has_not_read_since_is_told(asked, theirs: Path):
     runs = running(theirs)
-    change(theirs)
+    write(theirs, "# mended\n")
     (_, note) = (each for each in await asked({}, runs=runs) if each["what"] == "configuration")
     assert note["state"] == "note"
     assert note["evidence"] == f"{theirs} has changed since process 17 read it"
     assert note["fix"].startswith("to have it taken, send SIGHUP: chronotick config check ")
     assert note["fix"].endswith("kill -HUP 17")
+
+
+async def test_a_file_that_the_daemon_would_not_start_with_again_is_bad(asked, theirs: Path):
+    runs = running(theirs)
+    write(theirs, "shm:\n  frequency: fast\n")
+    (_, bad) = (each for each in await asked({}, runs=runs) if each["what"] == "configuration")
+    assert bad["state"] == "bad"
+    assert bad["evidence"].startswith(f"shm.frequency ({theirs}:2): got 'fast'")
+    assert bad["evidence"].endswith("(process 17 goes on with what it read before)")
+    assert f"chronotick config check {theirs} && kill -HUP 17" in bad["fix"]
+
+
+async def test_what_an_option_of_the_daemon_may_mend_is_not_held_against_its_file(
+    asked, theirs: Path
+):
+    """The limit below is in the file, the one above by an option, say."""
+    runs = running(theirs)
+    write(theirs, "clock_measurement: {timing: {normal_operation: {max_interval: 8}}}\n")
+    (_, note) = (each for each in await asked({}, runs=runs) if each["what"] == "configuration")
+    assert (note["state"], "has changed since" in note["evidence"]) == ("note", True)
+
+
+@pytest.mark.parametrize("content", ["shm: {}\nshm: {}\n", "shm: 5\n", "- shm\n", "shm: [\n"])
+async def test_what_no_option_can_mend_is_bad(asked, theirs: Path, content: str):
+    runs = running(theirs)
+    write(theirs, content)
+    findings = await asked({}, runs=runs)
+    assert states([each for each in findings if each["what"] == "configuration"]) == ["ok", "bad"]
+
+
+@pytest.mark.parametrize("remove", [Path.unlink, lambda path: shutil.rmtree(path.parent)])
+async def test_a_file_that_is_gone_is_said_to_be_gone(
+    asked, tmp_path: Path, remove: Callable[[Path], object]
+):
+    path = tmp_path / "etc" / "c.yaml"
+    path.parent.mkdir()
+    path.touch()
+    runs = running(path)
+    remove(path)
+    (_, bad) = (each for each in await asked({}, runs=runs) if each["what"] == "configuration")
+    assert bad["state"] == "bad"
+    words = f"{path} does not exist any more; process 17 goes on with what it read there"
+    assert bad["evidence"] == words
+    assert f"chronotick config init {path}" in bad["fix"]
+
+
+def test_a_file_that_this_user_cannot_see_is_not_said_to_be_gone(closed: Path):
+    assert not is_written_since(closed / "c.yaml", [1, 2, 3])
+
+
+@pytest.mark.parametrize("content", ["shm: {frequency: fast}\n", "shm: [\n", None])
+@pytest.mark.parametrize("is_named", [True, False], ids=["--config", "variable"])
+def test_beside_a_file_that_cannot_be_used_the_rest_is_examined(
+    run: Run, ours: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, *, is_named: bool
+):
+    ours.unlink()
+    if content:
+        ours.write_text(content)
+    options = ["--config", str(ours)] if is_named else []
+    monkeypatch.setenv("CHRONOTICK_CONFIG", "" if is_named else str(ours))
+    shown = run("doctor", "--json", *options)
+    first, second, *rest = json.loads(shown.stdout)
+    assert shown.exit_code == 2
+    assert (first["what"], first["state"]) == ("configuration", "note")
+    assert first["evidence"].startswith("the defaults and this shell's variables, ")
+    assert (second["what"], second["state"]) == ("configuration", "bad")
+    assert str(ours) in second["evidence"]
+    assert second["fix"].endswith(f"chronotick config check {ours}")
+    assert {"clock", "daemon", "server 127.0.0.1:11123"} <= {each["what"] for each in rest}
+
+
+async def test_beside_a_file_that_cannot_be_used_the_daemon_is_examined(
+    asked, theirs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It is the daemon's own, and found wrong once; a wrong variable does not hide the daemon."""
+    runs = running(theirs, workers={"environments": theirs / "envs"})
+    write(theirs, "shm: {frequncy: 10}\n")
+    monkeypatch.setenv("CHRONOTICK_CONFIG", str(theirs))
+    monkeypatch.setenv("CHRONOTICK_HISTORY__RETENTION_DAYS", "many")
+    first, *rest = await asked({}, runs=runs)
+    assert first["evidence"].startswith(f"as process 17 runs it: {theirs}, ")
+    bad = [each["evidence"] for each in rest if each["what"] == "configuration"]
+    assert len(bad) == 2
+    assert "Did you mean shm.frequency?" in bad[0]
+    assert "CHRONOTICK_HISTORY__RETENTION_DAYS" in bad[1]
+
+
+def test_a_misspelt_variable_is_told(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CHRONOTICK_NTP_SERVER", "192.0.2.1")
+    (_, note) = found(run, "configuration")
+    assert (note["state"], "Meant: CHRONOTICK_NTP_SERVERS?" in note["evidence"]) == ("note", True)
 
 
 async def test_a_configuration_that_was_asked_for_is_examined_and_the_difference_told(
@@ -269,6 +373,81 @@ async def test_secrets_of_another_users_daemon_are_not_judged_by_what_this_one_m
     assert as_its_user is not is_ours
 
 
+# -------------------------------------------------------------------------------------- clock
+
+
+@pytest.mark.parametrize(
+    ("source", "cost_ns", "state", "advice"),
+    [
+        ("tsc", 30.0, "ok", ""),
+        ("hpet", 2000.0, "note", "choose a clock source"),
+        ("tsc", 2000.0, "note", "though the source is a fast one"),
+    ],
+)
+def test_a_slow_clock_is_not_advised_to_become_what_it_is(
+    source: str, cost_ns: float, state: str, advice: str
+):
+    finding = _clock(source, cost_ns)
+    assert finding.state == state
+    assert advice in finding.fix
+    assert ("choose" in finding.fix) is (source == "hpet")
+
+
+# ------------------------------------------------------------------------------------ servers
+
+
+def source(reason: Reason, last_error: str = "", reach: int = 0) -> dict[str, Any]:
+    """What a daemon tells of one."""
+    name = f"192.0.2.{len(last_error)}:123"
+    report = SourceReport(id=name, name=name, reason=reason, reach=reach, last_error=last_error)
+    return _source(report)
+
+
+SINCE = {"sources_believed": [], "daemon_uptime": 22.0, "status_since_s": 21.0}
+
+
+async def test_that_no_source_is_believed_is_bad_with_the_reason_of_each(asked):
+    sources = [
+        source(Reason.UNREACHABLE, "no reply in time"),
+        source(Reason.NOT_AUTHENTICATED, "long past", reach=0o77),
+        source(Reason.CLUSTERED_OUT),
+    ]
+    findings = await asked(SINCE, runs=running(), sources=sources)
+    whole, silent, plain, other = (each for each in findings if each["what"].startswith("server"))
+    assert whole["evidence"] == "the daemon has believed none of its 3 for 21 s"
+    assert states([whole, silent, plain, other]) == ["bad"] * 4
+    assert silent["evidence"] == "? no valid reply to the last questions: no reply in time"
+    assert plain["evidence"] == f"A {Reason.NOT_AUTHENTICATED.words}"
+    assert "clock_measurement.ntp.authentication" in plain["fix"]
+    assert other["fix"] == "see them all: chronotick sources"
+
+
+@pytest.mark.parametrize("young", ["daemon_uptime", "status_since_s"])
+async def test_that_none_is_believed_yet_is_a_note(asked, young: str):
+    sources = [source(Reason.NOT_MEASURED)]
+    findings = await asked({**SINCE, young: 9.0}, runs=running(), sources=sources)
+    (note,) = (each for each in findings if each["what"].startswith("server"))
+    assert (note["state"], note["evidence"]) == ("note", "none is believed yet, after 9 s")
+
+
+async def test_a_long_warm_up_is_awaited(asked):
+    timing = {"timing": {"warm_up": {"duration_seconds": 60}}}
+    runs = running(clock_measurement=timing)
+    findings = await asked(SINCE, runs=runs, sources=[source(Reason.NOT_MEASURED)])
+    assert states([each for each in findings if each["what"] == "servers"]) == ["note"]
+
+
+async def test_a_daemon_that_tells_no_sources_leaves_names_to_be_looked_up(asked):
+    findings = await asked(SINCE)
+    assert states([each for each in findings if each["what"].startswith("server ")]) == ["ok"]
+
+
+def test_of_an_address_there_is_nothing_to_look_up(run: Run):
+    (server,) = found(run, "server 127.0.0.1:11123")
+    words = "no name to look up; it was not asked"
+    assert (server["state"], server["evidence"]) == ("ok", words)
+
+
 # ----------------------------------------------------------------------------------- problems
 
 
@@ -377,6 +556,34 @@ def test_a_history_whose_daemon_was_killed_is_sound(run: Run, history: Path):
     assert states(found(run, "history")) == ["ok"]
 
 
+@pytest.mark.parametrize("way", ["envs", "envs/deeper/still"])
+def test_a_history_whose_directory_cannot_be_made_is_bad(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+):
+    (tmp_path / "envs").touch()
+    monkeypatch.setenv("CHRONOTICK_HISTORY__PATH", str(tmp_path / way / "h.sqlite3"))
+    (finding,) = found(run, "history")
+    words = f"the directory {tmp_path / way} cannot be made: {tmp_path / 'envs'} is no directory"
+    assert (finding["state"], finding["evidence"]) == ("bad", words)
+    assert finding["fix"].startswith("set history.path to a file of its own")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_history_where_not_even_root_can_make_it_is_bad(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CHRONOTICK_HISTORY__PATH", "/proc/nowhere/h.sqlite3")
+    assert states(found(run, "history")) == ["bad"]
+
+
+def test_a_history_whose_directory_can_be_made_is_nothing_to_tell(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CHRONOTICK_HISTORY__PATH", str(tmp_path / "new" / "one" / "h.sqlite3"))
+    assert found(run, "history") == []
+    assert not (tmp_path / "new").exists()
+
+
 # ------------------------------------------------------------------------------------- record
 
 
@@ -390,6 +597,60 @@ def test_something_else_in_the_records_place_is_bad(run: Run, tmp_path: Path):
     RecordWriter(tmp_path / "record").write(good_record())
     assert found(run, "record") == []
     assert states(found(run, "daemon")) == ["ok"]
+
+
+def test_a_record_in_a_directory_that_does_not_exist_is_bad(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CHRONOTICK_SHM", str(tmp_path / "nowhere" / "record"))
+    (finding,) = found(run, "record")
+    words = f"the directory {tmp_path / 'nowhere'} does not exist"
+    assert (finding["state"], finding["evidence"]) == ("bad", words)
+    assert finding["fix"].startswith("create it, or choose another path")
+
+
+@pytest.mark.parametrize("is_live", [True, False], ids=["live", "dangling"])
+def test_a_symbolic_link_in_the_records_place_is_bad(run: Run, tmp_path: Path, *, is_live: bool):
+    """Readers follow it; the daemon refuses it."""
+    (tmp_path / "record").symlink_to(tmp_path / "elsewhere")
+    if is_live:
+        RecordWriter(tmp_path / "elsewhere").write(good_record())
+    (finding,) = found(run, "record")
+    assert finding["state"] == "bad"
+    assert finding["evidence"].startswith(f"{tmp_path / 'record'} is a symbolic link")
+
+
+HANGS = """
+import sys, time
+from pathlib import Path
+from chronotick.shm.testing import good_record
+from chronotick.shm.writer import RecordWriter
+
+RecordWriter(Path(sys.argv[1])).write(good_record(valid_s=-60.0))
+print(flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("is_stopped", [True, False], ids=["stopped", "hanging"])
+def test_while_a_daemon_lives_no_other_is_advised(run: Run, tmp_path: Path, *, is_stopped: bool):
+    line = [sys.executable, "-c", HANGS, str(tmp_path / "record")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE) as daemon:
+        try:
+            assert daemon.stdout
+            daemon.stdout.readline()
+            if is_stopped:
+                daemon.send_signal(signal.SIGSTOP)
+                os.waitpid(daemon.pid, os.WUNTRACED)  # until it is
+            (finding,) = found(run, "daemon")
+        finally:
+            daemon.kill()
+    assert finding["state"] == "bad"
+    words = f"{tmp_path / 'record'}: process {daemon.pid} lives, and publishes nothing"
+    assert finding["evidence"] == words
+    advice = f"kill -CONT {daemon.pid}" if is_stopped else f"end process {daemon.pid}"
+    assert finding["fix"].endswith(advice)
 
 
 def test_a_daemon_says_in_its_log_what_is_in_the_records_way(tmp_path: Path):

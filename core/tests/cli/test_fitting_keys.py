@@ -38,8 +38,8 @@ def test_a_file_with_the_key_fits(keys: Path):
 
 def test_a_key_that_the_file_does_not_have_is_told_with_both(keys: Path):
     assert told(keys, "key://10@192.0.2.1", "key://11@192.0.2.1", "key://12@192.0.2.1") == [
-        f"{keys}: there is no key {number}. Add the line that `chronyc keygen {number} AES128` "
-        "prints"
+        f"{keys}: there is no key {number}. Add the server's line of that number. A new key has "
+        f"to be on both: what `chronyc keygen {number} AES128` prints"
         for number in (11, 12)
     ]
 

@@ -143,6 +143,17 @@ def test_a_program_and_a_configuration_with_spaces_are_quoted(
         in unit(tmp_path).read_text()
     )
     assert not any("restart" in line for line in systemctl())
+    comment = f"# A wrong configuration stays wrong: {config}, then start it again.\n"
+    assert comment in unit(tmp_path).read_text()
+
+
+def test_a_dry_run_also_says_what_is_to_be_done_by_hand(
+    run: Run, systemctl: Callable[[], list[str]], tmp_path: Path
+):
+    dry, real = (run("service", "install", "--user", *more) for more in (["--dry-run"], []))
+    for result in (dry, real):
+        assert "to keep it while you are not logged in: loginctl enable-linger\n" in result.output
+    assert "~/.config/chronotick/config.yaml, then start it again" in dry.output
 
 
 def test_what_the_operator_changed_is_not_lost(install: Run, run: Run, image: Path):
@@ -340,6 +351,18 @@ def test_status_where_nothing_is_installed(run: Run):
         3,
         "not installed. Run: chronotick service install\n",
     )
+
+
+def test_status_names_the_users_service_where_root_has_none(
+    run: Run, systemctl: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    run("service", "install", "--user", "--no-start")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    told = run("service", "status")
+    words = "not installed. This user has one. Run: chronotick service status --user\n"
+    assert (told.exit_code, told.output) == (3, words)
+    asked_for = run("service", "status", "--system")
+    assert asked_for.output == "not installed. Run: chronotick service install\n"
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")

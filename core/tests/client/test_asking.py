@@ -12,6 +12,8 @@ import pytest
 import chronotick
 from chronotick.client.control import ask, refuse_foreign
 from chronotick.client.errors import ControlError, DaemonUnavailable
+from chronotick.shm.testing import good_record
+from chronotick.shm.writer import RecordWriter
 
 
 def test_an_answer_is_returned(answering: Callable[..., Path]):
@@ -68,6 +70,26 @@ def test_without_a_socket_the_daemon_is_unavailable(tmp_path: Path):
     ) as caught:
         chronotick.status()
     assert caught.value.path == tmp_path / "no.sock"
+
+
+def test_a_daemon_that_lives_without_its_socket_is_not_to_be_started_again(
+    writer: RecordWriter, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A second one was advised, and ended: the first one holds the record."""
+    monkeypatch.setenv("CHRONOTICK_SHM", str(path))
+    writer.write(good_record())
+    with pytest.raises(DaemonUnavailable) as caught:
+        chronotick.status()
+    lives = f"the daemon (process {os.getpid()}) lives, but its control socket {tmp_path}/no.sock"
+    assert str(caught.value).startswith(f"{lives} is gone, or lies elsewhere: ")
+    assert "chronotick run" not in str(caught.value)
+    assert (caught.value.path, caught.value.pid) == (tmp_path / "no.sock", os.getpid())
+    (tmp_path / "no.sock").write_text("something else")
+    with pytest.raises(DaemonUnavailable, match="is gone, or lies elsewhere"):
+        chronotick.status()
+    writer.close()
+    with pytest.raises(DaemonUnavailable, match=r"no daemon answers .*run: chronotick run"):
+        chronotick.status()
 
 
 def test_a_socket_left_behind_by_a_dead_daemon_is_no_daemon(tmp_path: Path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chronotick.config import ConfigError, load
 from chronotick.config.keys import outline
 from chronotick.config.retired import RETIRED
+from chronotick.config.schema import Ntp
 
 LOGGING = "level, format, rate_limit, debug_trace, debug_trace_max_mb"
 
@@ -129,6 +130,35 @@ def test_rules_over_several_keys_stand_at_their_section(problems: Callable[..., 
         " (c.yaml:3): max_interval (1024 s) must not be below measurement_interval (3600 s)",
         "short_term": "short_term (c.yaml:4): give either models or model_name, not both",
     }
+
+
+@pytest.mark.parametrize(
+    ("ntp", "told"),
+    [
+        (
+            "min_stratum: 5, max_stratum: 3",
+            "min_stratum (5) must not be above max_stratum (3): no server could be used",
+        ),
+        (
+            "authentication: require",
+            (
+                "authentication: require believes only nts:// and key:// servers, and none of "
+                "servers is one. Add one, or set it to prefer"
+            ),
+        ),
+    ],
+)
+def test_what_no_server_could_meet_is_refused_with_the_names_of_the_settings(
+    problems: Callable[..., dict[str, str]], ntp: str, told: str
+):
+    found = problems(f"clock_measurement:\n  ntp: {{{ntp}}}\n")
+    assert found == {"clock_measurement.ntp": f"clock_measurement.ntp (c.yaml:2): {told}"}
+
+
+@pytest.mark.parametrize("server", ["nts://a.example", "key://1@a.example"])
+def test_one_server_that_authenticates_is_enough_where_that_is_required(server: str):
+    Ntp(servers=["b.example", server], authentication="require")
+    Ntp(min_stratum=3, max_stratum=3)
 
 
 def test_a_path_with_an_unset_variable_names_it(

@@ -105,6 +105,21 @@ def test_anything_else_is_refused_with_the_text_in_the_message(text: str) -> Non
     assert repr(text) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("KEY://10@127.0.0.1:12301", "the scheme is written key://"),
+        ("Nts://time.example.org", "the scheme is written nts://"),
+        ("CHRONYD://", "the scheme is written chronyd://"),
+        ("ntp://host", "the only schemes are nts://, key://, chronyd://; plain NTP has none"),
+    ],
+)
+def test_a_scheme_that_is_none_is_told_with_those_that_are(text: str, reason: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        parse_server(text)
+    assert caught.value.reason == reason
+
+
 @given(st.text(max_size=30) | st.text(max_size=30).map("chronyd://".__add__))
 def test_no_text_crashes_the_parser(text: str) -> None:
     try:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -286,3 +287,163 @@ async def test_one_that_accepts_nobody_is_taken_for_alive(path):
             answer = client.connect_ex(os.fspath(path))
         with pytest.raises(ControlSocketError, match="another daemon answers"):
             await ControlServer(path, {}).start()
+
+
+async def test_a_removed_socket_is_made_anew_with_one_warning(server, path, caplog):
+    path.unlink()
+    assert await server.ensure_in_place()
+    assert not await server.ensure_in_place()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert (await asked(path, b'{"method": "status"}'))[0]["ok"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the control socket had been removed by someone; it was made anew"
+    ]
+
+
+async def test_it_is_looked_after_while_it_is_watched(server, path, monkeypatch):
+    monkeypatch.setattr("chronotick.daemon.control.LOOK_PERIOD_S", 0.01)
+    watching = asyncio.create_task(server.watch())
+    for _ in range(2):
+        path.unlink()
+        while not path.exists():  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.01)
+    watching.cancel()
+
+
+async def test_who_is_connected_stays_so_when_the_socket_is_made_anew(server, path):
+    reader, writer = await asyncio.open_unix_connection(path)
+    for _ in range(2):
+        path.unlink()
+        assert await server.ensure_in_place()
+        writer.write(b'{"method": "status"}\n')
+        assert json.loads(await reader.readline())["ok"]
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_its_directory_is_made_anew_with_the_mode_it_had(tmp_path):
+    (tmp_path / "above" / "run").mkdir(parents=True)
+    (tmp_path / "above" / "run").chmod(0o750)
+    s = ControlServer(tmp_path / "above" / "run" / "c.sock", {"ping": lambda: "pong"})
+    await s.start()
+    shutil.rmtree(tmp_path / "above")
+    assert await s.ensure_in_place()
+    modes = [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("above", "above/run")]
+    assert modes == [0o700, 0o750]
+    assert (await asked(tmp_path / "above" / "run" / "c.sock", b'{"method": "ping"}'))[0]["ok"]
+    await s.close()
+
+
+async def test_what_stands_in_its_place_is_told_of_once_and_left_alone(server, path, caplog):
+    path.unlink()
+    path.write_text("precious")
+    for _ in range(3):
+        assert not await server.ensure_in_place()
+    assert path.read_text() == "precious"
+    (record,) = caplog.records
+    assert "is in the way and is no socket" in record.getMessage()
+    path.unlink()
+    assert await server.ensure_in_place()
+    path.unlink()
+    path.write_text("precious")
+    assert not await server.ensure_in_place()
+    assert len(caplog.records) == 3  # it is news again
+    await server.close()
+    assert path.read_text() == "precious"
+
+
+async def test_another_daemon_that_took_the_place_keeps_it_while_it_lives(server, path, caplog):
+    path.unlink()
+    other = ControlServer(path, {"ping": lambda: "other"})
+    await other.start()
+    for _ in range(2):
+        assert not await server.ensure_in_place()
+    assert await asked(path, b'{"method": "ping"}') == [{"ok": True, "result": "other"}]
+    (record,) = caplog.records
+    assert "another daemon answers" in record.getMessage()
+    await other.close()
+    assert await server.ensure_in_place()
+
+
+async def test_a_socket_that_nobody_listens_on_is_replaced_while_it_runs(server, path):
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(os.fspath(path))
+    assert await server.ensure_in_place()
+    assert (await asked(path, b'{"method": "status"}'))[0]["ok"]
+
+
+async def test_a_place_that_is_not_safe_any_more_is_not_used(server, path, caplog):
+    path.unlink()
+    path.parent.chmod(0o777)
+    assert not await server.ensure_in_place()
+    assert f"chmod o-w {path.parent}" in caplog.text
+    assert not path.exists()
+    path.parent.chmod(0o700)
+    assert await server.ensure_in_place()
+
+
+async def test_a_place_that_cannot_be_made_is_told_of_once_and_tried_again(server, path, caplog):
+    shutil.rmtree(path.parent)
+    path.parent.write_text("")
+    for _ in range(2):
+        assert not await server.ensure_in_place()
+    (record,) = caplog.records
+    assert "is made anew when it can be: control socket" in record.getMessage()
+    path.parent.unlink()
+    assert await server.ensure_in_place()
+
+
+async def test_a_socket_that_could_not_be_listened_on_is_not_taken_for_ours(
+    server, path, monkeypatch
+):
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    path.unlink()
+    with monkeypatch.context() as without_memory:
+        without_memory.setattr(asyncio, "start_unix_server", fail)
+        assert not await server.ensure_in_place()
+    assert await server.ensure_in_place()
+    assert (await asked(path, b'{"method": "status"}'))[0]["ok"]
+
+
+async def test_without_a_thread_it_is_tried_again(server, path, monkeypatch, caplog):
+    async def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    path.unlink()
+    with monkeypatch.context() as without_memory:
+        without_memory.setattr(asyncio, "to_thread", fail)
+        assert not await server.ensure_in_place()
+    assert not caplog.records  # it may well be there: nobody has looked
+    assert await server.ensure_in_place()
+
+
+async def test_a_thousand_removals_take_no_descriptor(server, path):
+    path.unlink()
+    await server.ensure_in_place()
+    before = _next_descriptors()
+    for _ in range(1000):
+        path.unlink()
+        assert await server.ensure_in_place()
+    assert _next_descriptors() == before
+    assert (await asked(path, b'{"method": "status"}'))[0]["ok"]
+
+
+def _next_descriptors() -> list[int]:
+    """Descriptors that are free, the lowest ones: a leak takes some of them."""
+    taken = [os.dup(0) for _ in range(3)]
+    for each in taken:
+        os.close(each)
+    return taken
+
+
+@AS_ANOTHER
+async def test_a_stranger_is_refused_on_one_made_anew_too(open_to_all):
+    server, path = open_to_all
+    path.unlink()
+    assert await server.ensure_in_place()
+    path.chmod(0o666)
+    assert "may not ask this daemon" in (await asked_as(path, 12345))["error"]
+    assert server.refused == 1

@@ -79,7 +79,10 @@ def test_a_key_is_read_as_it_was_written(
     ("line", "reason"),
     [
         ("1", "not of the form: ID [TYPE] [ASCII:|HEX:]KEY"),
-        ("1 SHA1 secret-secret # ours", "not of the form: ID [TYPE] [ASCII:|HEX:]KEY"),
+        (
+            "1 SHA1 secret-secret # ours",
+            "not of the form: ID [TYPE] [ASCII:|HEX:]KEY. A comment needs a line of its own",
+        ),
         ("1 secret secret-secret", "the key's type is none of AES128, AES256, SHA1, SHA256"),
         ("1 sha1 secret-secret", "the key's type is none of AES128, AES256, SHA1, SHA256"),
         ("1 SHA1 HEX:5ec", "behind HEX: stand no pairs of hexadecimal digits"),
@@ -118,7 +121,8 @@ def test_a_line_without_a_number_is_told_where_a_key_is_missing(tmp_path: Path, 
     message = refusal(path)
     assert message == (
         f"{path}: there is no key 1. Mend {path}:3, which begins with no number from 1 to "
-        "4294967295, or add the line that `chronyc keygen 1 AES128` prints"
+        "4294967295, or add the server's line of that number. A new key has to be on both: what "
+        "`chronyc keygen 1 AES128` prints"
     )
     assert read_key(path, 9)
 
@@ -145,9 +149,30 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     assert refusal(path) == f"{path}:3: key 1 is there already. Remove one"
 
 
-def test_a_key_that_is_not_there_is_told_with_how_it_is_made(path: Path) -> None:
+def test_a_key_that_is_not_there_is_told_with_where_it_has_to_be(path: Path) -> None:
     assert refusal(path, 11) == (
-        f"{path}: there is no key 11. Add the line that `chronyc keygen 11 AES128` prints"
+        f"{path}: there is no key 11. Add the server's line of that number. A new key has to be "
+        "on both: what `chronyc keygen 11 AES128` prints"
+    )
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "keys", "\N{BYTE ORDER MARK}1 SHA1 secret-secret\n")
+    assert read_key(path, 1) == Key(1, "SHA1", b"secret-secret")
+
+
+def test_a_relative_path_is_told_with_the_directory_that_it_goes_by(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_key(Path(path.name), 1)
+    assert refusal(Path(path.name), 8).startswith(f"{path}:13: key 8 is shorter")
+    assert refusal(Path("none")).startswith(f"{tmp_path}/none: the keys cannot be read")
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert refusal(Path("keys")) == (
+        "keys: there is no current directory (No such file or directory)"
     )
 
 
@@ -201,7 +226,7 @@ def test_what_is_no_file_of_keys_is_refused(tmp_path: Path) -> None:
     assert refusal(missing) == f"{missing}: the keys cannot be read (No such file or directory)"
     assert refusal(pipe) == f"{pipe}: no regular file"
     assert "Is a directory" in refusal(tmp_path)
-    for impossible in (Path("a\0b"), Path("a\ud800b")):
+    for impossible in (tmp_path / "a\0b", tmp_path / "a\ud800b"):
         assert refusal(impossible) == (
             f"{impossible}: the keys cannot be read (no file has such a name)"
         )

@@ -182,6 +182,19 @@ async def test_an_address_that_refused_service_is_left_alone(
     assert len(four[0].requests) == 8
 
 
+async def test_nothing_is_awaited_of_a_source_that_is_asked_no_more(
+    four: list[TimeServer], honest: Callable[..., Packet], until: Until
+) -> None:
+    deny = int.from_bytes(b"DENY", "big")
+    four[0].answer = lambda request: [honest(request, stratum=0, reference_id=deny).pack()]
+    async with running(Names(four[0]), wanted=1) as server:
+        assert server.awaited is True
+        await until(lambda: any(source.demobilised for source in server.sources.values()))
+        for source in server.sources.values():
+            source.answers.forget()
+        assert not server.awaited
+
+
 async def test_an_address_that_refused_service_long_ago_is_asked_again(
     four: list[TimeServer],
     honest: Callable[..., Packet],

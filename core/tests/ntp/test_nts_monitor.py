@@ -123,6 +123,17 @@ async def test_where_no_preferred_server_answers_the_others_are_believed(
         assert watch.letters[:3].count("*") == 1
 
 
+async def test_it_tells_which_sources_authenticate_and_while_they_have_not_answered(
+    liars: list[str], until: Until
+) -> None:
+    dead = closed_port()
+    watch = Watch([*liars, dead, "nts://no-such-host.invalid"], "prefer")
+    assert watch.monitor.awaits_authenticated
+    async with watch.running():
+        await until(lambda: not watch.monitor.awaits_authenticated)
+        assert watch.monitor.authenticated == {dead}
+
+
 async def test_nobody_waits_longer_than_is_said(
     liars: list[str], until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:

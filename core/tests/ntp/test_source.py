@@ -3,14 +3,21 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from chronotick.config import servers
+from chronotick.daemon.events import event_of
+from chronotick.ntp import source as source_module
 from chronotick.ntp.address import Endpoint
+from chronotick.ntp.checks import Drop
 from chronotick.ntp.drift import Drift
 from chronotick.ntp.measurement import Measurement
+from chronotick.ntp.nts.errors import NtsDrop
 from chronotick.ntp.packet import Packet
 from chronotick.ntp.plausible import Meeting
 from chronotick.ntp.poll import PollLimits
@@ -210,3 +217,56 @@ async def test_a_report_says_everything_and_survives_json(
     assert report.system_offset_ns is not None
     assert abs(report.system_offset_ns) < report.root_distance_ns
     assert json.loads(json.dumps(dataclasses.asdict(report)))["reason"] == "*"
+
+
+async def test_a_fault_of_this_host_is_logged_when_it_begins_changes_and_ends(
+    start_server: StartServer,
+    recorder: Recorder,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "chronotick.ntp")
+    plain = (await start_server()).endpoint
+    keyed = dataclasses.replace(plain, protocol=servers.Protocol.KEY, key_id=10)
+    source, file = make_source(keyed, recorder), tmp_path / "keys"
+    source.configure(dataclasses.replace(SETTINGS, key_file=file))
+    await ask_times(source, 9)
+    file.touch(mode=0o600)
+    await ask_times(source, 2)
+    file.write_text("10 SHA1 HEX:75530bf0a4b5ffe788bff3d85961ec48\n")
+    await ask_times(source, 2)  # the server is asked, and authenticates nothing
+    assert source.drops == {"key": 11, "unauthenticated": 2, "timeout": 2}
+    about = {"source": str(keyed), "server": "time.example.org"}
+    begun, changed, ended = [event_of(record) for record in caplog.records]
+    assert begun[0] == changed[0] == "source_fault"
+    assert begun[1].items() >= about.items()
+    assert str(begun[1]["detail"]).startswith(f"{file}: ")
+    assert str(changed[1]["detail"]).startswith(f"{file}: there is no key 10")
+    assert ended == ("source_fault_over", about)
+    levels = [record.levelno for record in caplog.records]
+    assert levels == [logging.WARNING, logging.WARNING, logging.INFO]
+
+
+async def test_certificates_that_cannot_be_read_are_such_a_fault(
+    closed_endpoint: Endpoint,
+    recorder: Recorder,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endpoint = dataclasses.replace(closed_endpoint, protocol=servers.Protocol.NTS, name="a.example")
+    source = make_source(endpoint, recorder)
+    source.configure(dataclasses.replace(SETTINGS, trusted_certs=tmp_path / "none.pem"))
+    await ask_times(source, 2)
+    assert source.drops == {"nts-trust": 2}
+    assert [event_of(record)[0] for record in caplog.records] == ["source_fault"]
+
+
+async def test_silence_is_no_fault_of_this_host(
+    closed_endpoint: Endpoint, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    await make_source(closed_endpoint, recorder).ask()
+    assert caplog.records == []
+
+
+def test_the_faults_of_this_host_are_drops_that_there_are() -> None:
+    assert {Drop.KEY, NtsDrop.PACKAGES, NtsDrop.TRUST} == source_module._FAULTS

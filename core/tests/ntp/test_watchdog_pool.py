@@ -224,6 +224,28 @@ async def test_who_stays_silent_leaves_and_may_come_back():
     assert len(pool) == 1
 
 
+async def test_a_named_server_that_has_left_in_silence_is_told_until_the_next_look_up():
+    pool = Pool([parse_server("192.0.2.1"), parse_server("192.0.2.2")], 9, asker=Mute)
+    await pool.gather(3)
+    silent, refusing = pool.members
+    for _ in range(GIVEN_UP_AFTER):
+        assert pool.silenced == set()
+        await pool.ask(silent, TERMS)
+    pool.missed(refusing, "RATE")
+    assert pool.silenced == {parse_server("192.0.2.1")}
+    await pool.gather(3)
+    assert (len(pool), pool.silenced) == (1, set())
+
+
+async def test_a_server_of_a_pool_that_leaves_is_not_told_by_name():
+    pool = pool_of(Names(endpoints(1)))
+    await pool.gather(15)
+    (member,) = pool.members
+    for _ in range(GIVEN_UP_AFTER):
+        pool.missed(member, None)
+    assert (len(pool), pool.silenced) == (0, set())
+
+
 async def test_who_refuses_leaves_at_once_and_is_left_alone_for_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ):

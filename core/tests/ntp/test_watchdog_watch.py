@@ -179,6 +179,55 @@ async def test_a_pool_that_falls_silent_is_a_problem(start_server, until):
         assert "is blind: 0 of 3 that it asked have answered" in watch.report()["problem"]
 
 
+async def test_silence_is_logged_once_and_so_is_its_end(
+    start_server, honest, until, caplog: pytest.LogCaptureFixture
+):
+    """First nobody answers who is asked; then, when all have left, there is nobody to ask."""
+    caplog.set_level(logging.INFO, "chronotick.ntp.watchdog")
+    deaf = True
+    found = [
+        (await start_server(lambda request: [] if deaf else [honest(request).pack()])).endpoint
+        for _ in range(3)
+    ]
+    terms = dataclasses.replace(SETTINGS.terms, timeout_s=0.02)
+    async with watching(Clock(), found, dataclasses.replace(SETTINGS, terms=terms)) as watch:
+        await until(lambda: "3 named servers" in watch.report()["problem"])
+        assert watch.report()["problem"] == (
+            "the watchdog asks nobody: it has 0 of 3 servers for a sample. 3 named servers have "
+            "not answered and left the pool until the next look-up, within an hour"
+        )
+        deaf = False
+        await watch._pool.gather(SETTINGS.sample_size)
+        await until(lambda: watch.report()["verdict"] == "agrees")
+        assert watch.report()["problem"] == ""
+    blind, sees = caplog.records
+    assert (blind.levelno, blind.event) == (logging.WARNING, "watchdog_blind")
+    assert blind.fields == {"reason": "silent"}
+    assert "is blind: 0 of 3 that it asked have answered" in blind.getMessage()
+    assert (sees.levelno, sees.event) == (logging.INFO, "watchdog_sees")
+
+
+async def test_a_pool_that_becomes_too_small_is_logged_and_one_that_was_never_large_is_not(
+    start_server, honest, until, caplog: pytest.LogCaptureFixture
+):
+    deaf = False
+    found = [(await start_server()).endpoint for _ in range(3)]
+    last = await start_server(lambda request: [] if deaf else [honest(request).pack()])
+    terms = dataclasses.replace(SETTINGS.terms, timeout_s=0.02)
+    settings = dataclasses.replace(SETTINGS, sample_size=4, terms=terms)
+    async with watching(Clock(), found, settings) as watch:
+        await until(lambda: watch.report()["pool"] == 3)
+        await asyncio.sleep(5 * SETTINGS.interval_s)
+    assert caplog.records == []
+    async with watching(Clock(), [*found, last.endpoint], settings) as watch:
+        await until(lambda: watch.report()["verdict"] == "agrees")
+        deaf = True
+        await until(lambda: caplog.records)
+    (blind,) = caplog.records
+    assert (blind.event, blind.fields) == ("watchdog_blind", {"reason": "few"})
+    assert "it has 3 of 4 servers for a sample. 1 named server has not" in blind.getMessage()
+
+
 async def test_a_mistake_is_a_problem_until_the_next_finding(honest_ones, until, monkeypatch):
     monkeypatch.setattr("chronotick.ntp.tasks._FIRST_RESTART_S", 0.05)
     clock = Clock()
@@ -255,8 +304,8 @@ async def test_a_pool_that_stays_divided_is_logged_once(
     settings = dataclasses.replace(SETTINGS, sample_size=8, panic_trigger=1)
     async with watching(Clock(), divided, settings) as watch:
         await until(lambda: watch.report()["panics"] >= 3)
-    told = [record for record in caplog.records if "contradicts itself" in record.getMessage()]
-    assert len(told) == 1
+    (told,) = (record for record in caplog.records if "contradicts itself" in record.getMessage())
+    assert (told.event, told.fields) == ("watchdog_blind", {"reason": "divided"})
 
 
 async def test_an_alarm_of_before_stands_until_a_sample_agrees(

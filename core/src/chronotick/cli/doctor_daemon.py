@@ -7,38 +7,73 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from chronotick.cli.examined import Examined, Finding
+from chronotick.cli.examined import Examined
+from chronotick.cli.finding import Finding
 
+_ELSEWHERE = "choose another path: --shm or CHRONOTICK_SHM"
 _CANNOT_WRITE = "make room on its disk, or make it writable; nothing has to be restarted"
 _KEPT_OUT = "set history.path to a file of its own that the daemon's user may write"
 
 
 def record(examined: Examined) -> Iterable[Finding]:
     """Whether the record can be written, and what a reader gets from it."""
-    from chronotick.client import ChronoTick, ChronoTickError, DaemonUnavailable
-
     path = _record_path(examined)
+    obstacle = _in_its_way(path) or (None if examined.told else _in_its_directorys(path.parent))
+    yield obstacle or _published(path)
+
+
+def _in_its_way(path: Path) -> Finding | None:
+    """What stands at the record's path and is no record."""
+    if os.path.islink(path):  # noqa: PTH114 - pathlib's raises where it may not look
+        evidence = f"{path} is a symbolic link, which the daemon does not follow"
+        return Finding("bad", "record", evidence, f"remove it, or {_ELSEWHERE}")
     stranger = _stranger(path)
     if stranger:
-        fix = "see whose it is and move it away, or choose another path: --shm or CHRONOTICK_SHM"
-        yield Finding("bad", "record", stranger, fix)
-        return
-    if examined.told is None and not os.access(path.parent, os.W_OK):
-        fix = "choose another path: --shm or CHRONOTICK_SHM"
-        yield Finding("bad", "record", f"{path.parent} is not writable", fix)
-        return
+        fix = f"see whose it is and move it away, or {_ELSEWHERE}"
+        return Finding("bad", "record", stranger, fix)
+    return None
+
+
+def _in_its_directorys(directory: Path) -> Finding | None:
+    """Why no daemon can make a record there."""
+    if not directory.is_dir():
+        evidence = f"the directory {directory} does not exist"
+        return Finding("bad", "record", evidence, f"create it, or {_ELSEWHERE}")
+    if not os.access(directory, os.W_OK):
+        return Finding("bad", "record", f"{directory} is not writable", _ELSEWHERE)
+    return None
+
+
+def _published(path: Path) -> Finding:
+    """What a reader gets."""
+    from chronotick.client import ChronoTick, ChronoTickError, DaemonUnavailable
+
     try:
         now = ChronoTick(path).now(allow_unsynchronised=False)
     except DaemonUnavailable as error:
-        if _is_alive(error.pid):
-            fix = f"it is stopped or hangs: look at its log, then end process {error.pid}"
-            yield Finding("bad", "daemon", f"{error}", fix)
-        else:
-            yield Finding("note", "daemon", str(error))
+        if error.pid is None or not _is_alive(error.pid):
+            return Finding("note", "daemon", str(error))
+        evidence = f"{path}: process {error.pid} lives, and publishes nothing"
+        return Finding("bad", "daemon", evidence, _to_wake(error.pid))
     except ChronoTickError as error:
-        yield Finding("note", "daemon", str(error))
-    else:
-        yield Finding("ok", "daemon", f"{path}: {now.status.name.lower()}")
+        return Finding("note", "daemon", str(error))
+    return Finding("ok", "daemon", f"{path}: {now.status.name.lower()}")
+
+
+def _to_wake(pid: int) -> str:
+    if _is_stopped(pid):
+        return f"it was stopped (SIGSTOP); let it go on: kill -CONT {pid}"
+    return f"it hangs: look at its log, then end process {pid}"
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped a process; where there is no /proc, nobody has."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    after_name = stat.rpartition(b")")[2]  # which may have blanks and parentheses itself (proc(5))
+    return after_name.split()[0] in {b"T", b"t"}
 
 
 def _record_path(examined: Examined) -> Path:
@@ -61,10 +96,8 @@ def _stranger(path: Path) -> str:
     return ""
 
 
-def _is_alive(pid: int | None) -> bool:
+def _is_alive(pid: int) -> bool:
     """Whether there is such a process: one that published once, and does not now."""
-    if pid is None:
-        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -93,10 +126,13 @@ def watchdog(examined: Examined) -> Iterable[Finding]:
     if not told:
         return
     if told["alarm"]:
-        fix = "see whom the clock is measured by: chronotick sources; prefer nts:// servers"
+        fix = "see whom the clock is measured by: chronotick sources; prefer nts://, key:// servers"
         yield Finding("bad", "watchdog", told["problem"], fix)
     elif told["problem"]:
-        fix = "a new pool takes half an hour; else check DNS, and that UDP port 123 is let through"
+        fix = (
+            "check that its servers run, and that UDP port 123 is let through; a new pool takes "
+            "half an hour, and DNS"
+        )
         yield Finding("note", "watchdog", told["problem"], fix)
     else:
         found = told["verdict"] or "nobody was asked yet"
@@ -135,6 +171,7 @@ def _history_file(path: Path) -> Iterable[Finding]:
     from chronotick.history import diagnose
 
     if not os.path.lexists(path):
+        yield from _history_to_come(path)
         return
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         fix = "if the daemon is to run as this user, set history.path to a file it may write"
@@ -151,3 +188,19 @@ def _history_file(path: Path) -> Iterable[Finding]:
         yield Finding("bad", "history", trouble.words, fix)
     else:
         yield Finding("bad", "history", trouble.words, _KEPT_OUT)
+
+
+def _history_to_come(path: Path) -> Iterable[Finding]:
+    """Whether one can be made where there is none: the daemon makes the directory, if need be."""
+    existing = next(each for each in path.parents if os.path.lexists(each))
+    is_directory = os.path.isdir(existing)  # noqa: PTH112 - pathlib's raises where it may not look
+    # Root may write everywhere, and yet nothing can be made in /proc: it has no blocks.
+    if is_directory and os.access(existing, os.W_OK | os.X_OK) and os.statvfs(existing).f_blocks:
+        return
+    why = f"{existing} is {'not writable for this user' if is_directory else 'no directory'}"
+    if is_directory and existing == path.parent:
+        fix = "if the daemon is to run as this user, set history.path to a file it may write"
+        yield Finding("note", "history", why, fix)
+    else:
+        evidence = f"the directory {path.parent} cannot be made: {why}"
+        yield Finding("bad", "history", evidence, _KEPT_OUT)

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from chronotick.cli.settings import load_settings
+from chronotick.cli.doctor_file import since_it_was_read
+from chronotick.cli.finding import Finding
 
 if TYPE_CHECKING:
-    from chronotick.config import Config, Loaded
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        state: ``ok``, ``note`` (works, could be better) or ``bad``.
-        what: what was looked at.
-        evidence: what was found.
-        fix: one command or step; empty when all is well.
-    """
-
-    state: Literal["ok", "note", "bad"]
-    what: str
-    evidence: str
-    fix: str = ""
+    from chronotick.config import Config, Loaded, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +28,7 @@ class Examined:
         socket: the control socket at which one was asked.
         origin: which configuration this is.
         of_another_user: the daemon that answers runs as another user.
+        refused: the configuration that was asked for, or found, cannot be used.
     """
 
     loaded: Loaded
@@ -51,6 +37,7 @@ class Examined:
     socket: Path
     origin: tuple[Finding, ...]
     of_another_user: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +62,65 @@ class _Running:
 def examine(given: Path | None) -> Examined:
     """Take the configuration that was given, or else what the daemon that answers runs with.
 
+    One that cannot be used is told, and what else there is to examine is examined.
+
     Args:
         given: the file that was asked for; None: the daemon's, or whichever a command would use.
     """
-    loaded = load_settings(given)
+    loaded, problems = _loaded(given)
+    remarks = [*map(_wrong, problems), *map(_odd, loaded.remarks)]
     socket = loaded.config.control.socket
     told, silence = _status(socket)
     running = _running(socket) if told is not None else None
-    if running is None:  # a daemon of an earlier version does not tell
-        origin = [Finding("ok", "configuration", _named(loaded.path))]
-    elif given is None:
-        loaded, origin = _as_it_runs(running), [*_its_origin(running)]
+    if running is None:  # none answers, or one of an earlier version, which does not tell
+        origin = [_defaults() if problems else Finding("ok", "configuration", _named(loaded.path))]
+    elif given is None or problems:
+        loaded, origin = _as_it_runs(running), [_its_origin(running)]
+        origin += [] if _is_said(running, problems) else _since(running)
     else:
         origin = [_beside(loaded, running)]
     other = running is not None and running.uid != os.geteuid()
-    return Examined(loaded, told, silence, socket, tuple(origin), of_another_user=other)
+    findings = (*origin, *remarks)
+    return Examined(loaded, told, silence, socket, findings, other, refused=bool(problems))
+
+
+def _loaded(given: Path | None) -> tuple[Loaded, tuple[Problem, ...]]:
+    """The configuration, or what there is without a file, and what is wrong with it."""
+    from chronotick.config import ConfigError, load
+
+    try:
+        return load(given, os.environ, {}), ()
+    except ConfigError as error:
+        return _without_file(), error.problems
+
+
+def _without_file() -> Loaded:
+    """The defaults and this shell's variables; if those are wrong, the two that find a daemon."""
+    from chronotick.config import ConfigError, load
+
+    nothing = Path(os.devnull)
+    try:
+        loaded = load(nothing, os.environ, {})
+    except ConfigError:
+        paths = ("CHRONOTICK_CONTROL", "CHRONOTICK_SHM")
+        loaded = load(nothing, {name: os.environ.get(name, "") for name in paths}, {})
+    return dataclasses.replace(loaded, path=None)
+
+
+def _wrong(problem: Problem) -> Finding:
+    origin = problem.origin
+    file = f" {origin.name}" if origin and origin.kind == "file" else ""
+    fix = f"correct it, then run: chronotick config check{file}"
+    return Finding("bad", "configuration", str(problem), fix)
+
+
+def _odd(remark: str) -> Finding:
+    return Finding("note", "configuration", remark, "unset it, or use the name that is meant")
+
+
+def _defaults() -> Finding:
+    evidence = "the defaults and this shell's variables, since what there is cannot be used"
+    return Finding("note", "configuration", evidence)
 
 
 def _status(socket: Path) -> tuple[dict[str, Any] | None, str]:
@@ -125,27 +156,23 @@ def _as_it_runs(running: _Running) -> Loaded:
     return Loaded(running.config, defaultdict(lambda: here), running.path)
 
 
-def _its_origin(running: _Running) -> Iterator[Finding]:
+def _its_origin(running: _Running) -> Finding:
     evidence = (
         f"as process {running.pid} runs it: {_named(running.path)}, and its options and variables"
     )
-    yield Finding("ok", "configuration", evidence)
-    if running.path is not None and _is_written_since(running.path, running.file_read):
-        yield Finding(
-            "note",
-            "configuration",
-            f"{running.path} has changed since process {running.pid} read it",
-            f"to have it taken, send SIGHUP: chronotick config check {running.path} && "
-            f"kill -HUP {running.pid}",
-        )
+    return Finding("ok", "configuration", evidence)
 
 
-def _is_written_since(path: Path, read: list[int] | None) -> bool:
-    from chronotick.daemon.in_force import fingerprint
+def _since(running: _Running) -> Iterator[Finding]:
+    """What has become of the file that the daemon has read."""
+    if running.path is not None and running.file_read is not None:
+        yield from since_it_was_read(running.path, running.file_read, running.pid)
 
-    now = fingerprint(path)
-    is_hidden = now is None and not os.access(path.parent, os.X_OK)
-    return read is not None and not is_hidden and now != read
+
+def _is_said(running: _Running, problems: tuple[Problem, ...]) -> bool:
+    """Whether what is wrong with the daemon's file was found when this shell read the same one."""
+    files = {Path(each.origin.name).absolute() for each in problems if each.origin}
+    return running.path in files
 
 
 def _beside(loaded: Loaded, running: _Running) -> Finding:

@@ -116,7 +116,7 @@ def install(
                 start=not no_start,
             )
         _do(plan, force=force, dry_run=dry_run)
-    for remark in () if dry_run else _remarks(place):
+    for remark in _remarks(place):
         click.echo(remark)
 
 
@@ -160,13 +160,24 @@ def status(*, scope: Scope | None, as_json: bool) -> None:
         print_json([asdict(unit) for unit in units])
     else:
         if not units:
-            click.echo("not installed. Run: chronotick service install")
+            click.echo(f"not installed. {_elsewhere(scope, place)}")
         for unit in units:
             click.echo(f"{unit.name}: {unit.state}{f': {unit.says}' if unit.says else ''}")
             for problem in unit.problems:
                 click.echo(f"  {problem}")
     if not units or not units[0].active:
         raise click.exceptions.Exit(NO_DAEMON)
+
+
+def _elsewhere(scope: Scope | None, place: Place) -> str:
+    """What to do where there is no service, if the one that is there was not asked for by name."""
+    from chronotick.service.systemd import Place
+
+    other = Place("user" if place.scope == "system" else "system")
+    if scope is None and any(other.installed()):
+        whose = "This user has one" if other.scope == "user" else "The host has one"
+        return f"{whose}. Run: chronotick service status --{other.scope}"
+    return "Run: chronotick service install"
 
 
 def _show_agent() -> None:

@@ -80,9 +80,45 @@ def _exchange(path: Path, request: bytes, timeout: float) -> bytes:
         except TimeoutError as error:
             problem = f"no answer within {timeout:g} s; the daemon hangs or is very busy"
             raise DaemonUnavailable(f"{path}: {problem}", path) from error
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
+            raise _without_socket(path, error) from error
         except OSError as error:
-            problem = f"no daemon answers ({error.strerror or error}); run: chronotick run"
-            raise DaemonUnavailable(f"{path}: {problem}", path) from error
+            raise _no_answer(path, error) from error
+
+
+def _no_answer(path: Path, error: OSError) -> DaemonUnavailable:
+    problem = f"no daemon answers ({error.strerror or error}); run: chronotick run"
+    return DaemonUnavailable(f"{path}: {problem}", path)
+
+
+def _without_socket(path: Path, error: OSError) -> DaemonUnavailable:
+    """No daemon, or one whose socket was removed, has something in its place or lies elsewhere."""
+    pid = _publishing_pid()
+    if pid is None:
+        return _no_answer(path, error)
+    return DaemonUnavailable(
+        f"the daemon (process {pid}) lives, but its control socket {path} is gone, or lies "
+        "elsewhere: try again in some seconds, see its log, or set CHRONOTICK_CONTROL to where "
+        "it is",
+        path,
+        pid,
+    )
+
+
+def _publishing_pid() -> int | None:
+    """Process that publishes the usual record, if one does."""
+    from contextlib import closing
+
+    from chronotick.shm.errors import RecordError
+    from chronotick.shm.reader import RecordReader
+    from chronotick.shm.record import is_void
+
+    try:
+        with closing(RecordReader()) as reader:
+            record, raw_ns = reader.read()
+            return None if is_void(record, raw_ns) else reader.writer_pid
+    except RecordError:
+        return None
 
 
 def _line(connection: Any) -> bytes:  # noqa: ANN401 - socket is imported late

@@ -140,6 +140,26 @@ class Ntp(Section):
         "chrony.keys. Others must not be able to read it. null: there are none.",
     )
 
+    @model_validator(mode="after")
+    def _some_stratum_is_accepted(self) -> Ntp:
+        if self.min_stratum > self.max_stratum:
+            raise ValueError(
+                f"min_stratum ({self.min_stratum}) must not be above max_stratum "
+                f"({self.max_stratum}): no server could be used"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_can_authenticate(self) -> Ntp:
+        if self.authentication == "require" and not any(
+            parse_server(text).is_authenticated for text in self.servers
+        ):
+            raise ValueError(
+                "authentication: require believes only nts:// and key:// servers, and none of "
+                "servers is one. Add one, or set it to prefer"
+            )
+        return self
+
 
 class WarmUp(Section):
     """The burst at start."""

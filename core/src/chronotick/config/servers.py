@@ -135,8 +135,19 @@ def parse_server(text: str) -> ServerName:
         return _parse_nts(text)
     if text.startswith(_KEY_SCHEME):
         return _parse_keyed(text)
+    _check_no_scheme(text)
     host, port = _parse_place(text)
     return ServerName(host, NTP_PORT if port is None else port)
+
+
+def _check_no_scheme(text: str) -> None:
+    """Refuse one that is none of ours, with how ours are written."""
+    scheme, mark, _ = text.partition("://")
+    ours = (_NTS_SCHEME, _KEY_SCHEME, _CHRONYD_SCHEME)
+    if mark and f"{scheme}{mark}".lower() in ours:
+        raise AddressError(text, f"the scheme is written {scheme.lower()}{mark}")
+    if mark:
+        raise AddressError(text, f"the only schemes are {', '.join(ours)}; plain NTP has none")
 
 
 def _parse_place(text: str) -> tuple[str, int | None]:

@@ -30,6 +30,7 @@ from chronotick.clock import (
 from chronotick.config import ConfigError
 from chronotick.config.schema import Config
 from chronotick.daemon import trace_lines as lines
+from chronotick.daemon.authenticity import Authenticity
 from chronotick.daemon.clockwork import Clockwork
 from chronotick.daemon.companions import Companions
 from chronotick.daemon.control import ControlServer
@@ -142,6 +143,7 @@ class Daemon:
         self.trace = self._open_trace(stack, raw_ns, resumed=resumed)
         self.predictions = Predictions(self.zoo, timekeeper, self._covariates, self.trace)
         self.monitor = self._new_monitor()
+        self.authenticity = Authenticity(self.monitor)
         self.pool_watchdog = PoolWatchdog(self._served, self.monitor, self._make_plan, self.memory)
         stack.push_async_callback(self.pool_watchdog.close)
         self._publisher_failed: asyncio.Future[None] = self._event_loop.create_future()
@@ -226,6 +228,7 @@ class Daemon:
             "look around": Ticker(PERIOD_S, self._look_around).run,
             "publish": self._publisher_failure,
             "plan": Ticker(PLAN_PERIOD_S, self._make_plan).run,
+            "watch the control socket": self.control.watch,
             "remember": Ticker(READING_PERIOD_S, self._remember).run,
             "trim the heap": Ticker(TRIM_PERIOD_S, trim_heap).run,
         }
@@ -258,6 +261,8 @@ class Daemon:
         self.zoo.look()
         plan = self.clockwork.plan(raw_now_ns(), self.monitor, models_ready=self.zoo.ready)
         self._plan = self.pool_watchdog.considered(plan, self.clockwork.state)
+        configured, status = self.config.clock_measurement.ntp, self.clockwork.state.status
+        self.authenticity.look(configured, status, self.clockwork.believed)
         if self.trace is not None:
             self.trace.note(lines.plan, plan)
             self.trace.note(lines.weights, plan)

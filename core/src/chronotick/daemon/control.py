@@ -7,42 +7,36 @@ changes anything.
 Who may connect is said twice. The socket's permissions keep others out; where they do not (the
 moment before they are set, a directory that hands its own group on, an operator's chmod) the
 kernel's word on the peer does.
+
+A socket that somebody removes (logind does, with the rest of the user's runtime directory) is made
+anew: see :meth:`ControlServer.watch`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import logging
 import math
 import os
-import socket
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from chronotick.daemon.listening import ControlSocketError, Listening, listen
 from chronotick.daemon.peers import may_ask, peer_of
 
-MODE = 0o660
-DIRECTORY_MODE = 0o700
+__all__ = ["ControlServer", "ControlSocketError", "json_ready"]
+
 LONGEST_REQUEST = 65536
 CLIENTS = 32  # at once; more are turned away with a sentence
 PATIENCE_S = 60.0  # with a client that neither asks nor reads
 GOODBYE_S = 1.0  # for the request of one who is turned away, so that it finds the answer
-
-_PROBE_S = 1.0
-
-_ELSEWHERE = "Choose another place with control.socket in the configuration or CHRONOTICK_CONTROL."
+LOOK_PERIOD_S = 1.0  # how often the socket is looked after
 
 _log = logging.getLogger("chronotick.control")
 
 Method = Callable[[], Any]
-
-
-class ControlSocketError(Exception):
-    """Raised when the control socket cannot be opened; the message says why and what to do."""
 
 
 class ControlServer:
@@ -65,6 +59,8 @@ class ControlServer:
         self._methods = methods
         self._patience_s = patience_s
         self._server: asyncio.AbstractServer | None = None
+        self._listening: Listening | None = None
+        self._trouble = ""
         self._clients = 0
         self._leaving = 0
 
@@ -74,45 +70,72 @@ class ControlServer:
         Raises:
             ControlSocketError: it cannot be made here, or another process listens on it.
         """
+        await self._answer_on(listen(self._path))
+
+    async def watch(self) -> None:
+        """Look after the socket each second until cancelled: :meth:`ensure_in_place`."""
+        while True:
+            await asyncio.sleep(LOOK_PERIOD_S)
+            await self.ensure_in_place()
+
+    async def ensure_in_place(self) -> bool:
+        """Make the socket anew if somebody removed it; return whether that was so.
+
+        (logind does it when the daemon's user logs out.) Its directory is made anew as well, with
+        the mode it had. Who is connected stays so. What stands in its place is told of once and
+        left alone, but for a socket that nobody listens on. Files are touched in a thread: a disk
+        may be slow, and the event loop has a clock to keep.
+        """
         try:
-            _make_directory(self._path.parent)
-            _refuse_foreign(self._path.parent)
-            self._remove_stale()
-            self._server = await asyncio.start_unix_server(
-                self._serve, self._path, limit=LONGEST_REQUEST
-            )
-            self._path.chmod(MODE)
-        except OSError as error:
-            raise ControlSocketError(
-                f"control socket {self._path} cannot be opened: {error.strerror or error}. "
-                "Choose another with control.socket in the configuration or CHRONOTICK_CONTROL."
-            ) from error
+            listening = await asyncio.to_thread(self._listen_anew)
+            if listening is not None:
+                await self._answer_on(listening)
+        except (ControlSocketError, OSError) as error:
+            self._tell(str(error))
+            return False
+        except (MemoryError, RuntimeError) as error:  # RuntimeError: no thread can be started
+            _log.debug("the control socket was not looked after: %s", error)
+            return False
+        self._trouble = ""
+        if listening is None:
+            return False
+        _log.warning("the control socket had been removed by someone; it was made anew")
+        return True
 
     async def close(self) -> None:
-        """Stop listening and remove the socket."""
-        if self._server is None:
+        """Stop listening and remove the socket, but nothing that stands in its place."""
+        if self._server is None or self._listening is None:
             return
+        if self._listening.is_in_place():
+            self._path.unlink(missing_ok=True)
         self._server.close()
-        self._path.unlink(missing_ok=True)
-        self._server = None
+        self._server = self._listening = None
 
-    def _remove_stale(self) -> None:
+    def _tell(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            _log.warning("the control socket is gone, and is made anew when it can be: %s", trouble)
+
+    def _listen_anew(self) -> Listening | None:
+        """Listen again where nobody reaches the present socket; ``None`` where it is in place."""
+        if self._listening is None:
+            return listen(self._path)
+        if self._listening.is_in_place():
+            return None
+        return listen(self._path, self._listening.directory_mode)
+
+    async def _answer_on(self, listening: Listening) -> None:
+        """Answer on this socket, and no longer on the one before."""
         try:
-            mode = self._path.lstat().st_mode
-        except FileNotFoundError:
-            return
-        if not stat.S_ISSOCK(mode):
-            raise ControlSocketError(
-                f"{self._path} is in the way and is no socket. Move it elsewhere."
+            server = await asyncio.start_unix_server(
+                self._serve, sock=listening.socket, limit=LONGEST_REQUEST
             )
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(_PROBE_S)  # one that accepts nobody must not hold us up
-            if probe.connect_ex(str(self._path)) in {0, errno.EAGAIN}:
-                raise ControlSocketError(
-                    f"another daemon answers on {self._path}. Stop it, or choose another socket "
-                    "with control.socket in the configuration or CHRONOTICK_CONTROL."
-                )
-        self._path.unlink()
+        except BaseException:
+            listening.socket.close()
+            raise
+        if self._server is not None:
+            self._server.close()
+        self._server, self._listening = server, listening
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -194,28 +217,3 @@ def json_ready(value: Any) -> Any:  # noqa: ANN401 - any JSON type
 
 def _line(answer: Mapping[str, Any]) -> bytes:
     return json.dumps(answer).encode() + b"\n"
-
-
-def _make_directory(directory: Path) -> None:
-    """Make it, and what is missing above it, for this user only: mkdir(parents=True) would not."""
-    for missing in [
-        each for each in (*reversed(directory.parents), directory) if not each.exists()
-    ]:
-        missing.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-
-
-def _refuse_foreign(directory: Path) -> None:
-    """Refuse a directory where somebody else could put a socket in place of ours.
-
-    Raises:
-        ControlSocketError: it, or a symbolic link to it, is neither ours nor root's, or everybody
-            may write to it and remove what others have put there.
-    """
-    found = directory.stat()
-    for owner in (directory.lstat().st_uid, found.st_uid):
-        if owner not in {os.geteuid(), 0}:
-            raise ControlSocketError(f"{directory} belongs to user {owner}. {_ELSEWHERE}")
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise ControlSocketError(
-            f"everybody may replace files in {directory}. Run: chmod o-w {directory}"
-        )

@@ -36,6 +36,12 @@ class Event:
 EVENTS: Mapping[tuple[str, str], Event] = {
     ("chronotick.status", "%s -> %s: %s"): Event("state", ("before", "after", "reason")),
     ("chronotick.ntp", "%s%s: %s%s"): Event("source", ("source", "server", "reason", "detail")),
+    ("chronotick.ntp", "%s%s: cannot be asked: %s"): Event(
+        "source_fault", ("source", "server", "detail")
+    ),
+    ("chronotick.ntp", "%s%s: can be asked again"): Event(
+        "source_fault_over", ("source", "server")
+    ),
     ("chronotick.ntp", "%s (%s): does not answer, replaced"): Event(
         "source_replaced", ("source", "server")
     ),

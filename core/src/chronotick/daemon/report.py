@@ -178,10 +178,10 @@ class Reporter:
             for name, told in daemon.companions.report().items()
             if told["problem"]
         ]
-        watchdog = daemon.pool_watchdog.report()
-        late += [watchdog["problem"]] if watchdog and watchdog["problem"] else []
-        history = daemon.memory.report()["problem"]
-        return [*daemon.memory.messages, *([history] if history else []), *plugins, *models, *late]
+        watchdog, history = daemon.pool_watchdog.report(), daemon.memory.report()["problem"]
+        worth = [daemon.authenticity.problem, watchdog["problem"] if watchdog else "", history]
+        known = [problem for problem in worth if problem]
+        return [*daemon.memory.messages, *known, *plugins, *models, *late]
 
 
 _AWAITED = "no forecast yet: models are asked from the first measurement on, once they are ready"

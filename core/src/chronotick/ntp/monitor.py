@@ -127,6 +127,19 @@ class NtpMonitor:
                 reports.append(server.report_unresolved())
         return reports
 
+    @property
+    def authenticated(self) -> frozenset[str]:
+        """Identifiers of the sources that authenticate what they say."""
+        return frozenset(source for server in self._authenticated() for source in server.sources)
+
+    @property
+    def awaits_authenticated(self) -> bool:
+        """Some of those have not been asked yet, or not since everything was forgotten."""
+        return any(server.awaited for server in self._authenticated())
+
+    def _authenticated(self) -> list[Server]:
+        return [server for name, server in self._servers.items() if name.is_authenticated]
+
     def burst(self, *, forget: bool = False) -> None:
         """Ask all sources quickly again.
 
@@ -181,8 +194,8 @@ class NtpMonitor:
         """
         if self._limits.authentication != "prefer" or raw_ns > self._preferred_until_ns:
             return self._limits
-        preferred = [s for name, s in self._servers.items() if name.is_authenticated]
-        if any(s.answered for s in preferred) or not any(s.awaited for s in preferred):
+        answered = any(server.answered for server in self._authenticated())
+        if answered or not self.awaits_authenticated:
             return self._limits
         return replace(self._limits, authentication="require")
 
@@ -192,8 +205,7 @@ def _log_change(source: Source, before: Reason, after: Reason) -> None:
         return
     level = logging.INFO if after in _GOOD_NEWS else logging.WARNING
     why = f" ({source.last_error})" if after is Reason.UNREACHABLE else ""
-    name = "" if str(source.name) == source.id else f" ({source.name})"
-    logger.log(level, "%s%s: %s%s", source.id, name, after.words, why)
+    logger.log(level, "%s%s: %s%s", source.id, source.named, after.words, why)
 
 
 def _limits(ntp: Ntp) -> Limits:

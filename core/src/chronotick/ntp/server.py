@@ -149,7 +149,8 @@ class Server:
         """Nothing is known yet of some of its sources, or not even whether it has any."""
         if not self.sources:
             return not self._error
-        return any(source.answers.awaited for source in self.sources.values())
+        sources = self.sources.values()
+        return any(each.answers.awaited and not each.demobilised for each in sources)
 
     @property
     def answered(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -24,7 +25,11 @@ from chronotick.ntp.selection import Reason
 from chronotick.ntp.tasks import Alarm
 from chronotick.ntp.timestamps import read_pair
 
+logger = logging.getLogger("chronotick.ntp")
+
 _REFUSALS = frozenset({"DENY", "RSTR"})
+_FAULTS = frozenset({"key", "nts-packages", "nts-trust"})
+"""Drops that are this host's own fault, for certain: no packet was sent, and none will be."""
 
 
 def _nts_asker(endpoint: Endpoint) -> Asker:
@@ -88,6 +93,7 @@ class Source:
         self.answers = Answers(self.id)
         self.drops: Counter[str] = Counter()
         self.last_error = ""
+        self._fault = ""
         self._settings = settings
         self._finished = finished
         self._poll = Poll(settings.poll, burst=burst)
@@ -110,6 +116,7 @@ class Source:
 
     def _take(self, answer: Answer) -> None:
         self.drops += answer.drops
+        self._mind_fault(answer)
         if answer.kiss == "RATE":
             self._poll.slow_down()
         if answer.measurement is None:
@@ -120,6 +127,25 @@ class Source:
             self._last = answer.measurement
             self.answers.take(answer.measurement)
             self._poll.replied()
+
+    def _mind_fault(self, answer: Answer) -> None:
+        """Log at once what keeps the server from being asked: selection only sees it as silent.
+
+        That takes eight questions, which can be two hours, and nobody else is at fault here.
+        """
+        here = answer.measurement is None and not _FAULTS.isdisjoint(answer.drops)
+        before, self._fault = self._fault, answer.error if here else ""
+        if self._fault == before:
+            return
+        if self._fault:
+            logger.warning("%s%s: cannot be asked: %s", self.id, self.named, self._fault)
+        else:
+            logger.info("%s%s: can be asked again", self.id, self.named)
+
+    @property
+    def named(self) -> str:
+        """The name as configured, in brackets behind a space; empty where it is the identifier."""
+        return "" if self.name == self.id else f" ({self.name})"
 
     @property
     def demobilised(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +17,10 @@ Scope = Literal["system", "user"]
 COMPANIONS: Final = ("http", "neighbours", "worker")
 VARIANTS: Final = ("models", "gpu")
 DAEMON: Final = "chronotick.service"
+_LOOKED_AT: Final[Mapping[Scope, str]] = {
+    "system": "/etc/chronotick/config.yaml",
+    "user": "~/.config/chronotick/config.yaml",
+}
 _TEXTS: Final = Path(__file__).with_name("units")
 
 
@@ -91,9 +95,8 @@ def to_install(
         start: whether they run from now on too, not only from the next boot on.
     """
     names = [DAEMON, *map(unit_of, companions)]
-    options = ["--config", str(config)] if config else []
     steps: list[Step] = [
-        Write(place.units / name, unit_text(place.scope, name, program, options)) for name in names
+        Write(place.units / name, unit_text(place.scope, name, program, config)) for name in names
     ]
     if place.scope == "system":
         steps += _variants(place, variants)
@@ -116,16 +119,19 @@ def to_uninstall(place: Place) -> Plan:
     return (*before, *removed, *after)
 
 
-def unit_text(scope: Scope, name: str, program: Path, options: Sequence[str] = ()) -> str:
-    """Return a unit as it is written: with the program in its place.
+def unit_text(scope: Scope, name: str, program: Path, config: Path | None = None) -> str:
+    """Return a unit as it is written: with the program and the configuration in their places.
 
     Args:
         scope: whose systemd it is for.
         name: e.g. ``chronotick.service``.
         program: what it runs.
-        options: further words of the daemon's command line.
+        config: configuration file of the daemon; ``None``: where it looks by itself.
     """
     text = _read(f"user/{name}" if scope == "user" else name)
+    if config:  # its comment says what to mend; a name with a newline would end the comment
+        text = text.replace(_LOOKED_AT[scope], str(config).replace("\n", "\\n"))
+    options = ["--config", str(config)] if config else []
     words = " ".join(map(quoted, (str(program), "run", *options)))
     text = text.replace(f"ExecStart={NAMED} run\n", f"ExecStart={words}\n")
     return signed(text.replace(f"ExecStart={NAMED} ", f"ExecStart={quoted(str(program))} "))

@@ -187,6 +187,16 @@ def test_a_removed_history_is_recovered_from_only_when_it_is_written_again(tmp_p
     assert KINDS["history removed"].inject(rig_in(tmp_path), Random(1)).history
 
 
+def test_when_the_record_is_free_again_nobody_has_to_help(tmp_path: Path):
+    service = SimpleNamespace(failed_in_a_row=0, start=lambda: None)
+    (tmp_path / "record").touch()
+    fault = KINDS["record in the way"].inject(rig_in(tmp_path, service=service), Random(1))
+    service.failed_in_a_row = 3
+    fault.undo()
+    assert service.failed_in_a_row == 0
+    assert not (tmp_path / "record").exists()
+
+
 def test_half_of_the_steps_of_the_system_clock_are_told(tmp_path: Path):
     clock = SteppedClock(tmp_path / "library", tmp_path / "page")
     rig = rig_in(tmp_path, system_clock=clock)

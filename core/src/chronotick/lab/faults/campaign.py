@@ -160,12 +160,13 @@ class Campaign:
                 return
 
     def settle(self, patience_s: float) -> bool:
-        """Wait until clock and workers are well; returns whether they are."""
+        """Wait until all is well again after every fault; returns whether it is."""
         rig = self._rig
         began_s = time.monotonic()
 
         def is_well() -> bool:
-            return rig.is_well(began_s) and rig.poller.latest.writes and rig.all_work()
+            works = rig.is_well(began_s) and rig.poller.latest.writes and rig.all_work()
+            return works and not self._open()
 
         done = self._until(is_well, patience_s)
         self.watch(2 * SECOND_S)  # for the readings of the last second

@@ -196,6 +196,7 @@ def _record_in_the_way(rig: Rig, _random: Random) -> Fault:
         with contextlib.suppress(OSError):
             if rig.record.read_bytes().startswith(b"Something"):
                 rig.record.unlink()
+        rig.service.failed_in_a_row = 0  # that was why
         rig.service.start()
 
     return Fault(undo=out_of_the_way, damages=True)
@@ -265,6 +266,15 @@ def _control_flooded(rig: Rig, _random: Random) -> Fault:
     return Fault(undo=flood.close)
 
 
+def _control_removed(rig: Rig, _random: Random) -> Fault:
+    _daemon(rig)  # which makes it anew
+    try:
+        rig.control.unlink()
+    except FileNotFoundError as missing:
+        raise NotNowError("there is no control socket") from missing
+    return Fault()
+
+
 def _system_clock_stepped(rig: Rig, random: Random) -> Fault:
     clock = rig.system_clock
     if clock is None:
@@ -315,6 +325,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "a server lies": Kind(_server_lies, "servers"),
     "a server comes back wrong": Kind(_server_comes_back_wrong, "servers"),
     "control socket flooded": Kind(_control_flooded, "control"),
+    "control socket removed": Kind(_control_removed, "control", lasts=False),
     "system clock stepped": Kind(_system_clock_stepped, "clock", lasts=False),
 }
 """All kinds, by name."""

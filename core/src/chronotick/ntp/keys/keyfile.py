@@ -8,6 +8,7 @@ whatever else stands in the file may be a piece of a secret.
 from __future__ import annotations
 
 import binascii
+import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,16 @@ class KeyFileError(Exception):
 def read_key(path: Path, number: int) -> Key:
     """Read one key.
 
+    Args:
+        path: of the file; a relative one goes by the current directory.
+        number: of the key.
+
     Raises:
         KeyFileError: the file cannot be read, is another user's, or is open to others; the key is
             not in it or twice, has a mistake in its line, is no good, or needs a package that is
             not installed.
     """
-    where, words = _find(path, number)
+    where, words = _find(_absolute(path), number)
     try:
         key = Key(number, *_kind_and_secret(words))
     except ValueError as error:
@@ -47,6 +52,14 @@ def read_key(path: Path, number: int) -> Key:
     _check_strength(key, where)
     _check_package(key, where)
     return key
+
+
+def _absolute(path: Path) -> Path:
+    """The path as messages name it: a service's current directory is not its reader's."""
+    try:
+        return path.absolute()
+    except OSError as error:
+        raise KeyFileError(f"{path}: there is no current directory ({error.strerror})") from error
 
 
 def _find(path: Path, number: int) -> tuple[str, list[bytes]]:
@@ -65,7 +78,8 @@ _Line = tuple[str, int, list[bytes]]
 
 def _lines(path: Path) -> Iterator[_Line]:
     """Where each line is that is no comment, its key's number (0: none) and its words."""
-    for line, text in enumerate(_read(path).split(b"\n"), start=1):
+    content = _read(path).removeprefix(codecs.BOM_UTF8)  # editors write it, and do not show it
+    for line, text in enumerate(content.split(b"\n"), start=1):
         if not _COMMENT.match(text):
             words = text.split()
             yield f"{path}:{line}", _number(words[0]), words
@@ -90,10 +104,10 @@ def _number(text: bytes) -> int:
 def _advice(number: int, lines: list[_Line]) -> str:
     """What to do about a missing key: perhaps it is in a line that does not say so."""
     strange = next((where for where, its_number, _ in lines if not its_number), None)
-    add = f"the line that {_make(number)}"
+    line = f"the server's line of that number. A new key has to be on both: what {_make(number)}"
     if strange is None:
-        return f"Add {add}"
-    return f"Mend {strange}, which begins with no number from 1 to {2**32 - 1}, or add {add}"
+        return f"Add {line}"
+    return f"Mend {strange}, which begins with no number from 1 to {2**32 - 1}, or add {line}"
 
 
 def _kind_and_secret(words: list[bytes]) -> tuple[str, bytes]:
@@ -106,7 +120,8 @@ def _kind_and_secret(words: list[bytes]) -> tuple[str, bytes]:
     if len(rest) == 1:
         rest = [_BROKEN.encode(), *rest]
     if len(rest) != 2:  # noqa: PLR2004 - type and key
-        raise ValueError("not of the form: ID [TYPE] [ASCII:|HEX:]KEY")
+        comment = ". A comment needs a line of its own" if len(rest) > 2 else ""  # noqa: PLR2004
+        raise ValueError(f"not of the form: ID [TYPE] [ASCII:|HEX:]KEY{comment}")
     kind = next((each for each in _KINDS if each.encode() == rest[0]), None)
     if kind is None:
         raise ValueError(f"the key's type is none of {', '.join(_KINDS)}")

@@ -52,6 +52,8 @@ class Pool:
 
     Attributes:
         changes: how often servers have come or left, for who saves them.
+        silenced: names that are one server, which has left for not answering; the next look-up
+            brings it back.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Pool:
         self._lookup = lookup
         self._asker = asker
         self.changes = 0
+        self.silenced: set[ServerName] = set()
         self._members: dict[str, Member] = {}
         self._refused: dict[str, float] = {}  # and when, by the loop's clock
         self._errors: dict[ServerName, str] = {}
@@ -185,6 +188,7 @@ class Pool:
 
     def _add(self, member: Member) -> None:
         self._members[member.id] = member
+        self.silenced.discard(member.name)
         self.changes += 1
 
     def _forgive(self) -> None:
@@ -215,6 +219,13 @@ class Pool:
         if kiss is not None or member.unanswered >= GIVEN_UP_AFTER:
             self._members.pop(member.id, None)
             self.changes += 1
+            if kiss is None and not member.name.is_pool:
+                self.silenced.add(member.name)
+
+    @property
+    def grows(self) -> bool:
+        """Some of the names are pools', of which DNS gives more servers little by little."""
+        return any(name.is_pool for name in self._names)
 
     @property
     def is_checkable(self) -> bool:

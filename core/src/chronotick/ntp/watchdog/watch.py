@@ -98,6 +98,7 @@ class Watch:
         self._found_raw_ns: int | None = None
         self._failure = ""
         self._logged: set[Verdict] = set()  # since the last agreement
+        self._blind = False  # and that was logged
 
     async def run(self) -> None:
         """Gather servers and ask them until cancelled."""
@@ -220,6 +221,7 @@ class Watch:
         panics = self._tally.panics_next and self._may_panic
         members = self._pool.whole() if panics else self._pool.sample(size)
         if len(members) < size:
+            self._miss_servers()
             return
         if panics:
             self._panicked_s = asyncio.get_running_loop().time()
@@ -232,6 +234,23 @@ class Watch:
             self._changed()
         if panics or self._standing != before or self._pool.changes != known:
             self._save()
+
+    def _miss_servers(self) -> None:
+        """Log that there are too few now; at the start there are too few as a rule."""
+        if self._tally.last is not None and not self._enough:
+            self._log_blind(self._few(), "few")
+
+    def _log_blind(self, why: str, reason: str) -> None:
+        if not self._blind:
+            self._blind = True
+            words.log_blind(why, reason)
+
+    def _log_sight(self, finding: Finding) -> None:
+        if finding.verdict is Verdict.SILENT:
+            self._log_blind(words.of_blindness(finding), finding.verdict.value)
+        elif self._blind and finding.verdict is not Verdict.DIVIDED:
+            self._blind = False
+            words.log_sees()
 
     def _take(self, finding: Finding, *, panics: bool) -> None:
         if not panics:
@@ -255,6 +274,7 @@ class Watch:
     def _log(self, finding: Finding, *, panics: bool, is_new: bool) -> None:
         """Say once what many findings in a row say; an agreement begins anew."""
         logger.debug("%s", finding)
+        self._log_sight(finding)
         if is_new:
             self._log_standing()
         if finding.verdict is Verdict.AGREES:
@@ -265,6 +285,7 @@ class Watch:
             words.log_doubt(finding)
             self._logged.add(finding.verdict)
         elif finding.verdict is Verdict.DIVIDED and panics:
+            self._blind = True
             words.log_divided(finding)
             self._logged.add(finding.verdict)
 
@@ -320,9 +341,11 @@ class Watch:
         return words.of_blindness(self._tally.last)
 
     def _few(self) -> str:
-        needed = self._settings.sample_size
-        few = (
-            f"the watchdog asks nobody: it has {self._pool.usable(needed)} of {needed} servers for "
-            f"a sample, of which ten minutes of DNS may give a third"
+        pool, needed = self._pool, self._settings.sample_size
+        return words.of_few(
+            pool.usable(needed),
+            needed,
+            silenced=len(pool.silenced),
+            by_dns=pool.grows,
+            error=pool.error,
         )
-        return f"{few}. {self._pool.error}" if self._pool.error else few

@@ -40,6 +40,28 @@ def of_blindness(last: Finding | None) -> str:
     return ""
 
 
+def of_few(usable: int, needed: int, *, silenced: int, by_dns: bool, error: str) -> str:
+    """Say that there are too few servers for a sample, and why.
+
+    Args:
+        usable: how many there are.
+        needed: how many a sample has.
+        silenced: servers named one by one that have left, since they did not answer.
+        by_dns: some are found under the names of pools.
+        error: why a name has no address; empty if all have.
+    """
+    pace = ", of which ten minutes of DNS may give a third" if by_dns else ""
+    few = f"the watchdog asks nobody: it has {usable} of {needed} servers for a sample{pace}"
+    return ". ".join(filter(None, [few, _of_silenced(silenced), error]))
+
+
+def _of_silenced(count: int) -> str:
+    if not count:
+        return ""
+    servers = "1 named server has" if count == 1 else f"{count} named servers have"
+    return f"{servers} not answered and left the pool until the next look-up, within an hour"
+
+
 def log_alarm(alarm: Finding, *, from_before: bool = False) -> None:
     """Log that an alarm begins, or stands again after a restart."""
     figures = {
@@ -92,6 +114,29 @@ def log_divided(whole: Finding) -> None:
     logger.warning(
         "the watchdog's pool contradicts itself by %.1f ms: it says nothing of served time",
         _ms(whole.spread_ns),
+        extra=_blind("divided"),
+    )
+
+
+def log_blind(why: str, reason: str) -> None:
+    """Log that there is nobody whose word counts.
+
+    Args:
+        why: the sentence that status has.
+        reason: the same in a word, for programs.
+    """
+    logger.warning("%s", why, extra=_blind(reason))
+
+
+def _blind(reason: str) -> dict[str, object]:
+    return {"event": "watchdog_blind", "fields": {"reason": reason}, "is_change": True}
+
+
+def log_sees() -> None:
+    """Log that what servers say is worth something again."""
+    logger.info(
+        "the watchdog is blind no longer",
+        extra={"event": "watchdog_sees", "is_change": True},
     )
 
 
