@@ -17,6 +17,9 @@ from chronotick.lab.comparing.store import Store
 
 ATTEMPTS = 2  # at a job whose process was lost
 IN_VAIN = 2  # jobs of a model in a row that it never answered in, then it is not asked for others
+NOTICE_S = 1.0
+"""A signal that comes in the instant before a thread sleeps does not wake it: Ctrl-C is noticed at
+the latest after so long."""
 
 
 @dataclass(slots=True)
@@ -107,7 +110,7 @@ class _Run:
             self._give_up(job, _lost(error))
 
     def _collect(self, waiting: dict[str, deque[Job]]) -> None:
-        done, _pending = wait(self._running, return_when=FIRST_COMPLETED)
+        done, _pending = wait(self._running, NOTICE_S, FIRST_COMPLETED)
         for future in done:
             job, attempt = self._running.pop(future)
             error = _error_of(future)
